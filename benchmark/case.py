@@ -1,0 +1,59 @@
+"""What flows through the pipeline: a case, its scan, and the reason why one dropped out.
+
+Images and masks are `SimpleITK.Image`; as arrays they are (z, y, x). Intensities are HU, spacings mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+Stage = Literal["read", "segment", "extract"]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One CT volume in HU and the reference masks known for it, all on one grid.
+
+    `masks` maps a structure's name to a label image (0 is background): ``coronary`` (the ROI of the
+    `reference` segmenter), and where the cohort knows them ``vessels``, ``lesions``, ``heart``, ``aorta``.
+    """
+
+    image: sitk.Image
+    masks: Mapping[str, sitk.Image] = field(default_factory=dict)
+
+
+class ScanSource(Protocol):
+    """Where a case's scan comes from. Small and picklable: it travels to the workers instead of the scan."""
+
+    def load(self) -> Scan:
+        """Read or make the scan. Raises `CaseError` with the reason when that cannot be done."""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what the scan is made from: file bytes or parameters, never a path."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of one patient, with what the study may predict (`label`) and split by (`group`)."""
+
+    case_id: str
+    source: ScanSource
+    label: int | None = None
+    cac_score: float | None = None
+    group: str = ""
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A case that dropped out of one extractor's table: at which stage, and why."""
+
+    case_id: str
+    extractor: str
+    stage: Stage
+    reason: str

@@ -1,0 +1,150 @@
+"""The four kinds of plug-in: cohort, segmenter, feature extractor, classifier.
+
+A plug-in is a frozen pydantic model whose fields are its parameters. One definition thus gives the YAML
+validation, the editor's schema, the cache key, the MLflow parameters and the documentation. Heavy state (weights,
+sessions) is loaded on first use, outside the model's fields, and never travels in a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import SimpleITK as sitk
+    from sklearn.pipeline import Pipeline
+
+    from benchmark.case import Case, Scan
+
+
+class Availability(BaseModel):
+    """Whether a plug-in can run here; if not, the reason and what to do about it, in one sentence."""
+
+    model_config = ConfigDict(frozen=True)
+    ready: bool = True
+    reason: str = ""
+
+
+class Plugin(BaseModel, ABC):
+    """What all kinds have in common: parameters, availability, fingerprint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose version may change the result; part of the fingerprint."""
+    sources: ClassVar[tuple[str, ...]] = ()
+    """Modules or packages, beside the plug-in's own module, whose code makes the result."""
+
+    def availability(self) -> Availability:
+        """Say whether the plug-in can run here. Cheap: no download, no heavy import."""
+        return Availability()
+
+    def weights_digest(self) -> str:
+        """Return the SHA-256 of the weights the result depends on; empty where there are none."""
+        return ""
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters as plain JSON values, plug-ins within plug-ins included."""
+        return {name: _plain(getattr(self, name)) for name in type(self).model_fields}
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of all that decides the result: parameters, code, libraries and weights."""
+        cls = type(self)
+        return digest_of(
+            {
+                "class": f"{cls.__module__}:{cls.__qualname__}",
+                "parameters": {
+                    name: value.fingerprint() if isinstance(value, Plugin) else _plain(value)
+                    for name, value in ((name, getattr(self, name)) for name in cls.model_fields)
+                },
+                "code": {module: code_digest(module) for module in (cls.__module__, *cls.sources)},
+                "libraries": {name: version(name) for name in cls.libraries},
+                "weights": self.weights_digest(),
+            }
+        )
+
+
+class Cohort(Plugin):
+    """Where cases come from."""
+
+    @abstractmethod
+    def cases(self) -> Sequence[Case]:
+        """List the cases without reading their images. Raises `UserError` for a mistake in the declaration."""
+
+
+class Segmenter(Plugin):
+    """Finds the region of interest in a scan."""
+
+    @abstractmethod
+    def segment(self, scan: Scan) -> sitk.Image:
+        """Return the ROI as a label image on the scan's grid; 0 is background. Raises `CaseError`.
+
+        It takes the whole `Scan`, not the image alone, because `reference` needs the masks that came with it.
+        """
+
+
+class FeatureExtractor(Plugin):
+    """Turns an image and its ROI into one named vector."""
+
+    @abstractmethod
+    def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
+        """Return the features as float64, indexed by name; the same names for every case. Raises `CaseError`."""
+
+
+class Classifier(Plugin):
+    """A scikit-learn Pipeline and the grid its hyperparameters are chosen from."""
+
+    @abstractmethod
+    def estimator(self, seed: int) -> Pipeline:
+        """Return the unfitted pipeline; its last step is named ``model``."""
+
+    @abstractmethod
+    def parameter_grid(self) -> dict[str, list[Any]]:
+        """Return the grid in scikit-learn's form: ``step__parameter`` to values."""
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON values, a nested plug-in as its parameters."""
+    if isinstance(value, Plugin):
+        return value.parameters()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def digest_of(content: Any) -> str:
+    """Return the SHA-256 of JSON-able `content`, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Return the SHA-256 of a module's source, or of every module in a package.
+
+    Hashing the source instead of a version number kept by hand means that a cache can be too careful
+    (a comment changed) but never stale.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    files = sorted(Path(spec.origin).parent.rglob("*.py")) if spec.submodule_search_locations else [Path(spec.origin)]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Plug-ins that learn from feature tables, each with its grid."""

@@ -1,0 +1,1 @@
+"""Plug-ins that find a region of interest in a scan."""
