@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import SimpleITK as sitk
+    from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
     from benchmark.case import Case, Scan
@@ -104,6 +106,9 @@ class FeatureExtractor(Plugin):
 class Classifier(Plugin):
     """A scikit-learn Pipeline and the grid its hyperparameters are chosen from."""
 
+    stages: ClassVar[str | None] = None
+    """A parameter of the step ``model`` of which one fit with a large value holds all smaller ones exactly."""
+
     @abstractmethod
     def estimator(self, seed: int) -> Pipeline:
         """Return the unfitted pipeline; its last step is named ``model``."""
@@ -111,6 +116,14 @@ class Classifier(Plugin):
     @abstractmethod
     def parameter_grid(self) -> dict[str, list[Any]]:
         """Return the grid in scikit-learn's form: ``step__parameter`` to values."""
+
+    def staged_probabilities(self, model: Any, X: NDArray[np.float64], stages: list[int]) -> NDArray[np.float64]:
+        """Return what `model` would predict had it been fitted with each of `stages`.
+
+        Shape (stages, cases, classes). Only called where `stages` is set, with the fitted step ``model`` and X as
+        the earlier steps leave it.
+        """
+        raise TypeError(f"{type(self).__name__} names stages but does not predict them")
 
 
 def _plain(value: Any) -> Any:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from benchmark.errors import UserError
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
 
 Kind = Literal["cohort", "segmenter", "feature_extractor", "classifier"]
@@ -50,36 +48,34 @@ def names(kind: Kind) -> list[str]:
 
 
 def plugin_class(kind: Kind, name: str) -> type[Plugin]:
-    """Import and return the class of a plug-in. Raises `UserError` for an unknown or unfit one."""
+    """Import and return the class of a plug-in. Raises `ValueError` for an unknown or unfit one."""
     if name in BUILTINS[kind]:
         module, _, attribute = BUILTINS[kind][name].partition(":")
         found = getattr(importlib.import_module(module), attribute)
     elif name in _external(kind):
         found = _external(kind)[name].load()
     else:
-        raise UserError(_unknown(kind, name))
+        raise ValueError(f"no {kind} is called {name!r}; {did_you_mean(name, names(kind))}")
     if not (isinstance(found, type) and issubclass(found, BASES[kind])):
-        raise UserError(f"plug-in {name!r} is not a {BASES[kind].__name__}: derive {found!r} from benchmark.plugins")
+        raise ValueError(f"plug-in {name!r} is not a {BASES[kind].__name__}: derive {found!r} from benchmark.plugins")
     return found
 
 
-def build(kind: Kind, spec: str | dict[str, Any], named: dict[str, Plugin] | None = None) -> Plugin:
+def build(kind: Kind, spec: Any, context: Mapping[str, Any] | None = None) -> Plugin:
     """Make a plug-in from its declaration: ``{"use": name, **parameters}``, or a name alone.
 
-    `named` holds plug-ins declared earlier in the study, which a name alone may refer to.
-    Raises `UserError` (unknown plug-in) or `ValueError` (parameters that do not validate).
+    `context` is handed to the plug-in's validators: ``named`` holds the segmenters declared earlier in the study,
+    which a name alone may refer to, and ``base`` the folder that relative paths start from.
+    Raises `ValueError` (unknown plug-in) or its subclass `pydantic.ValidationError` (unfit parameters).
     """
-    if isinstance(spec, str) and named and spec in named:
-        return named[spec]
-    parameters = {"use": spec} if isinstance(spec, str) else dict(spec)
+    context = context or {}
+    if isinstance(spec, str) and spec in context.get("named", {}):
+        return context["named"][spec]  # type: ignore[no-any-return]
+    parameters = {"use": spec} if isinstance(spec, str) else dict(spec) if isinstance(spec, Mapping) else {}
     name = parameters.pop("use", None)
     if not isinstance(name, str):
-        raise UserError(f"this {kind} names no plug-in: add `use: NAME`, one of {', '.join(names(kind))}")
-    cls = plugin_class(kind, name)
-    try:
-        return cls.model_validate(parameters, context={"named": named or {}})
-    except ValidationError as error:
-        raise ValueError("; ".join(_sentence(cls, item) for item in error.errors())) from error
+        raise ValueError(f"names no {kind}: add `use: NAME`, one of {', '.join(names(kind))}")
+    return plugin_class(kind, name).model_validate(parameters, context=dict(context))
 
 
 @cache
@@ -87,18 +83,8 @@ def _external(kind: Kind) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"cacbench.{kind}s")}
 
 
-def _unknown(kind: Kind, name: str) -> str:
-    close = difflib.get_close_matches(name, names(kind), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names(kind))}"
-    return f"no {kind} is called {name!r}; {hint}"
-
-
-def _sentence(cls: type[Plugin], item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        known = list(cls.model_fields)
-        close = difflib.get_close_matches(place, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(known) or 'none'}"
-        return f"unknown parameter {place!r}; {hint}"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that is not among the known ones."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"

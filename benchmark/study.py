@@ -1,0 +1,214 @@
+"""`runs.yaml` as models: one cohort, named segmenters, extractors and classifiers, the protocol, the comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from benchmark.errors import UserError
+from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
+from benchmark.protocol import Metric, Protocol
+from benchmark.registry import Kind, build, did_you_mean, plugin_class
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Extraction(_Declared):
+    """A named feature extractor together with the segmenter whose ROI it reads."""
+
+    segmenter: str
+    extractor: FeatureExtractor
+
+
+class Comparisons(_Declared):
+    """What the runs are compared with, and on which metrics."""
+
+    reference: str | None = Field(None, description="the run all others are compared with; default: the first")
+    metrics: tuple[Metric, ...] = Field(("accuracy", "f1"), min_length=1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the comparison: the features of one extraction, learnt by one classifier."""
+
+    extractor: str
+    classifier: str
+
+    @property
+    def name(self) -> str:
+        """The run's name, ``extractor/classifier``."""
+        return f"{self.extractor}/{self.classifier}"
+
+
+class Study(_Declared):
+    """Everything one execution needs to know; see `runs.yaml` for an example."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the folder under results/")
+    seed: int | str = Field(0, description="every random choice derives from it and from names")
+    cohort: Cohort
+    segmenters: dict[str, Segmenter] = Field(min_length=1)
+    extractors: dict[str, Extraction] = Field(min_length=1)
+    classifiers: dict[str, Classifier] = Field(min_length=1)
+    protocol: Protocol = Protocol()
+    comparisons: Comparisons = Comparisons()
+    runs: tuple[str, ...] | None = Field(None, description="`extractor/classifier` names; default: all of them")
+
+    @field_validator("cohort", mode="plain")
+    @classmethod
+    def _cohort(cls, spec: Any, info: ValidationInfo) -> Any:
+        return spec if isinstance(spec, Cohort) else build("cohort", spec, info.context)
+
+    @field_validator("segmenters", mode="plain")
+    @classmethod
+    def _segmenters(cls, specs: Any, info: ValidationInfo) -> Any:
+        return _build_all("segmenter", specs, info.context or {})
+
+    @field_validator("classifiers", mode="plain")
+    @classmethod
+    def _classifiers(cls, specs: Any, info: ValidationInfo) -> Any:
+        return _build_all("classifier", specs, info.context or {})
+
+    @field_validator("extractors", mode="plain")
+    @classmethod
+    def _extractors(cls, specs: Any, info: ValidationInfo) -> Any:
+        segmenters = info.data.get("segmenters", {})
+        context = {**(info.context or {}), "named": segmenters}
+        parameters = {name: {**(spec or {})} for name, spec in _mapping(specs).items() if not _is_extraction(spec)}
+        regions = {name: spec.pop("segmenter", None) for name, spec in parameters.items()}
+        for name, region in regions.items():
+            if region not in segmenters and segmenters:
+                raise _located(name, "segmenter", message=_names_no("segmenter", region, segmenters))
+        built = _build_all("feature_extractor", parameters, context)
+        made = {name: Extraction(segmenter=regions[name], extractor=built[name]) for name in parameters}
+        return {name: made.get(name, spec) for name, spec in specs.items()}
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Study:
+        known = [run.name for run in self._product()]
+        for name in self.runs or ():
+            if name not in known:
+                raise _located("runs", message=_names_no("run", name, known))
+        if self.comparisons.reference is not None and self.comparisons.reference not in self.run_names():
+            message = _names_no("run", self.comparisons.reference, self.run_names())
+            raise _located("comparisons", "reference", message=message)
+        return self
+
+    def all_runs(self) -> list[Run]:
+        """Return the declared runs, by default every extractor with every classifier, in the declared order."""
+        return [run for run in self._product() if self.runs is None or run.name in self.runs]
+
+    def run_names(self) -> list[str]:
+        """Return the names of `all_runs`."""
+        return [run.name for run in self.all_runs()]
+
+    @property
+    def reference_run(self) -> str:
+        """The run all others are compared with."""
+        return self.comparisons.reference or self.run_names()[0]
+
+    def _product(self) -> Iterator[Run]:
+        return (Run(extractor, classifier) for extractor in self.extractors for classifier in self.classifiers)
+
+
+def read_study(path: Path) -> Study:
+    """Read and validate a study file. Raises `UserError` naming the file, the line and the remedy."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such study file; write one like the runs.yaml of the project") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text ({error})") from None
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no study; it starts with `name:`, `cohort:`, `segmenters:` …")
+    try:
+        return Study.model_validate(content, context={"base": path.parent})
+    except ValidationError as error:
+        raise UserError("\n".join(_sentence(path, text, item) for item in error.errors())) from None
+
+
+def _build_all(kind: Kind, specs: Any, context: Mapping[str, Any]) -> dict[str, Plugin]:
+    """Build every named declaration; a later segmenter may refer to an earlier one by its name."""
+    built: dict[str, Plugin] = {}
+    errors: list[InitErrorDetails] = []
+    for name, spec in _mapping(specs).items():
+        if isinstance(spec, Plugin):
+            built[name] = spec
+            continue
+        declared = {"use": name, **spec} if isinstance(spec, Mapping) else spec or {"use": name}
+        named = {**context.get("named", {}), **(built if kind == "segmenter" else {})}
+        try:
+            built[name] = build(kind, declared, {**context, "named": named})
+        except ValidationError as error:
+            known = plugin_class(kind, declared["use"]).model_fields if isinstance(declared, Mapping) else ()
+            errors += [_detail(name, *item["loc"], message=_message(item, known)) for item in error.errors()]
+        except ValueError as error:
+            errors.append(_detail(name, message=str(error)))
+    if errors:
+        raise ValidationError.from_exception_data("Study", errors)
+    return built
+
+
+def _mapping(specs: Any) -> dict[str, Any]:
+    if not isinstance(specs, Mapping) or not specs:
+        raise ValueError("must name at least one plug-in, as `name: {use: PLUGIN, …}`")
+    return dict(specs)
+
+
+def _is_extraction(spec: Any) -> bool:
+    return isinstance(spec, Extraction)
+
+
+def _detail(*place: str | int, message: str) -> InitErrorDetails:
+    error = PydanticCustomError("declaration", "{message}", {"message": message})
+    return InitErrorDetails(type=error, loc=place, input=None)
+
+
+def _located(*place: str | int, message: str) -> ValidationError:
+    return ValidationError.from_exception_data("Study", [_detail(*place, message=message)])
+
+
+def _names_no(what: str, name: object, known: Any) -> str:
+    return f"{name!r} names no {what} of this study; {did_you_mean(str(name), known)}"
+
+
+def _message(item: Any, known: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        return f"unknown key; {did_you_mean(str(item['loc'][-1]), known)}"
+    if item["type"] == "missing":
+        return "is missing; add it"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def _sentence(path: Path, text: str, item: Any) -> str:
+    place = [str(part) for part in item["loc"]]
+    owners: dict[str, type[BaseModel]] = {"protocol": Protocol, "comparisons": Comparisons}
+    message = _message(item, owners.get(place[0] if place else "", Study).model_fields)
+    return f"{path}:{_line_of(text, place)}: {'.'.join(place)}: {message}" if place else f"{path}: {message}"
+
+
+def _line_of(text: str, place: list[str]) -> int:
+    """Return the 1-based line on which `place` stands in the YAML text, or the nearest one above it."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+            if not found:
+                return line
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+    return line
