@@ -1,0 +1,1 @@
+"""Comparing methods on plain arrays and tables; imports nothing else of the project."""
