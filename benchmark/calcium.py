@@ -1,0 +1,297 @@
+"""Calcium scoring: Agatston, volume and mass score, lesion count, risk bands.
+
+Agatston et al., J Am Coll Cardiol 1990;15:827 (Agatston score); Callister et al., Radiology 1998;208:807 (volume);
+Hong et al., AJR 2003;181:1539 (mass); Rumberger et al., Mayo Clin Proc 1999;74:243 (risk bands);
+Hecht et al., J Cardiovasc Comput Tomogr 2018;12:185 (CAC-DRS).
+
+Candidates are the voxels of the region at or above the threshold. They are joined to components slice by slice
+(in the plane), and a component smaller than the minimum area does not count. A component that reaches over two
+labels of the mask is not cut: it counts whole, for the label that holds most of its pixels (the lower label in a
+tie). The total therefore does not depend on how the mask is divided, and it is the sum of the regions.
+A lesion is a set of counted components that touch in three dimensions; one that reaches over two regions counts as
+a lesion of each, and once in the total.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+WHOLE_IMAGE_NOTE = (
+    "No mask was given: the whole image is the region, so bone and other dense matter count as calcium."
+)
+
+
+class CalciumScoring(BaseModel):
+    """The conventions of a score; vendors differ in them, so they travel with every result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold_hu: float = Field(
+        130.0, gt=0, description="lowest HU of calcium; 130 at 120 kVp, 147 at 100 kVp"
+    )
+    connectivity: Literal[4, 8] = Field(
+        8, description="neighbours that join pixels of a slice; 8 joins 26 in 3-D, 4 joins 6"
+    )
+    minimum_area_mm2: float = Field(
+        1.0, ge=0, description="area in mm² below which a component of a slice does not count"
+    )
+    weight_bounds_hu: tuple[float, float, float] = Field(
+        (200.0, 300.0, 400.0),
+        description="maximum HU of a component from which its Agatston weight is 2, 3 and 4",
+    )
+    slice_increment_mm: float | None = Field(
+        None, gt=0, description="distance between slices in mm; none: the image's own spacing"
+    )
+    reference_increment_mm: float | None = Field(
+        3.0, gt=0, description="increment in mm that Agatston areas are scaled to; none: no scaling"
+    )
+    mass_calibration: float = Field(
+        0.77, gt=0, description="µg of hydroxyapatite per mm³ and HU; scanners have 0.72 to 0.82 at 120 kVp"
+    )
+
+
+STANDARD = CalciumScoring()
+
+
+class RegionScore(BaseModel):
+    """The scores of one label of the mask, or of all of them (`label` is then None)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: int | None
+    name: str
+    agatston: float
+    volume_mm3: float
+    mass_mg: float
+    lesions: int
+    max_hu: float | None = Field(description="highest HU of the counted calcium; none where nothing counts")
+    risk_band: str
+
+
+class CalciumScore(BaseModel):
+    """The scores of every region and of all together, with the parameters that made them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    regions: tuple[RegionScore, ...]
+    total: RegionScore
+    parameters: CalciumScoring
+    note: str = Field("", exclude_if=lambda note: not note)
+
+    def to_json(self) -> str:
+        """Return ``{"regions": [...], "total": {...}, "parameters": {...}}``, and a ``note`` where there is one."""
+        return self.model_dump_json(indent=2)
+
+
+def score(
+    image: sitk.Image,
+    mask: sitk.Image | None = None,
+    scoring: CalciumScoring = STANDARD,
+    names: Mapping[int, str] | None = None,
+) -> CalciumScore:
+    """Score the calcium of a CT image in HU, one region per label of `mask`.
+
+    Slices are axial: the image axis closest to the patient's long axis. `mask` is an integer label image on the
+    image's grid (0 is background); without it the whole image is one region. `names` maps labels to names; a label
+    named there but absent from the mask is reported with zeros. Raises `CaseError` if the grids differ.
+    """
+    _refuse_other_grid(image, mask)
+    increment, pixel_area = _slice_geometry(image)
+    scoring = scoring.model_copy(update={"slice_increment_mm": scoring.slice_increment_mm or increment})
+    found = _find(image, mask, scoring, pixel_area)
+    if mask is None:
+        names = {1: "whole image"}
+    named = {int(label): f"label {label}" for label in _labels(mask)} | dict(names or {})
+    return CalciumScore(
+        regions=tuple(
+            _summarise(found.of(label), label, named[label], scoring, pixel_area) for label in sorted(named)
+        ),
+        total=_summarise(found, None, "total", scoring, pixel_area),
+        parameters=scoring,
+        note=WHOLE_IMAGE_NOTE if mask is None else "",
+    )
+
+
+def calcium_mask(
+    image: sitk.Image, mask: sitk.Image | None = None, scoring: CalciumScoring = STANDARD
+) -> sitk.Image:
+    """Return the voxels that count as calcium as a label image (uint8, 0 or 1) on the image's grid."""
+    import SimpleITK as sitk
+
+    _refuse_other_grid(image, mask)
+    found = _find(image, mask, scoring, _slice_geometry(image)[1])
+    voxels = np.zeros(image.GetSize()[::-1], np.uint8)
+    np.moveaxis(voxels, _slice_axis(image), 0)[tuple(found.voxels)] = 1
+    result = sitk.GetImageFromArray(voxels)
+    result.CopyInformation(image)
+    return result
+
+
+def risk_band(agatston: float) -> str:
+    """Return Rumberger's band of an Agatston score: 0, 1-10, 11-100, 101-400 or >400.
+
+    A score need not be whole: a band reaches from above the upper limit of the one before, so 10.4 is in 11-100.
+    """
+    _refuse_no_score(agatston)
+    upper = {"0": 0.0, "1-10": 10.0, "11-100": 100.0, "101-400": 400.0, ">400": math.inf}
+    return next(band for band, limit in upper.items() if agatston <= limit)
+
+
+def cac_drs(agatston: float) -> str:
+    """Return the CAC-DRS category of an Agatston score: A0 = 0, A1 < 100, A2 < 300, A3 from 300."""
+    _refuse_no_score(agatston)
+    if agatston == 0:
+        return "A0"
+    return "A1" if agatston < 100 else "A2" if agatston < 300 else "A3"
+
+
+@dataclass(frozen=True)
+class _Calcium:
+    """The counted components (one row each) and their voxels; slices are the first axis."""
+
+    label: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+    hu_sum: NDArray[np.float64]
+    hu_max: NDArray[np.float64]
+    lesion: NDArray[np.int64]
+    voxels: NDArray[np.int64]
+
+    def of(self, label: int) -> _Calcium:
+        """Return the components that belong to one label."""
+        own = self.label == label
+        return _Calcium(
+            self.label[own],
+            self.pixels[own],
+            self.hu_sum[own],
+            self.hu_max[own],
+            self.lesion[own],
+            self.voxels,
+        )
+
+
+def _summarise(
+    found: _Calcium, label: int | None, name: str, scoring: CalciumScoring, pixel_area: float
+) -> RegionScore:
+    assert scoring.slice_increment_mm is not None  # noqa: S101  `score` has filled it in
+    increment = scoring.slice_increment_mm
+    weight = 1 + np.searchsorted(scoring.weight_bounds_hu, found.hu_max, side="right")
+    scale = increment / scoring.reference_increment_mm if scoring.reference_increment_mm else 1.0
+    agatston = float((found.pixels * weight).sum()) * pixel_area * scale
+    return RegionScore(
+        label=label,
+        name=name,
+        agatston=agatston,
+        volume_mm3=int(found.pixels.sum()) * pixel_area * increment,
+        mass_mg=float(found.hu_sum.sum()) * pixel_area * increment * scoring.mass_calibration / 1000,
+        lesions=len(np.unique(found.lesion)),
+        max_hu=float(found.hu_max.max()) if found.hu_max.size else None,
+        risk_band=risk_band(agatston),
+    )
+
+
+def _find(image: sitk.Image, mask: sitk.Image | None, scoring: CalciumScoring, pixel_area: float) -> _Calcium:
+    """Find the components that count. Works in the box of the candidates, so a small region costs little."""
+    from scipy import ndimage
+
+    hu, labels = _slices_first(image), None if mask is None else _slices_first(mask)
+    candidate = hu >= scoring.threshold_hu
+    if labels is not None:
+        candidate &= labels > 0
+    voxels = np.array(np.nonzero(candidate))
+    if not voxels.size:
+        return _none()
+    corner = voxels.min(axis=1)
+    box = tuple(slice(low, high + 1) for low, high in zip(corner, voxels.max(axis=1), strict=True))
+    rank = 3 if scoring.connectivity == 8 else 1
+    joined = ndimage.generate_binary_structure(3, rank)
+    in_plane = joined & np.array([False, True, False])[:, None, None]
+
+    component = ndimage.label(candidate[box], in_plane)[0][tuple(voxels - corner[:, None])] - 1
+    pixels = np.bincount(component)
+    # Spacings stored as 32-bit floats must not push an area of exactly the minimum below it.
+    counts = pixels * pixel_area >= scoring.minimum_area_mm2 * (1 - 1e-6)
+    keep = counts[component]
+    voxels, component = voxels[:, keep], (np.cumsum(counts) - 1)[component[keep]]
+    if not voxels.size:
+        return _none()
+
+    counted = np.zeros_like(candidate[box])
+    counted[tuple(voxels - corner[:, None])] = True
+    lesion_of_voxel = ndimage.label(counted, joined)[0][tuple(voxels - corner[:, None])]
+    values = hu[tuple(voxels)].astype(np.float64)
+    n = int(counts.sum())
+    hu_max = np.full(n, -np.inf)
+    np.maximum.at(hu_max, component, values)
+    lesion = np.zeros(n, np.int64)
+    lesion[component] = lesion_of_voxel
+    return _Calcium(
+        label=_owners(component, None if labels is None else labels[tuple(voxels)], n),
+        pixels=pixels[counts],
+        hu_sum=np.bincount(component, values, n),
+        hu_max=hu_max,
+        lesion=lesion,
+        voxels=voxels,
+    )
+
+
+def _owners(component: NDArray[Any], labels: NDArray[Any] | None, n: int) -> NDArray[np.int64]:
+    """Return for each component the label that holds most of its pixels, the lower one in a tie."""
+    if labels is None:
+        return np.ones(n, np.int64)
+    present, index = np.unique(labels, return_inverse=True)
+    votes = np.bincount(component * len(present) + index, minlength=n * len(present)).reshape(n, len(present))
+    return present[votes.argmax(axis=1)].astype(np.int64)
+
+
+def _none() -> _Calcium:
+    whole, real = np.zeros(0, np.int64), np.zeros(0)
+    return _Calcium(whole, whole, real, real, whole, np.zeros((3, 0), np.int64))
+
+
+def _labels(mask: sitk.Image | None) -> NDArray[Any]:
+    if mask is None:
+        return np.ones(1, np.int64)
+    present = np.unique(_slices_first(mask))
+    return present[present > 0]
+
+
+def _slice_axis(image: sitk.Image) -> int:
+    """Return the array axis closest to the patient's long axis."""
+    along = np.abs(image.GetDirection()[6:9])
+    return int(along[::-1].argmax())
+
+
+def _slices_first(image: sitk.Image) -> NDArray[Any]:
+    """Return a view on the voxels with the axial slices along the first axis."""
+    import SimpleITK as sitk
+
+    return np.moveaxis(sitk.GetArrayViewFromImage(image), _slice_axis(image), 0)
+
+
+def _slice_geometry(image: sitk.Image) -> tuple[float, float]:
+    """Return the slice increment in mm and the pixel area in mm²."""
+    spacing = list(image.GetSpacing()[::-1])
+    increment = spacing.pop(_slice_axis(image))
+    return increment, spacing[0] * spacing[1]
+
+
+def _refuse_other_grid(image: sitk.Image, mask: sitk.Image | None) -> None:
+    if mask is not None:
+        from benchmark.imaging import refuse_other_grid
+
+        refuse_other_grid(image, mask)
+
+
+def _refuse_no_score(agatston: float) -> None:
+    if not agatston >= 0:
+        raise ValueError(f"an Agatston score is 0 or more, not {agatston}")
