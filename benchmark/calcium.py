@@ -1,15 +1,15 @@
 """Calcium scoring: Agatston, volume and mass score, lesion count, risk bands.
 
-Agatston et al., J Am Coll Cardiol 1990;15:827 (Agatston score); Callister et al., Radiology 1998;208:807 (volume);
-Hong et al., AJR 2003;181:1539 (mass); Rumberger et al., Mayo Clin Proc 1999;74:243 (risk bands);
+Agatston et al., J Am Coll Cardiol 1990;15:827 (Agatston score); Callister et al., Radiology 1998;208:807
+(volume); Hong et al., AJR 2003;181:1539 (mass); Rumberger et al., Mayo Clin Proc 1999;74:243 (risk bands);
 Hecht et al., J Cardiovasc Comput Tomogr 2018;12:185 (CAC-DRS).
 
-Candidates are the voxels of the region at or above the threshold. They are joined to components slice by slice
-(in the plane), and a component smaller than the minimum area does not count. A component that reaches over two
-labels of the mask is not cut: it counts whole, for the label that holds most of its pixels (the lower label in a
-tie). The total therefore does not depend on how the mask is divided, and it is the sum of the regions.
-A lesion is a set of counted components that touch in three dimensions; one that reaches over two regions counts as
-a lesion of each, and once in the total.
+Candidates are the voxels of the region at or above the threshold. They are joined to components slice by
+slice (in the plane), and a component smaller than the minimum area does not count. A component that reaches
+over two labels of the mask is not cut: it counts whole, for the label that holds most of its pixels (the
+lower label in a tie). The total therefore does not depend on how the mask is divided, and it is the sum of
+the regions. A lesion is a set of counted components that touch in three dimensions; one that reaches over
+two regions counts as a lesion of each, and once in the total.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class CalciumScore(BaseModel):
     note: str = Field("", exclude_if=lambda note: not note)
 
     def to_json(self) -> str:
-        """Return ``{"regions": [...], "total": {...}, "parameters": {...}}``, and a ``note`` where there is one."""
+        """Return the JSON object with ``regions``, ``total``, ``parameters`` and, if any, a ``note``."""
         return self.model_dump_json(indent=2)
 
 
@@ -101,9 +101,10 @@ def score(
 ) -> CalciumScore:
     """Score the calcium of a CT image in HU, one region per label of `mask`.
 
-    Slices are axial: the image axis closest to the patient's long axis. `mask` is an integer label image on the
-    image's grid (0 is background); without it the whole image is one region. `names` maps labels to names; a label
-    named there but absent from the mask is reported with zeros. Raises `CaseError` if the grids differ.
+    Slices are axial: across the image axis closest to the patient's long axis. `mask` is an integer label
+    image on the image's grid (0 is background); without it the whole image is one region. `names` maps
+    labels to names; a label named there but absent from the mask is reported with zeros. Raises `CaseError`
+    if the grids differ.
     """
     _refuse_other_grid(image, mask)
     increment, pixel_area = _slice_geometry(image)
@@ -140,7 +141,7 @@ def calcium_mask(
 def risk_band(agatston: float) -> str:
     """Return Rumberger's band of an Agatston score: 0, 1-10, 11-100, 101-400 or >400.
 
-    A score need not be whole: a band reaches from above the upper limit of the one before, so 10.4 is in 11-100.
+    A score need not be whole: a band begins above the upper limit of the one before, so 10.4 is in 11-100.
     """
     _refuse_no_score(agatston)
     upper = {"0": 0.0, "1-10": 10.0, "11-100": 100.0, "101-400": 400.0, ">400": math.inf}
@@ -237,7 +238,7 @@ def _find(image: sitk.Image, mask: sitk.Image | None, scoring: CalciumScoring, p
     return _Calcium(
         label=_owners(component, None if labels is None else labels[tuple(voxels)], n),
         pixels=pixels[counts],
-        hu_sum=np.bincount(component, values, n),
+        hu_sum=np.bincount(component, values, n).astype(np.float64),
         hu_max=hu_max,
         lesion=lesion,
         voxels=voxels,
@@ -250,7 +251,8 @@ def _owners(component: NDArray[Any], labels: NDArray[Any] | None, n: int) -> NDA
         return np.ones(n, np.int64)
     present, index = np.unique(labels, return_inverse=True)
     votes = np.bincount(component * len(present) + index, minlength=n * len(present)).reshape(n, len(present))
-    return present[votes.argmax(axis=1)].astype(np.int64)
+    owner: NDArray[np.int64] = present[votes.argmax(axis=1)].astype(np.int64)
+    return owner
 
 
 def _none() -> _Calcium:
@@ -287,7 +289,7 @@ def _slice_geometry(image: sitk.Image) -> tuple[float, float]:
 
 def _refuse_other_grid(image: sitk.Image, mask: sitk.Image | None) -> None:
     if mask is not None:
-        from benchmark.imaging import refuse_other_grid
+        from benchmark.geometry import refuse_other_grid
 
         refuse_other_grid(image, mask)
 

@@ -1,59 +1,181 @@
-"""The geometry of images: whether two lie on one grid, cropping to a region, resampling.
+"""Reads images and masks from disk, and refuses what cannot be trusted.
 
-Images and masks are `SimpleITK.Image`; indices and sizes are in SimpleITK's order (x, y, z), spacings mm.
+ITK fills the missing part of a truncated NIfTI file with zeros and does not mind a damaged gzip stream, so
+both are checked here. Everything that is wrong with a file is a `CaseError` of one sentence.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+import gzip
+import hashlib
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from benchmark.errors import CaseError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-GRID_TOLERANCE = 0.01
-"""Distance between corners, as a fraction of the smallest spacing, up to which two grids are one.
-
-Headers keep geometry in 32-bit floats or decimal strings, so equal grids seldom agree to the last bit.
-"""
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mhd", ".mha")
+ZERO_SPACING = "a voxel spacing in its header is zero"
 
 
-def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
-    """Say whether two images have the same voxels: equal sizes, and corners at the same places in mm."""
-    if a.GetSize() != b.GetSize():
-        return False
-    last = [size - 1 for size in a.GetSize()]
-    corners = [[0] * a.GetDimension()] + [
-        [extent if axis == other else 0 for other in range(a.GetDimension())]
-        for axis, extent in enumerate(last)
-    ]
-    allowed = GRID_TOLERANCE * min(a.GetSpacing())
-    return all(
-        math.dist(a.TransformIndexToPhysicalPoint(corner), b.TransformIndexToPhysicalPoint(corner)) <= allowed
-        and math.dist(a.GetSpacing(), b.GetSpacing()) <= allowed
-        for corner in corners
-    )
+def read_image(path: Path) -> sitk.Image:
+    """Read a CT image in HU from a NIfTI, NRRD, MHD or MHA file, or from a folder holding one DICOM series.
+
+    Raises `CaseError` when the file is missing, damaged or not 3-D, or when its values cannot be HU.
+    """
+    image = _read_volume(path)
+    _refuse_values(path, image)
+    return image
 
 
-def describe_grid(image: sitk.Image) -> str:
-    """Return the grid in words: size, spacing, origin, and the direction where it is not the identity."""
-    size = " × ".join(str(n) for n in image.GetSize())
-    spacing = " × ".join(f"{mm:.5g}" for mm in image.GetSpacing())
-    origin = ", ".join(f"{mm:.6g}" for mm in image.GetOrigin())
-    words = f"{size} voxels of {spacing} mm from ({origin})"
-    direction = image.GetDirection()
-    side = image.GetDimension()
-    if any(abs(value - (index % (side + 1) == 0)) > 1e-4 for index, value in enumerate(direction)):
-        words += f" along ({', '.join(f'{value:.4g}' for value in direction)})"
-    return words
+def read_mask(path: Path, empty: bool = False) -> sitk.Image:
+    """Read a label image (0 is background) as unsigned 8- or 16-bit integers.
+
+    Raises `CaseError` when the file cannot be read, when its values are not labels, or when it is empty and
+    `empty` does not allow that.
+    """
+    import SimpleITK as sitk
+
+    mask = _read_volume(path)
+    values = sitk.GetArrayViewFromImage(mask)
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= np.iinfo(np.uint16).max and (values == np.round(values)).all()):
+        raise CaseError(f"{path.name}: not a mask, its values are not whole labels from 0 up")
+    if high == 0 and not empty:
+        raise CaseError(f"{path.name}: the mask is empty")
+    return sitk.Cast(mask, sitk.sitkUInt8 if high <= np.iinfo(np.uint8).max else sitk.sitkUInt16)
 
 
-def refuse_other_grid(image: sitk.Image, mask: sitk.Image, name: str = "the mask") -> None:
-    """Raise `CaseError` with both grids if `mask` does not lie on the grid of `image`."""
-    if not same_grid(image, mask):
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, or of the digests of all files in a folder, sorted.
+
+    File names and their order do not matter. For an MHD header the bytes of its data file count too.
+    """
+    if path.is_dir():
+        each = sorted(file_digest(file) for file in files_of(path))
+        return hashlib.sha256("".join(each).encode()).hexdigest()
+    if path.suffix.lower() == ".mhd":
+        both = _bytes_digest(path) + _bytes_digest(_mhd_data(path))
+        return hashlib.sha256(both.encode()).hexdigest()
+    return _bytes_digest(path)
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a folder sorted by name; not hidden ones, nor those in folders below."""
+    return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+
+
+def _read_volume(path: Path) -> sitk.Image:
+    if path.is_dir():
+        from benchmark.dicom_series import read_series
+
+        return read_series(path)
+    if not path.exists():
+        raise CaseError(f"{path.name}: no such file")
+    if not path.name.lower().endswith(SUFFIXES):
         raise CaseError(
-            f"{name} is on another grid than the image: {describe_grid(mask)} against {describe_grid(image)}; "
-            "resample it, or set `resample_mask: true`"
+            f"{path.name}: not a known format; give {', '.join(SUFFIXES)} or the folder of a DICOM series"
         )
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> sitk.Image:
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    _refuse_itk_error(path, reader.ReadImageInformation)
+    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+        values = (
+            ""
+            if reader.GetNumberOfComponents() == 1
+            else f" with {reader.GetNumberOfComponents()} values per voxel"
+        )
+        raise CaseError(f"{path.name}: not a 3-D image but {reader.GetDimension()}-D{values}")
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        _refuse_broken_nifti(path, {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
+    return _refuse_itk_error(path, reader.Execute)
+
+
+def _refuse_itk_error(path: Path, action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except RuntimeError as error:
+        text = str(error)
+        if "spacing" in text.lower():
+            raise CaseError(f"{path.name}: {ZERO_SPACING}") from error
+        detail = " ".join(text.strip().splitlines()[-1].split())
+        raise CaseError(f"{path.name}: cannot be read, it is damaged or truncated ({detail})") from error
+
+
+def _refuse_broken_nifti(path: Path, header: dict[str, str]) -> None:
+    """Refuse what ITK lets pass: a damaged or truncated file, and a spacing of zero, which it reads as 1 mm."""
+    if any(float(header[f"pixdim[{axis}]"]) == 0 for axis in (1, 2, 3)):
+        raise CaseError(f"{path.name}: {ZERO_SPACING}")
+    voxels = np.prod([int(header[f"dim[{axis}]"]) for axis in range(1, 8) if int(header[f"dim[{axis}]"]) > 0])
+    expected = int(float(header["vox_offset"])) + int(voxels) * int(header["bitpix"]) // 8
+    try:
+        found = _unpacked_size(path) if path.suffix.lower() == ".gz" else path.stat().st_size
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CaseError(
+            f"{path.name}: the gzip file is truncated or damaged; fetch or write it again"
+        ) from error
+    if found < expected:
+        raise CaseError(
+            f"{path.name}: truncated, {found} of {expected} bytes are there; fetch or write it again"
+        )
+
+
+def _unpacked_size(path: Path) -> int:
+    """Return the number of bytes in a gzip file, whose checksums are verified on the way."""
+    with gzip.open(path) as stream:
+        size = 0
+        while block := stream.read(1 << 20):
+            size += len(block)
+    return size
+
+
+def _refuse_values(path: Path, image: sitk.Image) -> None:
+    """Refuse an image whose values are not those of a CT in HU.
+
+    The rule: finite, not constant, something below -50 HU (every CT holds air, lung or fat) and something
+    above 0 HU (soft tissue). It catches values scaled to 0...1, -1...1 or 0...255, and stored values
+    without their intercept.
+    """
+    import SimpleITK as sitk
+
+    values = sitk.GetArrayViewFromImage(image)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise CaseError(f"{path.name}: the image holds values that are not finite (NaN or infinite)")
+    if low == high:
+        raise CaseError(f"{path.name}: the image is constant ({low:g} everywhere)")
+    if low > -50 or high < 0:
+        raise CaseError(
+            f"{path.name}: the image has no HU range: its values run from {low:g} to {high:g}, where a CT in HU "
+            "has air or fat below -50 and tissue above 0; rescale it to HU"
+        )
+
+
+def _mhd_data(path: Path) -> Path:
+    """Return the data file that an MHD header names."""
+    lines = [line.partition("=") for line in path.read_text("latin-1").splitlines()]
+    names = [value.strip() for key, _, value in lines if key.strip() == "ElementDataFile"]
+    data = path.parent / "".join(names)
+    if not data.is_file():
+        raise CaseError(f"{path.name}: its header must name one data file beside it (ElementDataFile)")
+    return data
+
+
+def _bytes_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CaseError(f"{path.name}: no such file") from error
