@@ -5,6 +5,8 @@ The unit of work is a `FoldTask`: it holds all it needs, travels to any process,
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmark.grid_search import grid_points, grid_probabilities, search
+from benchmark.grid_search import best_point, grid_points, grid_probabilities
 from benchmark.plugins import Classifier, code_digest, digest_of
 from benchmark.protocol import Protocol
 from benchmark.statistics.metrics import metric_value
@@ -41,7 +43,7 @@ class FoldTask:
                 "classifier": self.classifier.fingerprint(),
                 "protocol": self.protocol.model_dump(include={"selection", "inner_folds", "scoring"}),
                 "features": self.features,
-                "data": [digest_of([list(array.shape), array.tobytes().hex()]) for array in arrays],
+                "data": [[array.shape, hashlib.sha256(array.tobytes()).hexdigest()] for array in arrays],
                 "seed": self.seed,
                 "code": [code_digest(module) for module in _CODE],
             }
@@ -79,32 +81,39 @@ def choose_flat(records: list[dict[str, Any]], classifier: Classifier, labels: l
     ]  # fmt: skip
 
 
-def fit_final(task: FoldTask) -> tuple[dict[str, Any], bytes]:
+def fit_final(task: FoldTask) -> dict[str, Any]:
     """Choose hyperparameters on all of the task's training cases and fit them.
 
-    Returns the record of the choice and the pipeline as skops bytes, which load without executing code.
+    Returns ``parameters``, ``inner_score`` and ``skops``: the pipeline in a format that loads without executing
+    code, as hexadecimal digits.
     """
     import pandas as pd
     import skops.io
 
     with threadpool_limits(limits=1):
-        X, y = task.X[task.train], task.y[task.train]
-        choice = search(task.classifier, X, y, folds=task.protocol.inner_folds,
-                        scoring=task.protocol.scoring, seed=task.seed)  # fmt: skip
-        pipeline = choice.pipeline.fit(pd.DataFrame(X, columns=list(task.features)), y)
-    return {"parameters": choice.parameters, "inner_score": choice.score}, skops.io.dumps(pipeline)
+        point, score = _best(task)
+        X = pd.DataFrame(task.X[task.train], columns=list(task.features))
+        pipeline = task.classifier.estimator(task.seed).set_params(**point).fit(X, task.y[task.train])
+    content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED)
+    return {"parameters": point, "inner_score": score, "skops": content.hex()}
 
 
-def _nested(task: FoldTask) -> dict[str, Any]:
-    choice = search(
+def _best(task: FoldTask) -> tuple[dict[str, Any], float]:
+    return best_point(
         task.classifier, task.X[task.train], task.y[task.train],
         folds=task.protocol.inner_folds, scoring=task.protocol.scoring, seed=task.seed,
     )  # fmt: skip
+
+
+def _nested(task: FoldTask) -> dict[str, Any]:
+    point, score = _best(task)
+    pipeline = task.classifier.estimator(task.seed).set_params(**point)
+    pipeline.fit(task.X[task.train], task.y[task.train])
     return {
-        "parameters": choice.parameters,
-        "inner_score": choice.score,
-        "kept": _kept(choice.pipeline, task.features),
-        "score": choice.pipeline.predict_proba(task.X[task.test])[:, 1].tolist(),
+        "parameters": point,
+        "inner_score": score,
+        "kept": _kept(pipeline, task.features),
+        "score": pipeline.predict_proba(task.X[task.test])[:, 1].tolist(),
     }
 
 

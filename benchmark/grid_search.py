@@ -7,7 +7,6 @@ and one boosted model or forest serves every smaller number of rounds or trees (
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,41 +14,30 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid, StratifiedKFold
 
-from benchmark.statistics.metrics import fold_score
+from benchmark.statistics.metrics import metric_value
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
     from benchmark.plugins import Classifier
 
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The chosen grid point, its mean score over the inner folds, and the pipeline fitted with it."""
+def best_point(
+    classifier: Classifier, X: Matrix, y: Labels, *, folds: int, scoring: str, seed: int
+) -> tuple[dict[str, Any], float]:
+    """Return the grid point with the best mean score in a stratified cross-validation of X, and that score.
 
-    parameters: dict[str, Any]
-    score: float
-    pipeline: Pipeline
-
-
-def search(classifier: Classifier, X: Matrix, y: Labels, *, folds: int, scoring: str, seed: int) -> Choice:
-    """Choose hyperparameters by stratified cross-validation of X (cases, features), then fit all of X.
-
-    The first of equally good grid points wins, in the order of scikit-learn's `ParameterGrid`.
+    X has shape (cases, features). The first of equally good points wins, in the order of `ParameterGrid`.
     """
     points = grid_points(classifier)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     scores = np.zeros((folds, len(points)))
     for fold, (train, test) in enumerate(splitter.split(X, y)):
         probabilities = grid_probabilities(classifier, X[train], y[train], X[test], seed)
-        scores[fold] = [fold_score(scoring, y[test], probability) for probability in probabilities]
+        scores[fold] = [metric_value(scoring, y[test], probability[:, 1]) for probability in probabilities]
     mean = scores.mean(axis=0)
-    best = int(mean.argmax())
-    pipeline = clone(classifier.estimator(seed)).set_params(**points[best]).fit(X, y)
-    return Choice(points[best], float(mean[best]), pipeline)
+    return points[int(mean.argmax())], float(mean.max())
 
 
 def grid_points(classifier: Classifier) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Metric = Literal["accuracy", "sensitivity", "specificity", "f1", "roc_auc", "balanced_accuracy"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """One fold: positions of its training and test cases in the study's case list."""
 

@@ -29,16 +29,20 @@ def bootstrap_metrics(label: NDArray[np.intp], score: NDArray[np.float64], *, re
 
 
 def interval_table(
-    label: NDArray[np.intp], score: NDArray[np.float64], *, replicates: int = 2000, level: float = 0.95, seed: int = 0
+    label: NDArray[np.intp], scores: NDArray[np.float64], *, replicates: int = 2000, level: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """Return each metric's value with its percentile bootstrap interval: columns metric, value, low, high."""
-    value = all_metrics(label, score)
-    drawn = bootstrap_metrics(label, score, replicates=replicates, seed=seed)
+    """Return each metric of the pooled out-of-fold predictions with its percentile bootstrap interval.
+
+    `label` has shape (cases,), `scores` (repeats, cases): a metric is the mean over the repeats, and a replicate
+    resamples the cases for all repeats at once. Columns metric, value, low, high.
+    """
+    value = pd.DataFrame([all_metrics(label, score) for score in scores]).mean()
+    drawn = np.mean(
+        [bootstrap_metrics(label, score, replicates=replicates, seed=seed)[list(METRICS)] for score in scores], axis=0
+    )
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail], axis=0)
-    return pd.DataFrame(
-        {"metric": METRICS, "value": [value[name] for name in METRICS], "low": low, "high": high}
-    )
+    return pd.DataFrame({"metric": METRICS, "value": value[list(METRICS)].to_numpy(), "low": low, "high": high})
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -37,11 +37,6 @@ def metric_value(name: str, label: Array, score: Array) -> float:
     return float(_ON_DECISIONS[name](label, decide(score)))
 
 
-def fold_score(name: str, label: Array, probabilities: Array) -> float:
-    """Return one metric of class probabilities (cases, 2), as a grid search needs it."""
-    return metric_value(name, label, probabilities[:, 1])
-
-
 def decide(score: Array) -> NDArray[np.intp]:
     """Return 1 where the probability exceeds 0.5, as the classifiers' own `predict` does."""
     return (np.asarray(score) > 0.5).astype(np.intp)

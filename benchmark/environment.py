@@ -1,0 +1,61 @@
+"""What a result was made with: versions, commit, machine. No user name, no path."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+
+_NAMED = (
+    "cacbench", "numpy", "scipy", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "SimpleITK",
+    "pyradiomics-bhklab", "torch", "monai", "timm", "mlflow",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Return Python's version and those of the libraries that make the numbers."""
+    found = {"python": platform.python_version()}
+    for name in _NAMED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str]:
+    """Return the operating system, the processor and the number of cores."""
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+    }
+
+
+def all_packages() -> list[str]:
+    """Return every installed distribution as ``name==version``, as a requirements file has it."""
+    return sorted({f"{item.metadata['Name']}=={item.version}" for item in distributions()}, key=str.lower)
+
+
+def git_commit() -> str:
+    """Return the commit the code was at, with ``-dirty`` after it where files differ; empty outside a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(  # noqa: S603 – a fixed command without user input
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],  # noqa: S607
+            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,145 @@
+"""Where work runs: in this process, in a pool of processes, or on a Dask cluster. Nothing else knows which."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+from benchmark.errors import UserError
+
+Item = TypeVar("Item")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+
+
+class WorkerDiedError(Exception):
+    """A worker process was killed while it worked on an item, most often for want of memory."""
+
+
+class Workers:
+    """Runs a pure function over items and hands each result to the parent as soon as it is there."""
+
+    def __init__(self, make_executor: Callable[[], Executor] | None, jobs: int) -> None:
+        self._make_executor = make_executor
+        self._executor: Executor | None = None
+        self.jobs = jobs
+
+    def map(self, function: Callable[[Item], Any], items: Sequence[Item]) -> Iterator[tuple[int, Any]]:
+        """Yield (position of the item, its result or exception) in the order of completion.
+
+        A worker that dies takes no other item with it: what was in flight is tried again one item at a time, and
+        the one that kills its worker again comes back as `WorkerDiedError`.
+        """
+        if self._make_executor is None:
+            yield from ((position, _attempt(function, item)) for position, item in enumerate(items))
+            return
+        suspects: list[int] = []
+        for position, result in self._window(function, items, range(len(items)), 2 * self.jobs):
+            if isinstance(result, BrokenProcessPool):
+                suspects.append(position)
+            else:
+                yield position, result
+        for position in suspects:
+            result = next(self._window(function, items, [position], 1))[1]
+            died = isinstance(result, BrokenProcessPool)
+            yield position, WorkerDiedError("its worker process was killed (out of memory?)") if died else result
+
+    def _window(
+        self, function: Callable[[Item], Any], items: Sequence[Item], order: Iterable[int], size: int
+    ) -> Iterator[tuple[int, Any]]:
+        """Keep `size` items in flight, so that memory and what an interruption loses stay bounded."""
+        waiting = iter(order)
+        flying: dict[Future[Any], int] = {}
+        while True:
+            for position in islice(waiting, size - len(flying)):
+                flying[self._submit(function, items[position])] = position
+            if not flying:
+                return
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield flying.pop(future), future.exception() or future.result()
+
+    def _submit(self, function: Callable[[Item], Any], item: Item) -> Future[Any]:
+        try:
+            return self._live_executor().submit(function, item)
+        except BrokenProcessPool:
+            self._executor = None
+            return self._live_executor().submit(function, item)
+
+    def _live_executor(self) -> Executor:
+        if self._executor is None:
+            assert self._make_executor is not None
+            self._executor = self._make_executor()
+        return self._executor
+
+    def close(self) -> None:
+        """Stop taking work and drop what has not begun."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Workers]:
+    """Open `jobs` worker processes (default: one per core), or the Dask scheduler at address `dask`.
+
+    The cores are shared out: each process may use cores // jobs threads. Processes are spawned, not forked, because
+    forking a process that holds threads (torch, MLflow) can hang.
+    """
+    if dask is not None:
+        with _dask_workers(dask) as pool:
+            yield pool
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = jobs or cores
+    with _environment(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores // jobs)))):
+        pool = Workers((lambda: _process_pool(jobs)) if jobs > 1 else None, jobs)
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+
+def _process_pool(jobs: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _dask_workers(address: str) -> Iterator[Workers]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UserError("--dask: Dask is not installed; pip install 'cacbench[dask]'") from None
+    with Client(address) as client:
+        yield Workers(client.get_executor, max(1, len(client.scheduler_info()["workers"])))
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _attempt(function: Callable[[Item], Any], item: Item) -> Any:
+    try:
+        return function(item)
+    except Exception as error:  # the caller decides what a failed item means
+        return error

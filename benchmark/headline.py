@@ -1,0 +1,116 @@
+"""The regression check: does a finished study still give the headline numbers that were agreed on?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.environment import versions
+from benchmark.errors import UserError
+from benchmark.results import StudyResult
+from benchmark.store import write_atomically
+
+HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc")
+
+
+def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
+    """Return what a program wants to know of a finished study, as JSON: ``results/<study>/study.json``."""
+    cases = result.features.cases.loc[result.case_ids]
+    return {
+        "study": result.study.name,
+        "cases": len(result.case_ids),
+        "labels": {str(label): int((cases["label"] == label).sum()) for label in (0, 1)},
+        "excluded": len({item.case_id for item in result.features.exclusions}),
+        "protocol": _describe(result),
+        "reference": result.study.reference_run,
+        "runs": {
+            str(run): {
+                row.metric: {"value": row.value, "low": row.low, "high": row.high} for row in rows.itertuples()
+            }
+            for run, rows in summary.groupby("run", sort=False)
+        },
+        "without_result": result.failed,
+        "seconds_per_case": {name: round(value, 3) for name, value in result.features.seconds.items()},
+        "versions": versions(),
+    }
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Read what a finished study left in its folder. Raises `UserError` where it did not finish."""
+    file = folder / "study.json"
+    try:
+        return dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        raise UserError(f"{file}: there is no finished study; run `cacbench run` first") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file}: not valid JSON ({error}); run `cacbench run` again") from None
+
+
+def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry that guards a study: values, tolerances, and the versions that made them.
+
+    The tolerance is half the width of the metric's own 95 % bootstrap interval: a change that resampling the
+    patients would not produce. Numbers on the same machine and versions repeat exactly; the tolerance is for others.
+    """
+    return {
+        "cases": facts["cases"],
+        "excluded": facts["excluded"],
+        "runs": {
+            run: {
+                metric: {
+                    "value": round(metrics[metric]["value"], 6),
+                    "tolerance": round((metrics[metric]["high"] - metrics[metric]["low"]) / 2, 6),
+                }
+                for metric in HEADLINE_METRICS
+            }
+            for run, metrics in facts["runs"].items()
+        },
+        "versions": facts["versions"],
+    }
+
+
+def compare_with_headline(facts: dict[str, Any], file: Path) -> pd.DataFrame:
+    """Return one row per guarded number: run, metric, expected, tolerance, found, ok.
+
+    Raises `UserError` when the file does not guard this study.
+    """
+    guarded = _read(file).get(facts["study"])
+    if guarded is None:
+        raise UserError(f"{file}: does not guard study {facts['study']}; add it with `cacbench check --update`")
+    rows: list[tuple[Any, ...]] = [
+        ("(all)", name, guarded[name], 0, facts[name], guarded[name] == facts[name]) for name in ("cases", "excluded")
+    ]
+    for run, metrics in guarded["runs"].items():
+        found = facts["runs"].get(run, {})
+        for metric, expected in metrics.items():
+            value = found.get(metric, {}).get("value")
+            near = value is not None and abs(value - expected["value"]) <= expected["tolerance"]
+            rows.append((run, metric, expected["value"], expected["tolerance"], value, near))
+    return pd.DataFrame(rows, columns=["run", "metric", "expected", "tolerance", "found", "ok"])
+
+
+def update_headline(facts: dict[str, Any], file: Path) -> None:
+    """Make this study's numbers the guarded ones; other studies' entries stay."""
+    content = _read(file) if file.exists() else {}
+    content[facts["study"]] = headline_of(facts)
+    write_atomically(file, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        raise UserError(f"{file}: no headline file; make one with `cacbench check --update`") from None
+    except (json.JSONDecodeError, TypeError) as error:
+        raise UserError(f"{file}: not a headline file ({error}); restore it from version control") from None
+
+
+def _describe(result: StudyResult) -> str:
+    protocol = result.study.protocol
+    name = "nested" if protocol.selection == "nested" else "flat (optimistic)"
+    repeats = f", {protocol.repeats} repeats" if protocol.repeats > 1 else ""
+    control = ", labels permuted" if protocol.permute_labels else ""
+    return f"{name} stratified {protocol.folds}-fold cross-validation{repeats}{control}"

@@ -1,0 +1,137 @@
+"""From a study's cases to one feature table per extraction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.case import Case, Exclusion
+from benchmark.errors import CaseError, UserError
+from benchmark.execution import Workers
+from benchmark.extraction import ExtractionTask, Wanted, extract
+from benchmark.plugins import code_digest, digest_of
+from benchmark.progress import Progress, silent
+from benchmark.results import Features, tally
+from benchmark.store import Store
+from benchmark.study import Study
+
+Outcome = dict[str, Any] | Exclusion
+Outcomes = dict[tuple[str, str], Outcome]
+"""By case_id and extraction: the stored record (``features``, ``seconds``) or why there is none."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    tasks: list[ExtractionTask]
+    keys: list[dict[str, str]]
+    """For each task: the store's key of each extraction."""
+    outcomes: Outcomes
+    """What the store has already, and the cases that cannot even be read."""
+
+
+def extract_features(study: Study, store: Store, workers: Workers, progress: Progress = silent) -> Features:
+    """Extract every declared feature table. Raises `UserError` when every case of all of them was excluded."""
+    cases = study.cohort.cases()
+    unavailable = {name: reason for name in study.extractors if (reason := _why_unavailable(study, name))}
+    wanted = [
+        Wanted(name, study.segmenters[declared.segmenter], declared.extractor)
+        for name, declared in study.extractors.items()
+        if name not in unavailable
+    ]
+    plan = _plan(cases, wanted, store, progress)
+    outcomes = plan.outcomes
+    with progress("features", len(plan.tasks)) as advance:
+        for position, result in workers.map(extract, plan.tasks):
+            outcomes |= _store(plan.tasks[position], plan.keys[position], result, store)
+            advance()
+    tables = {item.name: _table(item.name, _records(item, cases, outcomes)) for item in wanted}
+    exclusions = [outcome for outcome in outcomes.values() if isinstance(outcome, Exclusion)]
+    if wanted and all(table.empty for table in tables.values()):
+        raise UserError(f"{study.name}: every one of the {len(cases)} cases was excluded: {tally(exclusions)}")
+    seconds = {item.name: _mean_seconds(_records(item, cases, outcomes)) for item in wanted}
+    computed = sum(len(task.wanted) for task in plan.tasks)
+    return Features(_about(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed)
+
+
+def _why_unavailable(study: Study, extraction: str) -> str:
+    declared = study.extractors[extraction]
+    states = [study.segmenters[declared.segmenter].availability(), declared.extractor.availability()]
+    return "; ".join(state.reason for state in states if not state.ready)
+
+
+def _plan(cases: Sequence[Case], wanted: list[Wanted], store: Store, progress: Progress) -> _Plan:
+    """Find out what the store lacks; hashing the files of real scans takes a while."""
+    code = code_digest("benchmark.extraction")
+    makers = {item.name: [item.segmenter.fingerprint(), item.extractor.fingerprint(), code] for item in wanted}
+    plan = _Plan([], [], {})
+    with progress("cases", len(cases)) as advance:
+        for case in cases:
+            advance()
+            try:
+                scan = case.source.digest()
+            except CaseError as error:
+                for name in makers:
+                    plan.outcomes[case.case_id, name] = Exclusion(case.case_id, name, "read", str(error))
+                continue
+            keys = {name: digest_of([scan, *maker]) for name, maker in makers.items()}
+            for name, key in keys.items():
+                if (record := store.get("features", key)) is not None:
+                    plan.outcomes[case.case_id, name] = record
+            lacking = tuple(item for item in wanted if (case.case_id, item.name) not in plan.outcomes)
+            if lacking:
+                plan.tasks.append(ExtractionTask(case, lacking))
+                plan.keys.append(keys)
+    return plan
+
+
+def _store(task: ExtractionTask, keys: dict[str, str], result: Any, store: Store) -> Outcomes:
+    """Store what succeeded; a failure is never stored, so that the next start tries it again."""
+    case_id = task.case.case_id
+    if isinstance(result, BaseException):
+        reason = " ".join(f"{type(result).__name__}: {result}".split())
+        result = {item.name: Exclusion(case_id, item.name, "extract", reason) for item in task.wanted}
+    for name, outcome in result.items():
+        if not isinstance(outcome, Exclusion):
+            store.put("features", keys[name], outcome)
+    return {(case_id, name): outcome for name, outcome in result.items()}
+
+
+def _records(item: Wanted, cases: Sequence[Case], outcomes: Outcomes) -> dict[str, dict[str, Any]]:
+    mine = {case.case_id: outcomes[case.case_id, item.name] for case in cases}
+    return {case_id: outcome for case_id, outcome in mine.items() if not isinstance(outcome, Exclusion)}
+
+
+def _table(name: str, records: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return one row per case. Raises `UserError` when the cases do not have the same features."""
+    rows = {case_id: record["features"] for case_id, record in records.items()}
+    first = next(iter(rows.values()), {})
+    odd = next((case_id for case_id, row in rows.items() if list(row) != list(first)), None)
+    if odd is not None:
+        raise UserError(f"extractor {name}: case {odd} has other features than the first case: mend the plug-in")
+    return pd.DataFrame.from_dict(rows, orient="index", dtype=np.float64).rename_axis("case_id")
+
+
+def _mean_seconds(records: dict[str, dict[str, Any]]) -> float:
+    return float(np.mean([record["seconds"] for record in records.values()])) if records else 0.0
+
+
+def _about(cases: Sequence[Case]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "label": [case.label for case in cases],
+            "cac_score": [case.cac_score for case in cases],
+            "group": [case.group for case in cases],
+            "protocol": [case.protocol for case in cases],
+        },
+        index=pd.Index([case.case_id for case in cases], name="case_id"),
+    )
+
+
+def _in_order(exclusions: list[Exclusion], cases: Sequence[Case]) -> list[Exclusion]:
+    """Sort by the cohort's order: the order of completion depends on the number of processes."""
+    place = {case.case_id: position for position, case in enumerate(cases)}
+    return sorted(exclusions, key=lambda item: (place[item.case_id], item.extractor))

@@ -1,0 +1,34 @@
+"""Progress of long work, on standard error so that standard output stays machine-readable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+Advance = Callable[[], None]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
+
+
+@contextmanager
+def silent(stage: str, total: int) -> Iterator[Advance]:
+    """Show nothing."""
+    yield lambda: None
+
+
+@contextmanager
+def bars(stage: str, total: int) -> Iterator[Advance]:
+    """Show a bar with counts and the time left; nothing for a stage without work."""
+    if total == 0:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bars(*columns, console=Console(stderr=True)) as display:
+        task = display.add_task(stage, total=total)
+        yield lambda: display.advance(task)

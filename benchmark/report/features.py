@@ -1,0 +1,38 @@
+"""Feature tables as one file for other tools."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.errors import UserError
+from benchmark.results import Features
+from benchmark.store import write_atomically
+
+SUFFIXES = (".parquet", ".csv")
+
+
+def check_suffix(file: Path) -> None:
+    """Raise `UserError` unless the file's name says a format that can be written."""
+    if file.suffix not in SUFFIXES:
+        raise UserError(f"--out {file}: end the name in {' or '.join(SUFFIXES)}")
+
+
+def write_features(features: Features, file: Path, *, prefixed: bool) -> None:
+    """Write one row per case: case_id, label, cac_score, group, protocol, then the features.
+
+    With `prefixed` a feature is called ``extraction:feature``, so that several tables fit into one file.
+    """
+    tables = [
+        table.add_prefix(f"{name}:") if prefixed else table for name, table in features.tables.items()
+    ]
+    whole = pd.concat([features.cases, *tables], axis=1).reset_index()
+    if file.suffix == ".csv":
+        content = whole.to_csv(index=False, lineterminator="\n").encode()
+    else:
+        buffer = io.BytesIO()
+        whole.to_parquet(buffer, index=False)
+        content = buffer.getvalue()
+    write_atomically(file, content)

@@ -1,0 +1,44 @@
+"""One self-contained HTML page of a finished study: it opens from a folder or an MLflow artifact, without a network."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.store import write_atomically
+
+
+def write_page(file: Path, *, facts: dict[str, Any], tables: dict[str, pd.DataFrame], figures: list[Path]) -> Path:
+    """Write the page from the study's facts (see `headline.facts_of`), its tables and its PNG or SVG figures."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(loader=PackageLoader("benchmark.report"), autoescape=True, trim_blocks=True)
+    page = environment.get_template("page.html.jinja").render(
+        facts=facts,
+        headline=headline_table(tables["summary"]),
+        comparisons=tables["comparisons"].round(4),
+        exclusions=tables["exclusions"],
+        without_result=tables["runs_without_result"],
+        figures=[_data_uri(figure) for figure in figures],
+    )
+    write_atomically(file, re.sub(r"\n\s*\n+", "\n", page).encode())
+    return file
+
+
+def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run with ``value [low, high]`` for each metric, best accuracy first."""
+    text = summary.assign(
+        text=[f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in summary.itertuples()],
+    )
+    wide = text.pivot(index="run", columns="metric", values="text")[list(dict.fromkeys(summary["metric"]))]
+    accuracy = summary[summary["metric"] == "accuracy"].set_index("run")["value"]
+    return wide.loc[accuracy.sort_values(ascending=False, kind="stable").index].reset_index()
+
+
+def _data_uri(figure: Path) -> str:
+    kind = "svg+xml" if figure.suffix == ".svg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(figure.read_bytes()).decode()}"

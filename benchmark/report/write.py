@@ -1,0 +1,44 @@
+"""Finishes a study: writes its tables, figure and page under ``results/<study>/`` and logs all of it to MLflow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.headline import facts_of
+from benchmark.report.figure import comparison_figure, write_figure
+from benchmark.report.page import write_page
+from benchmark.report.tables import all_tables, write_tables
+from benchmark.results import StudyResult
+from benchmark.store import write_atomically
+from benchmark.tracking import log_study
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study whose reports are written: its facts and tables, and where they are."""
+
+    facts: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+    paths: list[Path]
+    computed: int
+    fitted: int
+
+
+def finish(result: StudyResult, results: Path, study_file: Path) -> Finished:
+    """Write the reports and log them; return what the command line shows."""
+    folder = results / result.study.name
+    tables = all_tables(result)
+    facts = facts_of(result, tables["summary"])
+    write_tables(tables, folder / "tables")
+    metrics = list(result.study.comparisons.metrics)
+    figure = comparison_figure(tables["summary"], result.folds, metrics, result.study.name)
+    pictures = write_figure(figure, folder, "comparison")
+    page = write_page(folder / "report.html", facts=facts, tables=tables, figures=pictures[:1])
+    log_study(result, tables, folder, results, study_file)
+    write_atomically(folder / "study.json", (json.dumps(facts, indent=1) + "\n").encode())
+    return Finished(facts, tables, [page, *pictures, folder / "tables"], result.features.computed, result.fitted)

@@ -1,0 +1,72 @@
+"""What a finished study holds: feature tables, fold scores, predictions, and what was left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from benchmark.case import Exclusion
+from benchmark.study import Run, Study
+
+
+@dataclass
+class Features:
+    """The features of all cases: one table per extraction, indexed by case_id, float64."""
+
+    cases: pd.DataFrame
+    """Index case_id; columns label, cac_score, group, protocol."""
+    tables: dict[str, pd.DataFrame]
+    exclusions: list[Exclusion]
+    unavailable: dict[str, str]
+    """Extractions that could not run at all, with the reason."""
+    seconds: dict[str, float]
+    """Mean seconds per case of each extraction, as measured when it was computed."""
+    computed: int = 0
+    """How many (case, extraction) pairs were computed now rather than found in the store."""
+
+
+def tally(exclusions: list[Exclusion]) -> str:
+    """Return the reasons of exclusion with their counts, most frequent first."""
+    reasons = Counter(f"{item.stage}: {item.reason}" for item in exclusions)
+    return "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common(5)) or "none"
+
+
+@dataclass
+class FittedModel:
+    """A run's pipeline fitted on all cases, as skops bytes (loading them executes no code), and its parameters."""
+
+    parameters: dict[str, Any]
+    content: bytes
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> FittedModel:
+        """Read the record that the store holds."""
+        return cls(record["parameters"], bytes.fromhex(record["skops"]))
+
+
+@dataclass
+class StudyResult:
+    """Everything reports, tracking and the headline check read."""
+
+    study: Study
+    features: Features
+    case_ids: list[str]
+    """The cases that every evaluated run has, in the order of the folds."""
+    folds: pd.DataFrame
+    """One row per run, repeat and fold: n_train, n_test and the metrics."""
+    predictions: pd.DataFrame
+    """One row per run, repeat and case: fold, label, score (probability of label 1), predicted."""
+    choices: pd.DataFrame
+    """One row per run, repeat and fold: parameters and kept features (JSON), inner_score."""
+    models: dict[str, FittedModel]
+    failed: dict[str, str] = field(default_factory=dict)
+    """Runs without results, with the reason."""
+    fitted: int = 0
+    """How many folds and final models were fitted now rather than found in the store."""
+
+    def all_runs(self) -> list[Run]:
+        """Return the runs that have results, in the study's order."""
+        return [run for run in self.study.all_runs() if run.name not in self.failed]

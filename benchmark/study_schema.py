@@ -1,0 +1,82 @@
+"""The JSON Schema of study files, so that an editor completes and checks `runs.yaml` while one types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark.protocol import Protocol
+from benchmark.registry import BUILTINS, Kind, plugin_class
+from benchmark.study import Comparisons
+
+_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+
+
+def study_schema() -> dict[str, Any]:
+    """Return the schema with every built-in plug-in; other plug-ins are accepted by name, unchecked."""
+    return {
+        "$schema": _SCHEMA,
+        "title": "cacbench study",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name", "cohort", "segmenters", "extractors", "classifiers"],
+        "properties": {
+            "name": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$"},
+            "seed": {"type": ["integer", "string"], "default": 0},
+            "cohort": _declaration("cohort", by_name=False),
+            "segmenters": _named("segmenter"),
+            "extractors": _named("feature_extractor", {"segmenter": {"type": "string"}}),
+            "classifiers": _named("classifier"),
+            "protocol": _inlined(Protocol),
+            "comparisons": _inlined(Comparisons),
+            "runs": {"type": "array", "items": {"type": "string"}},
+        },
+    }
+
+
+def _named(kind: Kind, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of ``name: declaration`` pairs; a name that is a plug-in's needs no ``use``."""
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {
+            name: _with_use(_plugin(kind, name, more), name, required=False) for name in BUILTINS[kind]
+        },
+        "additionalProperties": _declaration(kind, more=more),
+    }
+
+
+def _declaration(kind: Kind, *, by_name: bool = True, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    choices = [_with_use(_plugin(kind, name, more), name, required=True) for name in BUILTINS[kind]]
+    other = {"type": "object", "required": ["use"],
+             "properties": {"use": {"type": "string", "not": {"enum": list(BUILTINS[kind])}}}}  # fmt: skip
+    return {"anyOf": [*choices, other, *([{"type": "string"}] if by_name else [])]}
+
+
+def _plugin(kind: Kind, name: str, more: dict[str, Any] | None) -> dict[str, Any]:
+    schema = _inlined(plugin_class(kind, name))
+    schema["properties"] = {**schema.get("properties", {}), **(more or {})}
+    return schema
+
+
+def _with_use(schema: dict[str, Any], name: str, *, required: bool) -> dict[str, Any]:
+    """Add ``use``. Under its own name a plug-in may be left out, but another plug-in may take the name, too."""
+    schema["properties"] = {"use": {"const": name}, **schema["properties"]}
+    if required:
+        schema["required"] = ["use", *schema.get("required", [])]
+        return schema
+    return {"anyOf": [schema, {"type": "null"}, {"type": "object", "required": ["use"]}]}
+
+
+def _inlined(model: type[Any]) -> dict[str, Any]:
+    """Return a model's schema with its definitions put in place of the references to them."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, dict) and "$ref" in node:
+            return resolve(definitions[node["$ref"].rpartition("/")[2]])
+        if isinstance(node, dict):
+            return {key: resolve(value) for key, value in node.items()}
+        return [resolve(item) for item in node] if isinstance(node, list) else node
+
+    return dict(resolve(schema))

@@ -1,0 +1,176 @@
+"""MLflow: a parent run per execution of a study, a child run per row. The one place that talks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.environment import all_packages, git_commit, machine, versions
+from benchmark.plugins import digest_of
+from benchmark.results import StudyResult
+from benchmark.study import Run, Study
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+
+
+def tracking_uri(results: Path) -> str:
+    """Return the URI of the MLflow store under the results folder."""
+    return f"sqlite:///{(results / DATABASE).resolve()}"
+
+
+def log_study(result: StudyResult, tables: dict[str, pd.DataFrame], folder: Path, results: Path, study_file: Path) -> str:
+    """Log a finished study; return the parent run's id.
+
+    `folder` holds what the reports wrote (tables, figures, page) and becomes the parent's artifacts.
+    """
+    mlflow = _mlflow()
+    mlflow.set_tracking_uri(tracking_uri(results))
+    mlflow.set_experiment(experiment_id=_experiment(mlflow, result.study.name, results))
+    tags = {**_code_tags(), "cohort_hash": cohort_hash(result)}
+    with mlflow.start_run(run_name=result.study.name, tags=tags) as parent:
+        mlflow.log_params(_study_parameters(result))
+        mlflow.log_artifact(str(study_file))
+        mlflow.log_artifacts(str(folder))
+        mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
+        mlflow.log_dict(machine(), "environment/machine.json")
+        for run in result.all_runs():
+            with mlflow.start_run(run_name=run.name, nested=True, tags=tags):
+                _log_run(mlflow, result, run, tables)
+        for name, reason in result.failed.items():
+            with _failed_run(mlflow, name, tags):
+                mlflow.set_tag("reason", reason)
+    return str(parent.info.run_id)
+
+
+def cohort_hash(result: StudyResult) -> str:
+    """Return a hash of the cohort as the runs saw it: case ids, labels and groups."""
+    return digest_of(result.features.cases.reset_index().astype(str).to_dict("list"))
+
+
+def _mlflow() -> Any:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import logging
+
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return mlflow
+
+
+def _experiment(mlflow: Any, name: str, results: Path) -> str:
+    found = mlflow.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(mlflow.create_experiment(name, artifact_location=(results / ARTIFACTS).resolve().as_uri()))
+
+
+def _code_tags() -> dict[str, str]:
+    return {**{f"version.{name}": value for name, value in versions().items()}, "git_commit": git_commit()}
+
+
+@contextmanager
+def _failed_run(mlflow: Any, name: str, tags: dict[str, str]) -> Iterator[None]:
+    mlflow.start_run(run_name=name, nested=True, tags=tags)
+    yield
+    mlflow.end_run(status="FAILED")
+
+
+def _study_parameters(result: StudyResult) -> dict[str, Any]:
+    study = result.study
+    return {
+        "seed": study.seed,
+        "cases": len(result.case_ids),
+        "excluded": len({item.case_id for item in result.features.exclusions}),
+        "reference": study.reference_run,
+        **_flat("cohort", study.cohort.parameters()),
+        **_flat("protocol", study.protocol.model_dump()),
+    }
+
+
+def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> None:
+    study = result.study
+    plugins = {
+        "segmenter": study.segmenters[study.extractors[run.extractor].segmenter],
+        "extractor": study.extractors[run.extractor].extractor,
+        "classifier": study.classifiers[run.classifier],
+    }
+    mlflow.log_params(
+        {"segmenter": study.extractors[run.extractor].segmenter, "extractor": run.extractor, "classifier": run.classifier}
+        | {key: value for name, plugin in plugins.items() for key, value in _flat(name, plugin.parameters()).items()}
+        | _flat("protocol", study.protocol.model_dump())
+        | _flat("chosen", result.models[run.name].parameters)
+    )
+    mlflow.set_tags({f"fingerprint.{name}": plugin.fingerprint() for name, plugin in plugins.items()})
+    mlflow.set_tags({f"weights.{name}": plugin.weights_digest() for name, plugin in plugins.items()
+                     if plugin.weights_digest()})  # fmt: skip
+    _log_metrics(mlflow, result, run, tables)
+    table = result.features.tables[run.extractor].loc[result.case_ids]
+    mlflow.log_input(_dataset(mlflow, result, run, table), context="cross-validation")
+    _log_model(mlflow, result, run, table)
+
+
+def _log_metrics(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> None:
+    summary = tables["summary"][tables["summary"]["run"] == run.name]
+    mlflow.log_metrics(dict(zip(summary["metric"], summary["value"], strict=True)))
+    for bound in ("low", "high"):
+        mlflow.log_metrics({f"{row['metric']}_{bound}": row[bound] for _, row in summary.iterrows()})
+    folds = result.folds[result.folds["run"] == run.name].reset_index()
+    for step, row in folds.iterrows():
+        mlflow.log_metrics({f"fold_{metric}": row[metric] for metric in summary["metric"]}, step=int(step))
+    mlflow.log_metric("extraction_seconds_per_case", result.features.seconds[run.extractor])
+    for name in ("predictions", "choices"):
+        mine = tables[name][tables[name]["run"] == run.name]
+        mlflow.log_text(mine.to_csv(index=False), f"{name}.csv")
+
+
+def _dataset(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) -> Any:
+    labelled = table.assign(label=result.features.cases.loc[table.index, "label"].astype("int64"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{run.extractor}")
+
+
+def _log_model(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) -> None:
+    """Log the run's pipeline, fitted on all cases, so that `mlflow models predict` works on a features CSV."""
+    import skops.io
+    from mlflow.models import infer_signature
+
+    content = result.models[run.name].content
+    trusted = _trusted_types(skops.io.get_untrusted_types(data=content), result.study, run)
+    pipeline = skops.io.loads(content, trusted=trusted)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory():
+        warnings.simplefilter("ignore")
+        mlflow.sklearn.log_model(
+            pipeline, name="model", signature=infer_signature(table, pipeline.predict(table)),
+            serialization_format="skops", skops_trusted_types=trusted,
+            pip_requirements=[f"{name}=={number}" for name, number in versions().items() if name != "python"],
+        )  # fmt: skip
+
+
+def _trusted_types(named: list[str], study: Study, run: Run) -> list[str]:
+    """Return the types a model file names, if all come from the libraries this classifier is known to use."""
+    classifier = type(study.classifiers[run.classifier])
+    known = {"sklearn", "xgboost", "lightgbm", "numpy", "scipy", "collections", classifier.__module__.partition(".")[0]}
+    strange = [name for name in named if name.partition(".")[0] not in known]
+    if strange:
+        raise ValueError(f"the stored model of {run.name} names unexpected types: {', '.join(strange)}")
+    return named
+
+
+def _flat(prefix: str, content: dict[str, Any]) -> dict[str, str]:
+    """Return nested parameters as MLflow's flat ones: ``prefix.key`` to text of at most 500 characters."""
+    return {
+        f"{prefix}.{key}": (json.dumps(value) if isinstance(value, (dict, list)) else str(value))[:500]
+        for key, value in content.items()
+    }
