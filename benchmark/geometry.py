@@ -72,21 +72,24 @@ def crop_to_roi(
     import SimpleITK as sitk
 
     inside = sitk.GetArrayViewFromImage(roi) != 0
-    if not inside.any():
-        raise CaseError("the ROI is empty")
-    low, high = [], []
-    for axis, (size, spacing) in enumerate(zip(roi.GetSize(), roi.GetSpacing(), strict=True)):
-        others = tuple(other for other in range(inside.ndim) if other != inside.ndim - 1 - axis)
-        occupied = np.flatnonzero(inside.any(axis=others))
-        margin = max(margin_voxels, math.ceil(margin_mm / spacing - 1e-6))
-        low.append(max(0, int(occupied[0]) - margin))
-        high.append(min(size, int(occupied[-1]) + 1 + margin))
+    low, high = [0, 0, 0], [0, 0, 0]
+    for axis in (2, 1, 0):  # slices first: each axis narrows what the next one has to look through
+        along = 2 - axis
+        occupied = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != along)))
+        if not occupied.size:
+            raise CaseError("the ROI is empty")
+        first, last = int(occupied[0]), int(occupied[-1])
+        inside = inside[
+            tuple(slice(first, last + 1) if other == along else slice(None) for other in range(3))
+        ]
+        margin = max(margin_voxels, math.ceil(margin_mm / roi.GetSpacing()[axis] - 1e-6))
+        low[axis], high[axis] = max(0, first - margin), min(roi.GetSize()[axis], last + 1 + margin)
     extent = [end - start for start, end in zip(low, high, strict=True)]
     return sitk.RegionOfInterest(image, extent, low), sitk.RegionOfInterest(roi, extent, low)
 
 
 def resample(image: sitk.Image, spacing: Sequence[float], linear: bool = True) -> sitk.Image:
-    """Return the image on a grid of `spacing` (x, y, z) mm, filling the same box as nearly as whole voxels do.
+    """Return the image on a grid of `spacing` (x, y, z) mm filling the same box within half a voxel.
 
     The grids share their centre. Interpolation is linear, or nearest neighbour for label images; beyond the
     outermost voxel centres the nearest voxel goes on.
@@ -112,7 +115,7 @@ def resample(image: sitk.Image, spacing: Sequence[float], linear: bool = True) -
 
 
 def resample_mask_to(mask: sitk.Image, image: sitk.Image) -> sitk.Image:
-    """Return the label image on the grid of `image` (nearest neighbour; background where it does not reach)."""
+    """Return the label image on the grid of `image` (nearest neighbour; background beyond its border)."""
     import SimpleITK as sitk
 
     return sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, mask.GetPixelID())

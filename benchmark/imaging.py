@@ -115,7 +115,7 @@ def _refuse_itk_error(path: Path, action: Callable[[], Any]) -> Any:
 
 
 def _refuse_broken_nifti(path: Path, header: dict[str, str]) -> None:
-    """Refuse what ITK lets pass: a damaged or truncated file, and a spacing of zero, which it reads as 1 mm."""
+    """Refuse what ITK lets pass: a damaged or truncated file, and a spacing of zero (read as 1 mm)."""
     if any(float(header[f"pixdim[{axis}]"]) == 0 for axis in (1, 2, 3)):
         raise CaseError(f"{path.name}: {ZERO_SPACING}")
     voxels = np.prod([int(header[f"dim[{axis}]"]) for axis in range(1, 8) if int(header[f"dim[{axis}]"]) > 0])
@@ -158,8 +158,8 @@ def _refuse_values(path: Path, image: sitk.Image) -> None:
         raise CaseError(f"{path.name}: the image is constant ({low:g} everywhere)")
     if low > -50 or high < 0:
         raise CaseError(
-            f"{path.name}: the image has no HU range: its values run from {low:g} to {high:g}, where a CT in HU "
-            "has air or fat below -50 and tissue above 0; rescale it to HU"
+            f"{path.name}: the image has no HU range: its values run from {low:g} to {high:g}, where a CT "
+            "in HU has air or fat below -50 and tissue above 0; rescale it to HU"
         )
 
 
