@@ -20,26 +20,14 @@ console = Console()
 
 def print_study(finished: Finished) -> None:
     """Print the comparison table of a finished study, what was left out, and the paths of what was written."""
-    from benchmark.report.page import headline_table
-
-    facts, tables = finished.facts, finished.tables
-    p = _adjusted_p(tables["comparisons"])
-    table = Table(title=f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}", title_justify="left")
-    shown = headline_table(tables["summary"])[["run", "accuracy", "sensitivity", "specificity", "f1", "roc_auc"]]
-    for name in (*shown.columns, "p"):
-        table.add_column(name, no_wrap=True, justify="left" if name == "run" else "right")
-    for row in shown.itertuples(index=False):
-        table.add_row(*row, "reference" if row.run == facts["reference"] else p.get(row.run, "–"))
-    console.print(table, soft_wrap=True)
-    console.print(
-        "value [95 % interval, patient-level bootstrap]; p: accuracy against the reference, "
-        "Nadeau–Bengio corrected, Holm-adjusted",
-        style="dim",
-    )
-    for name, reason in facts["without_result"].items():
-        console.print(f"no result: {name}: {reason}", style="yellow", markup=False, soft_wrap=True)
+    facts = finished.facts
+    console.print(_comparison_table(facts, finished.tables))
+    console.print("accuracy with its 95 % interval (patients resampled); p: accuracy against the reference,", style="dim")
+    console.print("Nadeau–Bengio corrected and Holm-adjusted", style="dim")
+    for reason, runs in _by_reason(facts["without_result"]).items():
+        console.print(f"no result for {', '.join(runs)}: {reason}", style="yellow", markup=False, soft_wrap=True)
     if facts["excluded"]:
-        console.print(f"{facts['excluded']} cases excluded, see exclusions.csv", style="yellow")
+        console.print(f"{facts['excluded']} cases excluded, see tables/exclusions.csv", style="yellow")
     console.print(f"{finished.computed} features extracted and {finished.fitted} models fitted in this execution")
     for path in finished.paths:
         console.print(str(path), markup=False, soft_wrap=True, highlight=False)
@@ -92,12 +80,25 @@ def print_check(table: pd.DataFrame, study: str) -> None:
     console.print(shown)
 
 
-def _adjusted_p(comparisons: pd.DataFrame) -> dict[str, str]:
-    rows = comparisons[comparisons["metric"] == "accuracy"]
-    return {
-        row.run: "–" if row.p_nadeau_bengio_holm != row.p_nadeau_bengio_holm else f"{row.p_nadeau_bengio_holm:.3f}"
-        for row in rows.itertuples()
-    }
+def _comparison_table(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> Table:
+    table = Table(title=f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}", title_justify="left")
+    for name in ("run", "accuracy", "sens.", "spec.", "F1", "AUC", "p"):
+        table.add_column(name, no_wrap=True, overflow="fold", justify="left" if name == "run" else "right")
+    tests = tables["comparisons"].query("metric == 'accuracy'").set_index("run")["p_nadeau_bengio_holm"].dropna()
+    ranked = sorted(facts["runs"].items(), key=lambda item: -item[1]["accuracy"]["value"])
+    for name, metrics in ranked:
+        accuracy = metrics["accuracy"]
+        others = [f"{metrics[key]['value']:.2f}" for key in ("sensitivity", "specificity", "f1", "roc_auc")]
+        p = "ref." if name == facts["reference"] else f"{tests[name]:.3f}" if name in tests else "–"
+        table.add_row(name, f"{accuracy['value']:.3f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}]", *others, p)
+    return table
+
+
+def _by_reason(without_result: dict[str, str]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, reason in without_result.items():
+        grouped.setdefault(reason, []).append(name)
+    return grouped
 
 
 def _describe(kind: Kind, name: str) -> dict[str, Any]:

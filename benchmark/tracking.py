@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,8 +115,12 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
                      if plugin.weights_digest()})  # fmt: skip
     _log_metrics(mlflow, result, run, tables)
     table = result.features.tables[run.extractor].loc[result.case_ids]
-    mlflow.log_input(_dataset(mlflow, result, run, table), context="cross-validation")
-    _log_model(mlflow, result, run, table)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # hints about integer columns and inferred requirements, for every run
+        labelled = table.assign(label=result.features.cases.loc[table.index, "label"].astype("int64"))
+        data = mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{run.extractor}")
+        mlflow.log_input(data, context="cross-validation")
+        _log_model(mlflow, result, run, table)
 
 
 def _log_metrics(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> None:
@@ -134,13 +137,6 @@ def _log_metrics(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, p
         mlflow.log_text(mine.to_csv(index=False), f"{name}.csv")
 
 
-def _dataset(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) -> Any:
-    labelled = table.assign(label=result.features.cases.loc[table.index, "label"].astype("int64"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{run.extractor}")
-
-
 def _log_model(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) -> None:
     """Log the run's pipeline, fitted on all cases, so that `mlflow models predict` works on a features CSV."""
     import skops.io
@@ -149,13 +145,11 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) 
     content = result.models[run.name].content
     trusted = _trusted_types(skops.io.get_untrusted_types(data=content), result.study, run)
     pipeline = skops.io.loads(content, trusted=trusted)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory():
-        warnings.simplefilter("ignore")
-        mlflow.sklearn.log_model(
-            pipeline, name="model", signature=infer_signature(table, pipeline.predict(table)),
-            serialization_format="skops", skops_trusted_types=trusted,
-            pip_requirements=[f"{name}=={number}" for name, number in versions().items() if name != "python"],
-        )  # fmt: skip
+    mlflow.sklearn.log_model(
+        pipeline, name="model", signature=infer_signature(table, pipeline.predict(table)),
+        serialization_format="skops", skops_trusted_types=trusted,
+        pip_requirements=[f"{name}=={number}" for name, number in versions().items() if name != "python"],
+    )  # fmt: skip
 
 
 def _trusted_types(named: list[str], study: Study, run: Run) -> list[str]:

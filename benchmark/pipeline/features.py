@@ -43,17 +43,18 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
         if name not in unavailable
     ]
     plan = _plan(cases, wanted, store, progress)
-    outcomes = plan.outcomes
+    outcomes, computed = plan.outcomes, 0
     with progress("features", len(plan.tasks)) as advance:
         for position, result in workers.map(extract, plan.tasks):
-            outcomes |= _store(plan.tasks[position], plan.keys[position], result, store)
+            new = _store(plan.tasks[position], plan.keys[position], result, store)
+            computed += sum(not isinstance(outcome, Exclusion) for outcome in new.values())
+            outcomes |= new
             advance()
     tables = {item.name: _table(item.name, _records(item, cases, outcomes)) for item in wanted}
     exclusions = [outcome for outcome in outcomes.values() if isinstance(outcome, Exclusion)]
     if wanted and all(table.empty for table in tables.values()):
         raise UserError(f"{study.name}: every one of the {len(cases)} cases was excluded: {tally(exclusions)}")
     seconds = {item.name: _mean_seconds(_records(item, cases, outcomes)) for item in wanted}
-    computed = sum(len(task.wanted) for task in plan.tasks)
     return Features(_about(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed)
 
 

@@ -1,0 +1,89 @@
+"""A plug-in of each kind, as somebody else's package would add them. Small enough to run thousands of times."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from benchmark.case import Case, Scan
+from benchmark.errors import CaseError
+from benchmark.plugins import Availability, Classifier, Cohort, FeatureExtractor, Segmenter, digest_of
+from benchmark.seeds import derive_seed
+from pydantic import Field
+
+
+@dataclass(frozen=True)
+class ToySource:
+    name: str
+    label: int
+    contrast: float
+    broken: bool
+
+    def load(self) -> Scan:
+        if self.broken:
+            raise CaseError(f"{self.name}: the scanner was switched off")
+        random = np.random.default_rng(derive_seed(self.name))
+        values = random.normal(0, 100, (8, 12, 12))
+        values[3:5, 5:7, 5:7] += self.contrast * self.label
+        return Scan(sitk.GetImageFromArray(values.astype(np.float32)))
+
+    def digest(self) -> str:
+        return digest_of([self.name, self.label, self.contrast])
+
+
+class ToyCohort(Cohort):
+    """Noise, with a bright spot where the label is 1."""
+
+    zero: int = Field(20, ge=0, description="cases without the spot")
+    nonzero: int = Field(20, ge=0, description="cases with the spot")
+    contrast: float = Field(200.0, description="height of the spot")
+    broken: tuple[int, ...] = Field((), description="cases that cannot be read")
+
+    def cases(self) -> list[Case]:
+        labels = [0] * self.zero + [1] * self.nonzero
+        return [
+            Case(f"toy-{i:03d}", ToySource(f"toy-{i:03d}", label, self.contrast, i in self.broken), label)
+            for i, label in enumerate(labels)
+        ]
+
+
+class CentreSegmenter(Segmenter):
+    """A cube in the middle of the image."""
+
+    def segment(self, scan: Scan) -> sitk.Image:
+        values = np.zeros(scan.image.GetSize()[::-1], np.uint8)
+        values[2:6, 4:8, 4:8] = 1
+        roi = sitk.GetImageFromArray(values)
+        roi.CopyInformation(scan.image)
+        return roi
+
+
+class MomentsExtractor(FeatureExtractor):
+    """Mean, spread and extremes inside the region."""
+
+    fail_at: str = Field("", description="the case_id's mean at which this plug-in fails, for tests")
+    ready: bool = Field(True, description="whether it says it can run")
+
+    def availability(self) -> Availability:
+        return Availability() if self.ready else Availability(ready=False, reason="no weights: fetch them")
+
+    def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
+        inside = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(roi) > 0].astype(float)
+        return pd.Series(
+            {"mean": inside.mean(), "sd": inside.std(), "max": inside.max(), "min": inside.min(), "n": inside.size}
+        )
+
+
+class NearestNeighbours(Classifier):
+    """k nearest neighbours."""
+
+    def estimator(self, seed: int) -> Any:
+        from sklearn.neighbors import KNeighborsClassifier
+        from sklearn.pipeline import Pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return Pipeline([("scaled", StandardScaler()), ("model", KNeighborsClassifier())])
+
+    def parameter_grid(self) -> dict[str, list[Any]]:
+        return {"model__n_neighbors": [1, 5]}
