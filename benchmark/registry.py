@@ -32,6 +32,8 @@ BUILTINS: dict[Kind, dict[str, str]] = {
     },
     "feature_extractor": {
         "radiomics": "feature_extractors.radiomics:RadiomicsExtractor",
+        "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
+        "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
     },
     "classifier": {
         "random_forest": "classifiers.random_forest:RandomForest",
@@ -57,7 +59,9 @@ def plugin_class(kind: Kind, name: str) -> type[Plugin]:
     else:
         raise ValueError(f"no {kind} is called {name!r}; {did_you_mean(name, names(kind))}")
     if not (isinstance(found, type) and issubclass(found, BASES[kind])):
-        raise ValueError(f"plug-in {name!r} is not a {BASES[kind].__name__}: derive {found!r} from benchmark.plugins")
+        raise ValueError(
+            f"plug-in {name!r} is not a {BASES[kind].__name__}: derive {found!r} from benchmark.plugins"
+        )
     return found
 
 

@@ -1,0 +1,121 @@
+"""What the frozen embeddings have in common: weights, device, precision, and how the vector is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from benchmark.errors import CaseError
+from benchmark.plugins import Availability, FeatureExtractor
+from feature_extractors.inference import Device, Precision, resolve_device, resolve_precision
+from feature_extractors.weights import HubWeights, UntrainedWeights, WeightsSource
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import SimpleITK as sitk
+    from numpy.typing import NDArray
+
+
+class FrozenEmbedding(FeatureExtractor):
+    """A network that is not trained here; its pooled activations are the features.
+
+    `auto` is resolved when the study is read, so that the parameters on record, and the cache key, say what was used.
+    """
+
+    weights: WeightsSource
+    device: Device = Field(
+        "auto", validate_default=True, description="where the network runs; auto: a GPU if there is one"
+    )
+    precision: Precision = Field(
+        "auto", validate_default=True, description="auto: bf16 where the hardware has units for it, else fp32"
+    )
+
+    published_name: ClassVar[str]
+    """What the features are called; untrained weights add ``_untrained``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_weights(cls, values: Any) -> Any:
+        """Add to `weights` what was left out: the published repository and the name of the file in it."""
+        if not isinstance(values, Mapping):
+            return values
+        given = values.get("weights", {})
+        if not isinstance(given, Mapping) or {"untrained", "file"} & set(given):
+            return values
+        published = cls.published(values)
+        if "folder" in given:
+            rest = {key: value for key, value in given.items() if key != "folder"}
+            return {**values, "weights": {"file": f"{given['folder']}/{published.filename}", **rest}}
+        return {**values, "weights": {**published.model_dump(), **given}}
+
+    @classmethod
+    def published(cls, parameters: Mapping[str, Any]) -> HubWeights:
+        """Return the published weights for the given parameters."""
+        raise NotImplementedError
+
+    @field_validator("device", mode="after")
+    @classmethod
+    def _resolve_device(cls, device: Device) -> Device:
+        return resolve_device(device)
+
+    @field_validator("precision", mode="after")
+    @classmethod
+    def _resolve_precision(cls, precision: Precision, info: ValidationInfo) -> Precision:
+        return resolve_precision(precision, info.data.get("device", "cpu"))
+
+    def availability(self) -> Availability:
+        """Ready if the weights are here or can be fetched, and the device exists."""
+        if self.device == "cuda" and resolve_device("auto") != "cuda":
+            return Availability(
+                ready=False,
+                reason="`device: cuda` needs an NVIDIA GPU and a torch built for CUDA: say `device: auto`",
+            )
+        return self.weights.availability()
+
+    def weights_digest(self) -> str:
+        """Return the SHA-256 of the weights, fetched if need be; for an untrained network a digest of its seed."""
+        return self.weights.weights_digest()
+
+    @property
+    def untrained(self) -> bool:
+        """Whether this is a control: the architecture without anything learnt."""
+        return isinstance(self.weights, UntrainedWeights)
+
+    def named(self, values: NDArray[np.float64], parts: tuple[str, ...] = ("",)) -> pd.Series:
+        """Return the vector under its names, e.g. ``ct_fm_007`` or ``ct_fm_untrained_007``.
+
+        `values` has the shape (parts × features,). Raises `CaseError` where a value is not finite.
+        """
+        import numpy as np
+        import pandas as pd
+
+        if not np.isfinite(values).all():
+            raise CaseError(f"the embedding overflows in {self.precision}; use `precision: fp32` or `bf16`")
+        stem = f"{self.published_name}_untrained" if self.untrained else self.published_name
+        count = len(values) // len(parts)
+        width = len(str(count - 1))
+        names = [f"{stem}_{part}{index:0{width}}" for part in parts for index in range(count)]
+        return pd.Series(values, index=names, dtype=np.float64)
+
+
+def oriented(image: sitk.Image) -> sitk.Image:
+    """Return `image` with x, y, z towards left, posterior, superior: its array is (S, P, L), MONAI's ``SPL``."""
+    import SimpleITK as sitk
+
+    return sitk.DICOMOrient(image, "LPS")
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """Return the slices of the smallest box around the true voxels, or None where there is none."""
+    import numpy as np
+
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        if not hit.size:
+            return None
+        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return tuple(box)

@@ -1,0 +1,116 @@
+"""RadImageNet: axial slices through a 2-D network trained on 1.35 million radiological images, pooled over slices.
+
+Mei et al., *RadImageNet*, Radiology: Artificial Intelligence 2022, doi 10.1148/ryai.210315; weights as re-uploaded to
+the hub under the MIT licence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from benchmark.errors import CaseError
+from feature_extractors import radimagenet_network
+from feature_extractors.embedding import FrozenEmbedding, oriented
+from feature_extractors.radimagenet_network import BACKBONES, Backbone
+from feature_extractors.weights import HubWeights, WeightsSource
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import SimpleITK as sitk
+    import torch
+    from numpy.typing import NDArray
+
+REPOSITORY = "Lab-Rasool/RadImageNet"
+SIDE = 224
+
+
+class RadImageNetExtractor(FrozenEmbedding):
+    """2048 features per slice (DenseNet121: 1024), pooled over the slices of the scan or of its ROI."""
+
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "SimpleITK")
+    sources: ClassVar[tuple[str, ...]] = (
+        "feature_extractors.radimagenet_network",
+        "feature_extractors.embedding",
+        "feature_extractors.inference",
+    )
+    published_name: ClassVar[str] = "radimagenet"
+
+    backbone: Backbone = "resnet50"
+    weights: WeightsSource = HubWeights(repo=REPOSITORY, filename=BACKBONES["resnet50"].filename)
+    window_hu: tuple[float, float] = Field(
+        (-160.0, 240.0),
+        description="the HU shown as black and as white; unpublished, this is the soft-tissue window",
+    )
+    region: Literal["whole", "roi"] = Field("whole", description="all axial slices, or those the ROI touches")
+    pooling: Literal["average", "max", "mean_std"] = Field("average", description="over the slices")
+    batch_slices: PositiveInt = Field(
+        8, description="slices computed at a time; changes speed and memory only"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_of_the_backbone(cls, values: Any) -> Any:
+        return {"weights": {}, **values} if isinstance(values, Mapping) else values
+
+    @field_validator("window_hu", mode="after")
+    @classmethod
+    def _rising(cls, window: tuple[float, float]) -> tuple[float, float]:
+        if window[0] >= window[1]:
+            raise ValueError("the window must rise from black to white, as [-160, 240] does")
+        return window
+
+    @classmethod
+    def published(cls, parameters: Mapping[str, Any]) -> HubWeights:
+        """Return the backbone's file on the hub."""
+        published = BACKBONES.get(parameters.get("backbone", "resnet50"), BACKBONES["resnet50"])
+        return HubWeights(repo=REPOSITORY, filename=published.filename)
+
+    def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
+        """Return ``radimagenet_0000`` … (``radimagenet_untrained_…`` for a control). Raises `CaseError`."""
+        network = radimagenet_network.load(self.backbone, self.weights, self.device, self.precision)
+        features = radimagenet_network.embed(network, self.preprocess(image, roi), self.batch_slices)
+        per_slice = features.double().cpu().numpy()
+        return self.named(
+            _pooled(per_slice, self.pooling), ("mean_", "std_") if self.pooling == "mean_std" else ("",)
+        )
+
+    def preprocess(self, image: sitk.Image, roi: sitk.Image) -> torch.Tensor:
+        """Return the axial slices, from inferior to superior, as (slices, 1, 224, 224) grey values in −1…1.
+
+        The window is shown as 0…255 and mapped by (x − 127.5) · 2 / 255, as the authors' example does; slices are
+        resized bilinearly without smoothing, as OpenCV does there.
+        """
+        import numpy as np
+        import SimpleITK as sitk
+        import torch
+
+        slices = sitk.GetArrayViewFromImage(oriented(image))
+        if self.region == "roi":
+            slices = slices[_touched(sitk.GetArrayViewFromImage(oriented(roi)))]
+        low, high = self.window_hu
+        grey = (np.clip(slices.astype(np.float32), low, high) - np.float32(low)) * np.float32(
+            2 / (high - low)
+        ) - 1
+        return torch.nn.functional.interpolate(
+            torch.from_numpy(grey)[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False
+        )
+
+
+def _touched(roi: NDArray[Any]) -> NDArray[np.bool_]:
+    touched: NDArray[np.bool_] = (roi != 0).any(axis=(1, 2))
+    if not touched.any():
+        raise CaseError("the ROI is empty")
+    return touched
+
+
+def _pooled(features: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
+    """Pool (slices, features) over the slices; the standard deviation is that of these slices (ddof 0)."""
+    import numpy as np
+
+    if pooling == "mean_std":
+        return np.concatenate([features.mean(axis=0), features.std(axis=0)])
+    return features.mean(axis=0) if pooling == "average" else features.max(axis=0)

@@ -1,0 +1,95 @@
+"""RadImageNet's backbones: timm's architectures under the names of the published files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from feature_extractors.checkpoint import load_strictly
+from feature_extractors.inference import Device, Precision, prepare, to_device
+from feature_extractors.torchvision_repair import import_timm
+from feature_extractors.weights import UntrainedWeights, Weights
+
+if TYPE_CHECKING:
+    import torch
+
+Backbone = Literal["resnet50", "densenet121", "inception_v3"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is published of one backbone: its file, its features, the order in which the file numbers its layers.
+
+    The files hold ``nn.Sequential(*torchvision_model.children())`` under ``backbone.``; `layers` names those
+    children, parameterless ones included. Only what starts with one of `head` may be left over.
+    """
+
+    filename: str
+    features: int
+    layers: tuple[str, ...]
+    head: tuple[str, ...]
+
+
+_INCEPTION = (
+    "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 Mixed_5b Mixed_5c Mixed_5d "
+    "Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c avgpool dropout fc"
+)
+
+BACKBONES: dict[Backbone, Published] = {
+    "resnet50": Published(
+        "ResNet50.pt",
+        2048,
+        ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"),
+        ("fc.", "backbone.9."),
+    ),
+    "densenet121": Published(
+        "DenseNet121.pt", 1024, ("features", "classifier"), ("classifier.", "backbone.1.")
+    ),
+    "inception_v3": Published(
+        "InceptionV3.pt", 2048, tuple(_INCEPTION.split()), ("fc.", "AuxLogits.", "backbone.20.")
+    ),
+}
+
+
+def renamer(backbone: Backbone) -> Callable[[str], str]:
+    """Return a map from the published names, e.g. ``backbone.4.0.conv1.weight``, to timm's, ``layer1.0.conv1.weight``."""
+    layers = BACKBONES[backbone].layers
+
+    def rename(name: str) -> str:
+        found = re.match(r"backbone\.(\d+)\.", name)
+        if found is None or int(found[1]) >= len(layers):
+            return name.removeprefix("backbone.")
+        return f"{layers[int(found[1])]}.{name[found.end() :]}"
+
+    return rename
+
+
+@lru_cache(maxsize=4)
+def load(backbone: Backbone, weights: Weights, device: Device, precision: Precision) -> Any:
+    """Return the backbone without its classifier, ready for `embed`; loaded once per process. Raises `UserError`."""
+    import torch
+
+    timm = import_timm()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(weights.untrained if isinstance(weights, UntrainedWeights) else 0)
+        network = timm.create_model(backbone, pretrained=False, num_classes=0)
+    if not isinstance(weights, UntrainedWeights):
+        load_strictly(network, weights.path(), renamer(backbone), BACKBONES[backbone].head)
+    return prepare(network, device, precision)
+
+
+def embed(network: Any, slices: torch.Tensor, batch: int) -> torch.Tensor:
+    """Return the features (n, features) of `slices` (n, 1, y, x), grey values in −1…1, `batch` of them at a time."""
+    import torch
+
+    with torch.inference_mode():
+        parts = [
+            network(
+                to_device(part, network).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+            )
+            for part in slices.split(batch)
+        ]
+        return torch.cat(parts)

@@ -1,0 +1,237 @@
+"""Where the weights of a frozen network come from: the hub, this disk, or a seed.
+
+Everything a source says is decided without loading a network, and every set of weights has a digest: the SHA-256 of
+its file, which enters the fingerprint of the extractor and the records of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+
+from benchmark.errors import UserError
+from benchmark.plugins import Availability, Plugin, digest_of
+from feature_extractors.hub import HubFile, Progress, download, sha256_of, why_unreachable
+
+Sha256 = Annotated[
+    str, Field(pattern="^[0-9a-f]{64}$", description="refuse the file if its SHA-256 is another")
+]
+State = Literal["here", "to fetch", "unavailable", "no weights"]
+
+
+class Weights(Plugin):
+    """A source of weights. Its fingerprint is that of the weights, not of the place they lie at."""
+
+    @abstractmethod
+    def locate(self) -> Path | None:
+        """Return the file if it is on this disk. Touches no network."""
+
+    @abstractmethod
+    def path(self) -> Path:
+        """Return the verified file, fetched if need be. Raises `UserError` saying what to do."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Name the source for a person."""
+
+    def weights_digest(self) -> str:
+        """Return the SHA-256 of the file, which is fetched if need be. Raises `UserError`."""
+        return sha256_of(self.path())
+
+    def fingerprint(self) -> str:
+        """Return the weights' digest: the same weights from the hub and from a copy give the same features."""
+        return self.weights_digest()
+
+
+class HubWeights(Weights):
+    """A file of a repository of the Hugging Face hub.
+
+    A branch such as ``main`` moves; the commit it names when the file is fetched, and the file's SHA-256, are
+    written beside the file in the hub's cache, and a file with another digest is refused from then on.
+    """
+
+    repo: str = Field(pattern=r"^[^/\s]+/[^/\s]+$", description="owner/name")
+    filename: str = Field(min_length=1)
+    revision: str = Field("main", description="commit, tag or branch; a commit pins the file for good")
+    sha256: Sha256 | None = None
+
+    @property
+    def file(self) -> HubFile:
+        """The file as the hub knows it."""
+        return HubFile(self.repo, self.filename, self.revision)
+
+    def __str__(self) -> str:
+        """Name the file the way the hub's pages do."""
+        return str(self.file)
+
+    def availability(self) -> Availability:
+        """Ready if the file is here or the hub would give it; decided once per process, within 10 s."""
+        if self.locate() is not None or not (reason := why_unreachable(self.file)):
+            return Availability()
+        remedy = "run `cacbench weights --fetch` where there is a network, or give `weights: {file: …}`"
+        return Availability(ready=False, reason=f"the weights {self} are not here and {reason}: {remedy}")
+
+    def locate(self) -> Path | None:
+        """Return the file in the hub's cache, if it is there."""
+        return self.file.cached()
+
+    def path(self) -> Path:
+        """Return the file, fetched if need be and verified against its record."""
+        return self.fetch(None)
+
+    def fetch(self, progress: Progress | None) -> Path:
+        """Return the file, fetched if need be; `progress` hears of the bytes. Raises `UserError`."""
+        path = self.locate() or download(self.file, progress)
+        digest = sha256_of(path)
+        recorded = self._recorded()
+        if (known := self.sha256 or recorded.get("sha256", digest)) != digest:
+            source = "the study pins" if self.sha256 else "was recorded when it was first fetched"
+            raise UserError(
+                f"{path}: its SHA-256 is {digest}, but {source} {known}; delete the file and fetch it again, or mend the pin"
+            )
+        if not recorded:
+            self._record({"commit": path.parent.name, "sha256": digest, "bytes": path.stat().st_size})
+        return path
+
+    @property
+    def _record_path(self) -> Path:
+        name = f"{self.filename}@{self.revision}".replace("/", "--")
+        return self.file.folder / "cacbench" / f"{name}.json"
+
+    def _recorded(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._record_path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _record(self, content: Mapping[str, Any]) -> None:
+        try:
+            self._record_path.parent.mkdir(parents=True, exist_ok=True)
+            self._record_path.write_text(json.dumps(content, indent=1) + "\n")
+        except OSError:
+            pass  # a cache shared read-only keeps no record; the digest still enters the fingerprint
+
+
+class LocalWeights(Weights):
+    """A file on this disk. An extractor also takes ``folder``: the file of the published name in it."""
+
+    file: Path = Field(description="the weights file; relative to the study's folder")
+    sha256: Sha256 | None = None
+
+    @field_validator("file", mode="after")
+    @classmethod
+    def _from_the_study(cls, file: Path, info: ValidationInfo) -> Path:
+        return Path((info.context or {}).get("base", ".")) / file.expanduser()
+
+    def __str__(self) -> str:
+        """Name the file."""
+        return str(self.file)
+
+    def availability(self) -> Availability:
+        """Ready if the file exists."""
+        if self.file.is_file():
+            return Availability()
+        return Availability(
+            ready=False, reason=f"{self.file}: no such weights file; mend `weights:` in the study"
+        )
+
+    def locate(self) -> Path | None:
+        """Return the file, if it exists."""
+        return self.file if self.file.is_file() else None
+
+    def path(self) -> Path:
+        """Return the file, verified against the pinned SHA-256."""
+        if not self.file.is_file():
+            raise UserError(self.availability().reason)
+        if self.sha256 and (digest := sha256_of(self.file)) != self.sha256:
+            raise UserError(
+                f"{self.file}: its SHA-256 is {digest}, but the study pins {self.sha256}; mend the file or the pin"
+            )
+        return self.file
+
+
+class UntrainedWeights(Weights):
+    """A network left as its seed initialises it: a control that shows what the architecture alone is worth."""
+
+    untrained: int = Field(ge=0, lt=2**32, description="the seed of the initialisation")
+
+    def __str__(self) -> str:
+        """Say that nothing was learnt."""
+        return f"untrained, seed {self.untrained}"
+
+    def locate(self) -> Path | None:
+        """Return None: there is no file."""
+        return None
+
+    def path(self) -> Path:
+        """Raise: there is no file."""
+        raise UserError(f"{self}: has no file")
+
+    def weights_digest(self) -> str:
+        """Return a digest of the seed; the network's architecture is part of the extractor's fingerprint."""
+        return digest_of({"untrained": self.untrained})
+
+
+def _kind(spec: Any) -> str:
+    """Return which source a declaration means, by the key that only this one has."""
+    if isinstance(spec, Weights):
+        return {HubWeights: "hub", LocalWeights: "local"}.get(type(spec), "untrained")
+    keys = set(spec) if isinstance(spec, Mapping) else set()
+    return "untrained" if "untrained" in keys else "local" if "file" in keys else "hub"
+
+
+WeightsSource = Annotated[
+    Annotated[HubWeights, Tag("hub")]
+    | Annotated[LocalWeights, Tag("local")]
+    | Annotated[UntrainedWeights, Tag("untrained")],
+    Discriminator(_kind),
+]
+"""What `weights:` may say: ``{repo, filename, revision}``, ``{file}`` or ``{untrained: seed}``."""
+
+
+@dataclass(frozen=True)
+class RequiredWeights:
+    """One row of `cacbench weights`: what a plug-in needs, and where it is."""
+
+    plugin: str
+    source: Weights
+    where: Path | None
+    size: int | None
+    state: State
+    sha256: str
+    reason: str = ""
+
+
+def required_weights(plugins: Mapping[str, Plugin]) -> list[RequiredWeights]:
+    """Return a row for each of the named plug-ins that has weights, in their order. Downloads nothing.
+
+    `size` is in bytes; it and `sha256` are known for files that are here.
+    """
+    sources = {name: getattr(plugin, "weights", None) for name, plugin in plugins.items()}
+    return [_row(name, source) for name, source in sources.items() if isinstance(source, Weights)]
+
+
+def _row(name: str, source: Weights) -> RequiredWeights:
+    if isinstance(source, UntrainedWeights):
+        return RequiredWeights(name, source, None, None, "no weights", source.weights_digest())
+    if (where := source.locate()) is not None:
+        return RequiredWeights(name, source, where, where.stat().st_size, "here", sha256_of(where))
+    ready = source.availability()
+    return RequiredWeights(
+        name, source, None, None, "to fetch" if ready.ready else "unavailable", "", ready.reason
+    )
+
+
+def fetch(source: Weights, progress: Progress | None = None) -> Path:
+    """Return the verified file of `source`, downloaded if need be. Raises `UserError` saying what to do.
+
+    `progress` is called with the bytes that are here and the bytes there will be, from the first resumed byte on.
+    """
+    return source.fetch(progress) if isinstance(source, HubWeights) else source.path()
