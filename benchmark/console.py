@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -16,19 +17,28 @@ if TYPE_CHECKING:
     from benchmark.report.write import Finished
 
 console = Console()
+if not console.is_terminal:
+    console = Console(width=110)  # a log file has room for whole tables
 
 
 def print_study(finished: Finished) -> None:
     """Print the comparison table of a finished study, what was left out, and the paths of what was written."""
     facts = finished.facts
     console.print(_comparison_table(facts, finished.tables))
-    console.print("accuracy with its 95 % interval (patients resampled); p: accuracy against the reference,", style="dim")
+    console.print(
+        "accuracy with its 95 % interval (patients resampled); p: accuracy against the reference,",
+        style="dim",
+    )
     console.print("Nadeau–Bengio corrected and Holm-adjusted", style="dim")
     for reason, runs in _by_reason(facts["without_result"]).items():
-        console.print(f"no result for {', '.join(runs)}: {reason}", style="yellow", markup=False, soft_wrap=True)
+        console.print(
+            f"no result for {', '.join(runs)}: {reason}", style="yellow", markup=False, soft_wrap=True
+        )
     if facts["excluded"]:
         console.print(f"{facts['excluded']} cases excluded, see tables/exclusions.csv", style="yellow")
-    console.print(f"{finished.computed} features extracted and {finished.fitted} models fitted in this execution")
+    console.print(
+        f"{finished.computed} features extracted and {finished.fitted} models fitted in this execution"
+    )
     for path in finished.paths:
         console.print(str(path), markup=False, soft_wrap=True, highlight=False)
 
@@ -52,7 +62,9 @@ def print_plugins(described: dict[str, Any]) -> None:
         table = Table("name", "state", "parameters", title=kind.replace("_", " ") + "s", title_justify="left")
         for name, about in plugins.items():
             parameters = "\n".join(f"{key} = {value}" for key, value in about["parameters"].items())
-            table.add_row(f"{name}\n[dim]{about['summary']}[/dim]", about["state"], parameters, end_section=True)
+            table.add_row(
+                f"{name}\n[dim]{about['summary']}[/dim]", about["state"], parameters, end_section=True
+            )
         console.print(table)
 
 
@@ -74,23 +86,30 @@ def print_check(table: pd.DataFrame, study: str) -> None:
     if moved.empty:
         console.print(f"{study}: all {len(table)} headline numbers hold")
         return
-    shown = Table(*moved.columns[:-1], title=f"{study}: {len(moved)} of {len(table)} numbers moved", style="red")
+    shown = Table(
+        *moved.columns[:-1], title=f"{study}: {len(moved)} of {len(table)} numbers moved", style="red"
+    )
     for row in moved.itertuples(index=False):
         shown.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row[:-1]))
     console.print(shown)
 
 
 def _comparison_table(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> Table:
-    table = Table(title=f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}", title_justify="left")
+    title = f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("run", "accuracy", "sens.", "spec.", "F1", "AUC", "p"):
         table.add_column(name, no_wrap=True, overflow="fold", justify="left" if name == "run" else "right")
-    tests = tables["comparisons"].query("metric == 'accuracy'").set_index("run")["p_nadeau_bengio_holm"].dropna()
+    tests = (
+        tables["comparisons"].query("metric == 'accuracy'").set_index("run")["p_nadeau_bengio_holm"].dropna()
+    )
     ranked = sorted(facts["runs"].items(), key=lambda item: -item[1]["accuracy"]["value"])
     for name, metrics in ranked:
         accuracy = metrics["accuracy"]
         others = [f"{metrics[key]['value']:.2f}" for key in ("sensitivity", "specificity", "f1", "roc_auc")]
         p = "ref." if name == facts["reference"] else f"{tests[name]:.3f}" if name in tests else "–"
-        table.add_row(name, f"{accuracy['value']:.3f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}]", *others, p)
+        table.add_row(
+            name, f"{accuracy['value']:.3f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}]", *others, p
+        )
     return table
 
 

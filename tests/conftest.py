@@ -1,9 +1,23 @@
 """Fixtures that every room's tests share."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from benchmark import registry
+from benchmark.study import Study
+
+PLUGIN_PACKAGE = Path(__file__).parent / "plugin_package"
+sys.path.insert(0, str(PLUGIN_PACKAGE))  # as if somebody had installed it: worker processes inherit the path
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _see_the_plugin_package() -> None:
+    registry._external.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +28,22 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set CACBENCH_REAL_DATA")
     return folder
+
+
+@pytest.fixture
+def toy_declaration() -> dict[str, Any]:
+    """A study of toy plug-ins that takes a second, as YAML would declare it."""
+    return {
+        "name": "toy",
+        "cohort": {"use": "toy_cohort"},
+        "segmenters": {"toy_centre": {}},
+        "extractors": {"moments": {"use": "toy_moments", "segmenter": "toy_centre"}},
+        "classifiers": {"logistic_regression": {"grid": {"C": [0.1, 1.0]}}, "toy_nearest": {}},
+        "protocol": {"folds": 3, "inner_folds": 3},
+    }
+
+
+@pytest.fixture
+def toy_study(toy_declaration: dict[str, Any]) -> Callable[..., Study]:
+    """Make the toy study with some of its keys replaced."""
+    return lambda **changes: Study.model_validate({**toy_declaration, **changes})

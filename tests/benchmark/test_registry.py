@@ -1,0 +1,50 @@
+import pytest
+
+from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
+from benchmark.registry import BASES, BUILTINS, build, names, plugin_class
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in BUILTINS for name in BUILTINS[kind]])
+def test_every_built_in_plugin_is_of_its_kind_frozen_and_described(kind, name):
+    cls = plugin_class(kind, name)
+    assert issubclass(cls, BASES[kind])
+    assert cls.model_config["frozen"]
+    assert cls.__doc__
+    assert all(field.description for field in cls.model_fields.values()), "every parameter says what it is"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "base"),
+    [
+        ("cohort", "toy_cohort", Cohort),
+        ("segmenter", "toy_centre", Segmenter),
+        ("feature_extractor", "toy_moments", FeatureExtractor),
+        ("classifier", "toy_nearest", Classifier),
+    ],
+)
+def test_another_package_adds_a_plugin_of_each_kind(kind, name, base):
+    assert name in names(kind)
+    assert isinstance(build(kind, name), base)
+
+
+def test_an_unknown_plugin_is_refused_with_the_name_that_was_meant():
+    with pytest.raises(
+        ValueError, match="no classifier is called 'random_forrest'; did you mean 'random_forest'"
+    ):
+        build("classifier", "random_forrest")
+
+
+def test_a_declaration_without_use_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match=r"names no cohort: add `use: NAME`, one of phantom, manifest"):
+        build("cohort", {"zero": 3})
+
+
+def test_an_entry_point_of_the_wrong_kind_is_refused(monkeypatch):
+    monkeypatch.setitem(BUILTINS["segmenter"], "wrong", "toy_plugins:ToyCohort")
+    with pytest.raises(ValueError, match="plug-in 'wrong' is not a Segmenter"):
+        plugin_class("segmenter", "wrong")
+
+
+def test_a_name_alone_means_a_plugin_declared_earlier_before_a_registered_one():
+    declared = build("segmenter", "toy_centre")
+    assert build("segmenter", "toy_centre", {"named": {"toy_centre": declared}}) is declared

@@ -1,0 +1,51 @@
+import math
+import shutil
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.store import Store, write_atomically
+
+
+@given(st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False), max_size=5))
+def test_floats_come_back_to_the_last_bit(tmp_path_factory, record):
+    store = Store(tmp_path_factory.mktemp("store"))
+    store.put("features", "k", record)
+    found = store.get("features", "k")
+    assert found == record
+    assert all(math.copysign(1, found[key]) == math.copysign(1, value) for key, value in record.items())
+
+
+def test_what_is_not_there_is_none(tmp_path):
+    assert Store(tmp_path).get("features", "abc") is None
+
+
+def test_not_a_number_is_refused_instead_of_stored(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        Store(tmp_path).put("features", "k", {"a": math.nan})
+    assert Store(tmp_path).get("features", "k") is None
+
+
+def test_a_copied_store_still_hits(tmp_path):
+    Store(tmp_path / "a").put("folds", "key", {"x": 1})
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert Store(tmp_path / "b").get("folds", "key") == {"x": 1}
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_no_litter(tmp_path, monkeypatch):
+    file = tmp_path / "a.csv"
+    write_atomically(file, b"old")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_files_can_be_read_by_whom_the_umask_allows(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    write_atomically(tmp_path / "stored", b"")
+    assert (tmp_path / "stored").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,0 +1,138 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from benchmark.errors import UserError
+from benchmark.study import read_study
+from benchmark.study_schema import study_schema
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIES = [ROOT / "runs.yaml", *sorted((ROOT / "tests" / "studies").glob("*.yaml"))]
+
+
+def write(folder, declaration):
+    file = folder / "study.yaml"
+    file.write_text(
+        declaration if isinstance(declaration, str) else yaml.safe_dump(declaration, sort_keys=False)
+    )
+    return file
+
+
+def refusal(folder, declaration):
+    with pytest.raises(UserError) as caught:
+        read_study(write(folder, declaration))
+    return str(caught.value)
+
+
+def test_runs_are_the_product_of_extractors_and_classifiers_unless_listed(tmp_path, toy_declaration):
+    study = read_study(write(tmp_path, toy_declaration))
+    assert study.run_names() == ["moments/logistic_regression", "moments/toy_nearest"]
+    toy_declaration["runs"] = ["moments/toy_nearest"]
+    assert read_study(write(tmp_path, toy_declaration)).run_names() == ["moments/toy_nearest"]
+
+
+def test_a_name_that_is_a_plugins_needs_no_use(tmp_path, toy_declaration):
+    toy_declaration["classifiers"] = {"xgboost": None, "forest": {"use": "random_forest"}}
+    study = read_study(write(tmp_path, toy_declaration))
+    assert [type(plugin).__name__ for plugin in study.classifiers.values()] == ["XGBoost", "RandomForest"]
+
+
+def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declaration):
+    toy_declaration["segmenters"] = {
+        "wide": {"use": "reference", "dilation_mm": 2.0},
+        "dense": {"use": "threshold", "within": "wide"},
+        "toy_centre": {},
+    }
+    study = read_study(write(tmp_path, toy_declaration))
+    assert study.segmenters["dense"].within == study.segmenters["wide"]
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "remedy"),
+    [
+        ({"cohrt": {}}, "cohrt: unknown key", "did you mean 'cohort'"),
+        (
+            {"cohort": {"use": "toy_cohrt"}},
+            "cohort: no cohort is called 'toy_cohrt'",
+            "did you mean 'toy_cohort'",
+        ),
+        ({"cohort": {"use": "toy_cohort", "zer": 1}}, "cohort.zer: unknown key", ""),
+        ({"cohort": {"use": "toy_cohort", "zero": "many"}}, "cohort.zero", "valid integer"),
+        ({"cohort": {"use": "toy_cohort", "zero": -1}}, "cohort.zero", "greater than or equal to 0"),
+        ({"classifiers": {"xgbost": {}}}, "classifiers.xgbost", "did you mean 'xgboost'"),
+        ({"classifiers": {"xgboost": {"gird": {}}}}, "classifiers.xgboost.gird", "did you mean 'grid'"),
+        ({"classifiers": {}}, "classifiers", "at least one plug-in"),
+        (
+            {"extractors": {"moments": {"use": "toy_moments"}}},
+            "extractors.moments.segmenter",
+            "there are: toy_centre",
+        ),
+        ({"protocol": {"folds": 1}}, "protocol.folds", "greater than or equal to 2"),
+        ({"protocol": {"fold": 5}}, "protocol.fold: unknown key", "did you mean 'folds'"),
+        ({"comparisons": {"reference": "moments/xgboost"}}, "comparisons.reference", "there are: moments/"),
+        ({"runs": ["moments/xgboost"]}, "runs: 'moments/xgboost' names no run", "there are: moments/"),
+        ({"name": "a/b"}, "name", "match pattern"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_file_line_place_and_remedy(
+    tmp_path, toy_declaration, change, place, remedy
+):
+    message = refusal(tmp_path, {**toy_declaration, **change})
+    assert "\n" not in message
+    assert message.startswith(f"{tmp_path / 'study.yaml'}:")
+    assert place in message
+    assert remedy in message
+
+
+def test_the_line_is_the_one_the_mistake_stands_on(tmp_path, toy_declaration):
+    text = yaml.safe_dump(toy_declaration, sort_keys=False).replace("folds: 3", "folds: three", 1)
+    line = 1 + next(i for i, row in enumerate(text.splitlines()) if "three" in row)
+    assert f"study.yaml:{line}: protocol.folds:" in refusal(tmp_path, text)
+
+
+def test_several_mistakes_are_told_at_once(tmp_path, toy_declaration):
+    message = refusal(tmp_path, {**toy_declaration, "seed": [1], "protocol": {"folds": 0}})
+    assert len(message.splitlines()) >= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: [", "not valid YAML"),
+        ("- a\n", "holds no study"),
+        ("", "holds no study"),
+        ("a: \x00", "not valid YAML"),
+    ],
+)
+def test_what_is_no_study_is_refused(tmp_path, text, expected):
+    assert expected in refusal(tmp_path, text)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: no such study file"):
+        read_study(tmp_path / "nowhere.yaml")
+
+
+def test_the_exported_schema_is_up_to_date_and_valid():
+    exported = json.loads((ROOT / "benchmark" / "runs.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(exported)
+    assert exported == json.loads(json.dumps(study_schema())), (
+        "run: cacbench schema --out benchmark/runs.schema.json"
+    )
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.name)
+def test_every_study_of_the_project_is_valid_and_names_its_schema(file):
+    assert read_study(file).run_names()
+    first, *_ = file.read_text().splitlines()
+    schema = file.parent / first.removeprefix("# yaml-language-server: $schema=")
+    jsonschema.validate(yaml.safe_load(file.read_text()), json.loads(schema.read_text()))
+
+
+def test_the_schema_refuses_a_misspelt_parameter(toy_declaration):
+    declaration = {**toy_declaration, "classifiers": {"xgboost": {"gird": {}}}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(declaration, study_schema())
