@@ -1,0 +1,109 @@
+"""Synthetic CT scans whose calcium is known exactly: the embedded data set and the CI baseline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from benchmark.case import Case
+from benchmark.phantom.acquisition import (
+    SCANNERS,
+    Acquisition,
+    Protocol,
+    Scanner,
+    draw_acquisition,
+    preset,
+)
+from benchmark.phantom.patient import draw_patient
+from benchmark.phantom.plaque import Disease, DiseaseModel
+from benchmark.phantom.source import PhantomSource
+from benchmark.plugins import Cohort
+from benchmark.seeds import derive_seed
+
+
+class PhantomCohort(Cohort):
+    """Phantoms without and with coronary calcium.
+
+    The k-th zero and the k-th non-zero case of a seed are the same bytes whatever the cohort's size. Case ids are
+    hashes and the cases are listed in their order, so neither says anything about the label; patient, disease and
+    scan are drawn from seeds of their own that derive from the id. Scanner, protocol and contrast take turns
+    within either class, so they are balanced over the labels.
+    """
+
+    sources: ClassVar[tuple[str, ...]] = ("benchmark.phantom",)
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
+
+    zero: int = Field(94, ge=0, le=100_000, description="cases without coronary calcium")
+    nonzero: int = Field(88, ge=0, le=100_000, description="cases with coronary calcium")
+    seed: int | str = Field(0, description="name of the random streams; another seed, other patients")
+    protocol: Literal["cardiac", "chest", "mixed"] = Field(
+        "cardiac", description="gated, non-gated, or in turn"
+    )
+    scanners: tuple[Scanner, ...] = Field(
+        SCANNERS, min_length=1, max_length=3, description="scanner presets that take turns"
+    )
+    contrast: Literal["off", "on", "mixed"] = Field("off", description="iodine in the blood, or in turn")
+    disease: DiseaseModel = Field(
+        DiseaseModel(), description="distribution of scores and vessels over positives"
+    )
+    field_of_view_mm: float = Field(150.0, ge=20, le=600, description="side of the square around the heart")
+    pixel_mm: float = Field(0.78125, ge=0.1, le=5, description="side of a pixel")
+    coverage_mm: float = Field(120.0, ge=3, le=500, description="length scanned")
+    slice_thickness_mm: float | None = Field(None, ge=0.25, le=10, description="none: the scanner's own")
+    noise_sd_hu: float | None = Field(
+        None, ge=0, le=200, description="in an average patient; none: the scanner's"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> PhantomCohort:
+        if len(set(self.scanners)) < len(self.scanners):
+            raise ValueError("scanners names one twice: list each once")
+        self._acquisition("cardiac", self.scanners[0])
+        return self
+
+    def cases(self) -> Sequence[Case]:
+        """List the cases; nothing is rendered."""
+        cases = [self._case(stream, k) for stream, k in self._members()]
+        return sorted(cases, key=lambda case: case.case_id)
+
+    def _members(self) -> Iterator[tuple[str, int]]:
+        yield from (("zero", k) for k in range(self.zero))
+        yield from (("nonzero", k) for k in range(self.nonzero))
+
+    def _case(self, stream: str, k: int) -> Case:
+        name = hashlib.sha256(f"{self.seed}\x1f{stream}\x1f{k}".encode()).hexdigest()[:10]
+        protocol, scanner, contrast = self._turn(k)
+        patient = draw_patient(derive_seed(self.seed, name, "patient"))
+        disease = Disease()
+        if stream == "nonzero":
+            disease = self.disease.draw(derive_seed(self.seed, name, "disease"))
+        acquisition = draw_acquisition(
+            self._acquisition(protocol, scanner), patient, contrast, derive_seed(self.seed, name, "scan")
+        )
+        return Case(
+            case_id=f"phantom-{name}",
+            source=PhantomSource(patient=patient, disease=disease, acquisition=acquisition),
+            label=int(stream == "nonzero"),
+            cac_score=round(disease.agatston, 3),
+            group=scanner,
+            protocol=protocol,
+        )
+
+    def _turn(self, k: int) -> tuple[Protocol, Scanner, bool]:
+        """Return protocol, scanner and contrast of the k-th case of either class."""
+        protocols: tuple[Protocol, ...] = (
+            ("cardiac", "chest") if self.protocol == "mixed" else (self.protocol,)
+        )
+        contrasts = (False, True) if self.contrast == "mixed" else (self.contrast == "on",)
+        k, scanner = divmod(k, len(self.scanners))
+        k, protocol = divmod(k, len(protocols))
+        return protocols[protocol], self.scanners[scanner], contrasts[k % len(contrasts)]
+
+    def _acquisition(self, protocol: Protocol, scanner: Scanner) -> Acquisition:
+        """Return the scanner's preset with what the declaration overrides."""
+        own = ("field_of_view_mm", "pixel_mm", "coverage_mm", "slice_thickness_mm", "noise_sd_hu")
+        override = {name: value for name in own if (value := getattr(self, name)) is not None}
+        return Acquisition.model_validate(preset(protocol, scanner).model_dump() | override)

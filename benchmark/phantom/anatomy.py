@@ -1,0 +1,130 @@
+"""The heart and the great vessels, painted into the thorax; and the tubes that calcium and masks refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.phantom.coronaries import AORTIC_ROOT, coronary_tree
+from benchmark.phantom.grid import Canvas, Ellipsoid, Grid
+from benchmark.phantom.heart import HeartFrame, Vectors
+from benchmark.phantom.patient import Patient
+from benchmark.phantom.thorax import AIR, paint_thorax, paint_tube
+from benchmark.phantom.tubes import Tube
+
+
+@dataclass(frozen=True)
+class BloodPool:
+    """HU of the blood and of the muscle it perfuses; with contrast the left heart is brighter than the right."""
+
+    left: float
+    right: float
+    myocardium: float
+
+    @classmethod
+    def of(cls, patient: Patient, iodine_hu: float) -> BloodPool:
+        """Return the HU at an enhancement of the aorta by `iodine_hu` (0: no contrast)."""
+        blood = patient.blood_hu
+        return cls(blood + iodine_hu, blood + 0.45 * iodine_hu, 50 + 0.17 * iodine_hu)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Where a patient's structures lie."""
+
+    patient: Patient
+    heart: HeartFrame
+    coronaries: tuple[Tube, ...]
+    ascending_aorta: Tube
+    descending_aorta: Tube
+
+    @classmethod
+    def of(cls, patient: Patient) -> Anatomy:
+        """Lay out the anatomy."""
+        heart = HeartFrame.of(patient)
+        return cls(
+            patient,
+            heart,
+            tuple(coronary_tree(patient, heart)),
+            _ascending_aorta(patient, heart),
+            _descending_aorta(patient, heart),
+        )
+
+    def vessel(self, label: int) -> Tube:
+        """Return the main branch of a vessel: 1 LM, 2 LAD, 3 LCx, 4 RCA."""
+        return next(tube for tube in self.coronaries if tube.label == label)
+
+    def paint(self, grid: Grid, blood: BloodPool) -> Canvas:
+        """Paint everything but the coronary arteries and calcium, which are finer than voxels."""
+        canvas = Canvas(grid, AIR)
+        paint_thorax(canvas, self.patient)
+        for tube in _pulmonary_veins(self.heart):
+            paint_tube(canvas, tube, blood.left)
+        paint_tube(canvas, self.descending_aorta, blood.left)
+        canvas.ellipsoid(self.heart.sac, self.patient.epicardial_fat_hu)
+        for shape, hu in _chambers(self.heart, blood):
+            canvas.ellipsoid(shape, hu)
+        for tube, hu in (
+            (_pulmonary_trunk(self.heart), blood.right),
+            (_superior_vena_cava(self.heart), blood.right),
+            (self.ascending_aorta, blood.left),
+        ):
+            paint_tube(canvas, tube, hu)
+        return canvas
+
+
+def _chambers(heart: HeartFrame, blood: BloodPool) -> list[tuple[Ellipsoid, float]]:
+    """Return atria, then the right ventricle's wall and cavity, then the left's, which bulges into the right."""
+    return [
+        (heart.ellipsoid((-37, 19, -9), (24, 23, 27)), blood.right),
+        (heart.ellipsoid((-40, -15, 0), (23, 27, 28)), blood.left),
+        (heart.ellipsoid((4, 14, -4), (45, 29, 33)), blood.myocardium),
+        (heart.ellipsoid((3, 14, -4), (41, 25.5, 29.5)), blood.right),
+        (heart.ellipsoid((8, -12, -2), (48, 31, 33)), blood.myocardium),
+        (heart.ellipsoid((3, -12, -2), (41, 21, 23)), blood.left),
+    ]
+
+
+def _ascending_aorta(patient: Patient, heart: HeartFrame) -> Tube:
+    """Return the aorta from its root upwards, slightly to the right and arching back at the top."""
+    root = heart.at(*AORTIC_ROOT)
+    rise = np.linspace(-8, 95, 60)[:, None]
+    points = (
+        root + rise * np.array([1.0, 0.05, -0.12]) + np.clip(rise - 60, 0, None) ** 2 * [-0.006, 0.012, 0.004]
+    )
+    return Tube.along(points, 2.0, (patient.aorta_mm / 2, 0.48 * patient.aorta_mm))
+
+
+def _descending_aorta(patient: Patient, heart: HeartFrame) -> Tube:
+    """Return the aorta in front of the spine, left of the middle."""
+    y = patient.chest_depth_mm / 2 - patient.fat_mm - 42 - 15 - patient.aorta_mm * 0.3
+    z = np.linspace(110, -150, 80)[:, None]
+    points = np.array([0.0, y, 20.0]) + z * np.array([1.0, 0.02, 0.04])
+    return Tube.along(points, 2.0, (0.4 * patient.aorta_mm, 0.36 * patient.aorta_mm))
+
+
+def _pulmonary_trunk(heart: HeartFrame) -> Tube:
+    """Return the trunk from the right ventricle's outflow, up and back on the aorta's left."""
+    start, stop = heart.at(-10, 12, 30), heart.at(-34, -6, 36) + [34, 14, 4]
+    return Tube.along(
+        _bend(start, stop, np.array([6.0, -4.0, 4.0])), 2.0, (13.0 * heart.scale, 12.0 * heart.scale)
+    )
+
+
+def _superior_vena_cava(heart: HeartFrame) -> Tube:
+    """Return the vein that comes down to the right atrium."""
+    stop = heart.at(-45, 22, -2)
+    return Tube.along(_bend(stop + [100, 6, -4], stop, np.zeros(3)), 2.0, (9.5, 10.5))
+
+
+def _pulmonary_veins(heart: HeartFrame) -> list[Tube]:
+    """Return four veins from the left atrium into the lungs."""
+    atrium = heart.at(-42, -15, 0)
+    ends = ([14, 14, 48], [-14, 22, 46], [12, 16, -66], [-12, 24, -64])
+    return [Tube.along(_bend(atrium, atrium + end, np.zeros(3)), 2.0, (7.0, 4.5)) for end in ends]
+
+
+def _bend(start: Vectors, stop: Vectors, by: Vectors) -> Vectors:
+    f = np.linspace(0, 1, 40)[:, None]
+    return np.asarray(start + f * (stop - start) + 4 * f * (1 - f) * by)

@@ -1,0 +1,53 @@
+"""The source of a phantom case: its three records, from which it is rendered where it is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmark.case import Scan
+from benchmark.phantom.acquisition import Acquisition
+from benchmark.phantom.patient import Patient
+from benchmark.phantom.plaque import Disease
+from benchmark.plugins import code_digest, digest_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import SimpleITK as sitk
+
+    from benchmark.phantom.grid import Grid
+
+
+class PhantomSource(BaseModel):
+    """Makes a phantom's scan from its records. Equal records make equal bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    patient: Patient
+    disease: Disease
+    acquisition: Acquisition
+
+    def load(self) -> Scan:
+        """Render the image (int16 HU) and the masks (uint8): coronary, vessels, lesions, heart and aorta."""
+        from benchmark.phantom.synthesis import Phantom
+
+        phantom = Phantom(self.patient, self.disease, self.acquisition)
+        return Scan(
+            image=_as_image(phantom.image(), phantom.grid),
+            masks={name: _as_image(mask, phantom.grid) for name, mask in phantom.masks().items()},
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the records and of the code that renders them."""
+        return digest_of({"record": self.model_dump(mode="json"), "code": code_digest("benchmark.phantom")})
+
+
+def _as_image(array: np.ndarray, grid: Grid) -> sitk.Image:
+    """Return an array (z, y, x) as an image on the grid; the axes are the patient's (LPS)."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing([float(value) for value in grid.spacing[::-1]])
+    image.SetOrigin([round(float(value), 4) for value in grid.origin[::-1]])
+    return image

@@ -1,0 +1,148 @@
+"""Tubes: vessels as a chain of nodes, and which voxels lie near them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.phantom.grid import Floats, Grid
+
+Indices = NDArray[np.intp]
+_CHUNK = 2_000_000
+
+
+@dataclass(frozen=True)
+class Tube:
+    """A tube of circular section: nodes (n, 3) in (z, y, x) mm at equal steps, tangents, and radii, mm."""
+
+    nodes: Floats
+    tangents: Floats
+    radius: Floats
+    wall: float = 0.0
+    name: str = ""
+    label: int = 0
+
+    @classmethod
+    def along(
+        cls,
+        points: NDArray[np.float64],
+        step: float,
+        radii: tuple[float, float],
+        wall: float = 0.0,
+        name: str = "",
+        label: int = 0,
+    ) -> Tube:
+        """Resample `points` to equal steps of about `step` mm; the radius changes linearly from end to end."""
+        lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        at = np.linspace(0, lengths[-1], max(int(lengths[-1] / step), 2) + 1)
+        nodes = np.stack([np.interp(at, lengths, points[:, i]) for i in range(3)], axis=-1)
+        tangents = np.gradient(nodes, axis=0)
+        tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
+        radius = np.linspace(radii[0], radii[1], len(nodes))
+        return cls(*(a.astype(np.float32) for a in (nodes, tangents, radius)), wall, name, label)
+
+    @property
+    def length_mm(self) -> float:
+        """Return the length of the centreline."""
+        return float(np.linalg.norm(np.diff(self.nodes, axis=0), axis=1).sum())
+
+    def at(self, position_mm: float) -> int:
+        """Return the node nearest to a distance from the beginning."""
+        fraction = position_mm / self.length_mm
+        return int(np.clip(round(fraction * (len(self.nodes) - 1)), 0, len(self.nodes) - 1))
+
+    def section(self, centre: int, length_mm: float) -> Tube:
+        """Return the part of the tube within half of `length_mm` either side of a node."""
+        half = round(length_mm / 2 / (self.length_mm / (len(self.nodes) - 1)))
+        part = slice(max(centre - half, 0), centre + half + 1)
+        return replace(self, nodes=self.nodes[part], tangents=self.tangents[part], radius=self.radius[part])
+
+    def axial_distance(self, offset: Floats, node: Indices, flat_ends: bool = False) -> Floats:
+        """Return the distance to the centreline of points at `offset` from their nearest `node`.
+
+        The ends are half spheres, or, with `flat_ends`, infinitely far away beyond the last section.
+        """
+        along = np.einsum("ij,ij->i", offset, self.tangents[node])
+        beyond = ((node == 0) & (along < 0)) | ((node == len(self.nodes) - 1) & (along > 0))
+        along[beyond] = 0
+        squared = np.einsum("ij,ij->i", offset, offset) - along**2
+        distance = np.sqrt(np.maximum(squared, 0)).astype(np.float32)
+        if flat_ends:
+            distance[beyond] = np.inf
+        return np.asarray(distance)
+
+    def frame(self, node: int, angle_deg: float) -> tuple[Floats, Floats, Floats]:
+        """Return the unit vectors along the tube, around it and outwards, at a node and an angle of its section."""
+        along = self.tangents[node]
+        helper = np.eye(3, dtype=np.float32)[int(np.argmin(np.abs(along)))]
+        first = np.cross(along, helper)
+        first /= np.linalg.norm(first)
+        second = np.cross(along, first)
+        angle = np.deg2rad(angle_deg)
+        outwards = np.cos(angle) * first + np.sin(angle) * second
+        around = np.cross(along, outwards)
+        return along, around, outwards
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """Voxels near a tube (flat indices), the nearest node of each, and its offset from that node, mm."""
+
+    voxels: Indices
+    node: Indices
+    offset: Floats
+
+    def distance(self, tube: Tube) -> Floats:
+        """Return the distance of each voxel's centre to the centreline (rounded ends), mm."""
+        return tube.axial_distance(self.offset, self.node)
+
+
+def nearby(tube: Tube, grid: Grid, reach: float) -> Nearby:
+    """Return the voxels whose centre lies within about `reach` mm of the tube's centreline."""
+    marked = np.zeros(grid.shape, bool)
+    step = max(int(reach / 3 / max(float(np.linalg.norm(tube.nodes[1] - tube.nodes[0])), 1e-3)), 1)
+    chosen = [*range(0, len(tube.nodes), step), len(tube.nodes) - 1]
+    for node in chosen:
+        if (box := grid.box(tube.nodes[node], reach)) is not None:
+            marked[box] = True
+    voxels = np.flatnonzero(marked)
+    points = grid.points(voxels)
+    node = _nearest_node(points, tube.nodes)
+    offset = points - tube.nodes[node]
+    near = np.einsum("ij,ij->i", offset, offset) <= reach**2
+    return Nearby(voxels[near], node[near], offset[near])
+
+
+def _nearest_node(points: Floats, nodes: Floats) -> Indices:
+    """Return the index of the nearest node of each point, in pieces that keep the table of distances small."""
+    origin = nodes.mean(axis=0)
+    nodes, points = nodes - origin, points - origin
+    squared = np.einsum("ij,ij->i", nodes, nodes)
+    rows = max(_CHUNK // len(nodes), 1)
+    found = [
+        np.argmin(squared - 2 * (points[i : i + rows] @ nodes.T), axis=1) for i in range(0, len(points), rows)
+    ]
+    return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+
+def nearest_surface(
+    tubes: Sequence[Tube], grid: Grid, reach: float
+) -> tuple[Indices, Floats, NDArray[np.int16], Indices]:
+    """Return the voxels within `reach` mm of a tube's outer wall, with the nearest wall's distance, tube and node.
+
+    The distance is negative inside. Where tubes meet the nearer wall wins.
+    """
+    distance = np.full(np.prod(grid.shape), np.inf, np.float32)
+    which = np.full(distance.shape, -1, np.int16)
+    nodes = np.zeros(distance.shape, np.int32)
+    for index, tube in enumerate(tubes):
+        found = nearby(tube, grid, reach + float(tube.radius.max()) + tube.wall)
+        wall = found.distance(tube) - tube.radius[found.node] - tube.wall
+        nearer = wall < np.minimum(distance[found.voxels], reach)
+        voxels = found.voxels[nearer]
+        distance[voxels], which[voxels], nodes[voxels] = wall[nearer], index, found.node[nearer]
+    voxels = np.flatnonzero(which >= 0)
+    return voxels, distance[voxels], which[voxels], nodes[voxels].astype(np.intp)
