@@ -56,7 +56,7 @@ def refuse_other_grid(image: sitk.Image, mask: sitk.Image, name: str = "the mask
     if not same_grid(image, mask):
         raise CaseError(
             f"{name} is on another grid than the image: {describe_grid(mask)} against "
-            f"{describe_grid(image)}; resample it, or set `resample_mask: true`"
+            f"{describe_grid(image)}; resample it, or set `resample_mask: true` in a manifest cohort"
         )
 
 

@@ -34,22 +34,28 @@ def read_image(path: Path) -> sitk.Image:
     return image
 
 
-def read_mask(path: Path, empty: bool = False) -> sitk.Image:
+def read_mask(
+    path: Path, image: sitk.Image | None = None, *, resample: bool = False, empty: bool = False
+) -> sitk.Image:
     """Read a label image (0 is background) as unsigned 8- or 16-bit integers.
 
-    Raises `CaseError` when the file cannot be read, when its values are not labels, or when it is empty and
-    `empty` does not allow that.
+    With `image` the mask must lie on its grid, or is resampled to it if `resample` says so; it then carries
+    the image's geometry to the last bit. Raises `CaseError` when the file cannot be read, when its values are
+    not labels, when the grids differ, or when the mask is empty and `empty` does not allow that.
     """
     import SimpleITK as sitk
 
-    mask = _read_volume(path)
-    values = sitk.GetArrayViewFromImage(mask)
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= np.iinfo(np.uint16).max and (values == np.round(values)).all()):
-        raise CaseError(f"{path.name}: not a mask, its values are not whole labels from 0 up")
-    if high == 0 and not empty:
+    from benchmark.geometry import refuse_other_grid, resample_mask_to, same_grid
+
+    mask = _labels(path)
+    if image is not None:
+        if resample and not same_grid(image, mask):
+            mask = resample_mask_to(mask, image)
+        refuse_other_grid(image, mask, path.name)
+        mask.CopyInformation(image)
+    if not (empty or sitk.GetArrayViewFromImage(mask).any()):
         raise CaseError(f"{path.name}: the mask is empty")
-    return sitk.Cast(mask, sitk.sitkUInt8 if high <= np.iinfo(np.uint8).max else sitk.sitkUInt16)
+    return mask
 
 
 def file_digest(path: Path) -> str:
@@ -69,6 +75,17 @@ def file_digest(path: Path) -> str:
 def files_of(folder: Path) -> list[Path]:
     """Return the files of a folder sorted by name; not hidden ones, nor those in folders below."""
     return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+
+
+def _labels(path: Path) -> sitk.Image:
+    import SimpleITK as sitk
+
+    mask = _read_volume(path)
+    values = sitk.GetArrayViewFromImage(mask)
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= np.iinfo(np.uint16).max and (values == np.round(values)).all()):
+        raise CaseError(f"{path.name}: not a mask, its values are not whole labels from 0 up")
+    return sitk.Cast(mask, sitk.sitkUInt8 if high <= np.iinfo(np.uint8).max else sitk.sitkUInt16)
 
 
 def _read_volume(path: Path) -> sitk.Image:

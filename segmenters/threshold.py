@@ -1,0 +1,74 @@
+"""The 130 HU rule inside another segmenter's region: classical calcium detection.
+
+Agatston et al., J Am Coll Cardiol 1990;15:827.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema
+
+from benchmark.calcium import CalciumScoring, calcium_mask
+from benchmark.errors import CaseError
+from benchmark.plugins import Availability, Segmenter
+from benchmark.registry import build
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from benchmark.case import Scan
+
+
+def _segmenter(spec: Any, info: ValidationInfo) -> Any:
+    """Make the segmenter from its declaration, or find the one of that name in the study."""
+    if isinstance(spec, Segmenter):
+        return spec
+    try:
+        return build("segmenter", spec, info.context)
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ValueError("; ".join(problems)) from error
+
+
+Within = Annotated[
+    Segmenter,
+    BeforeValidator(_segmenter),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object", "required": ["use"]}]}),
+]
+
+
+class ThresholdSegmenter(Segmenter):
+    """Takes the voxels at or above a threshold, by default without specks below 1 mm² in a slice."""
+
+    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium", "benchmark.geometry")
+    libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
+
+    within: Within = Field(
+        description="segmenter whose region is searched: a declared one's name, or a declaration"
+    )
+    hu: float = Field(130.0, gt=0, description="lowest HU that is taken; 130 at 120 kVp")
+    minimum_area_mm2: float = Field(
+        1.0, ge=0, description="area in mm² below which a slice's component is dropped"
+    )
+    connectivity: Literal[4, 8] = Field(8, description="neighbours that join pixels of a slice")
+
+    def availability(self) -> Availability:
+        """Return that of the segmenter it searches in."""
+        return self.within.availability()
+
+    def segment(self, scan: Scan) -> sitk.Image:
+        """Return the voxels of the region that count as calcium, with the region's labels.
+
+        Raises `CaseError` if there are none, which in a scan without calcium is what one expects.
+        """
+        import SimpleITK as sitk
+
+        region = self.within.segment(scan)
+        scoring = CalciumScoring(
+            threshold_hu=self.hu, connectivity=self.connectivity, minimum_area_mm2=self.minimum_area_mm2
+        )
+        roi = sitk.Mask(region, calcium_mask(scan.image, region, scoring))
+        if not sitk.GetArrayViewFromImage(roi).any():
+            raise CaseError(f"no voxel at or above {self.hu:g} HU in the region, so there is no ROI")
+        return roi
