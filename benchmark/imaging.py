@@ -105,6 +105,8 @@ def _read_volume(path: Path) -> sitk.Image:
 def _read_file(path: Path) -> sitk.Image:
     import SimpleITK as sitk
 
+    if path.suffix.lower() == ".nrrd":
+        _refuse_detached(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     _refuse_itk_error(path, reader.ReadImageInformation)
@@ -118,6 +120,14 @@ def _read_file(path: Path) -> sitk.Image:
     if path.name.lower().endswith((".nii", ".nii.gz")):
         _refuse_broken_nifti(path, {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
     return _refuse_itk_error(path, reader.Execute)
+
+
+def _refuse_detached(path: Path) -> None:
+    """Refuse an NRRD header whose voxels are in another file: the digest of the header would not tell them."""
+    with path.open("rb") as stream:
+        header = stream.read(1 << 16).partition(b"\n\n")[0].lower()
+    if b"\ndata file:" in header or b"\ndatafile:" in header:
+        raise CaseError(f"{path.name}: its voxels are in another file; save it as one NRRD file")
 
 
 def _refuse_itk_error(path: Path, action: Callable[[], Any]) -> Any:
@@ -195,4 +205,4 @@ def _bytes_digest(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise CaseError(f"{path.name}: no such file") from error
+        raise CaseError(f"{path.name}: cannot be read ({error.strerror})") from error

@@ -75,15 +75,14 @@ def _remaining(graph: Any, radius: NDArray[np.float64]) -> NDArray[np.float64]:
         thickest_tip = np.lexsort((distance[tips], thickness))[-1]
         distance = _distances(graph, [tips[thickest_tip]])[0]
     reach, _ = _reach(graph, distance, width)
-    return reach - distance
+    return np.asarray(reach - distance, np.float64)
 
 
 def _distances(graph: Any, sources: Any, limit: float = np.inf) -> NDArray[np.float64]:
-    """Return the geodesic distances in mm from each source, shape (sources, voxels); infinite beyond the limit."""
+    """Return the distances in mm from each source, shape (sources, voxels); infinite beyond the limit."""
     from scipy.sparse import csgraph
 
-    found: NDArray[np.float64] = csgraph.dijkstra(graph, indices=sources, limit=limit)
-    return found
+    return np.asarray(csgraph.dijkstra(graph, indices=sources, limit=limit), np.float64)
 
 
 def _reach(
