@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -170,14 +170,8 @@ class _Calcium:
     def of(self, label: int) -> _Calcium:
         """Return the components that belong to one label."""
         own = self.label == label
-        return _Calcium(
-            self.label[own],
-            self.pixels[own],
-            self.hu_sum[own],
-            self.hu_max[own],
-            self.lesion[own],
-            self.voxels,
-        )
+        rows = ("label", "pixels", "hu_sum", "hu_max", "lesion")
+        return replace(self, **{name: getattr(self, name)[own] for name in rows})
 
 
 def _summarise(

@@ -142,7 +142,7 @@ def _refuse_itk_error(path: Path, action: Callable[[], Any]) -> Any:
 
 
 def _refuse_broken_nifti(path: Path, header: dict[str, str]) -> None:
-    """Refuse what ITK lets pass: a damaged or truncated file, and a spacing of zero (read as 1 mm)."""
+    """Refuse what ITK lets pass: a damaged or truncated file, a spacing of zero (read as 1 mm)."""
     if any(float(header[f"pixdim[{axis}]"]) == 0 for axis in (1, 2, 3)):
         raise CaseError(f"{path.name}: {ZERO_SPACING}")
     voxels = np.prod([int(header[f"dim[{axis}]"]) for axis in range(1, 8) if int(header[f"dim[{axis}]"]) > 0])
