@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +23,16 @@ app = typer.Typer(
 )
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study, a YAML file.")]
-Results = Annotated[Path, typer.Option("--results", help="Where results, the store and the MLflow database go.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default: one per core.")]
+Results = Annotated[
+    Path, typer.Option("--results", help="Where results, the store and the MLflow database go.")
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default: one per core.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Dask = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Work on this Dask scheduler instead.")]
+Dask = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="Work on this Dask scheduler instead.")
+]
 
 DEFAULT_STUDY = Path("runs.yaml")
 DEFAULT_RESULTS = Path("results")
@@ -53,7 +60,7 @@ def run(
     from benchmark.progress import bars
     from benchmark.store import Store
 
-    with workers(jobs, dask=dask) as pool:
+    with _nothing_lost(), workers(jobs, dask=dask) as pool:
         result = run_study(declared, Store(results / "store"), pool, bars)
     finished = finish(result, results, study)
     if as_json:
@@ -61,7 +68,9 @@ def run(
     else:
         print_study(finished)
     if strict and result.failed:
-        raise UserError("--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items()))
+        raise UserError(
+            "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())
+        )
 
 
 @app.command()
@@ -73,7 +82,11 @@ def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     declared = read_study(study)
     plan = {run.name: _why_unavailable(declared, run) or "ready" for run in declared.all_runs()}
     if as_json:
-        print(json.dumps({"study": declared.name, "cases": len(declared.cohort.cases()), "runs": plan}, indent=1))
+        print(
+            json.dumps(
+                {"study": declared.name, "cases": len(declared.cohort.cases()), "runs": plan}, indent=1
+            )
+        )
     else:
         print_plan(declared.name, len(declared.cohort.cases()), plan)
 
@@ -93,11 +106,19 @@ def list_plugins(as_json: Json = False) -> None:
 @app.command()
 def score(
     image: Annotated[Path, typer.Argument(help="NIfTI, NRRD, MHD/MHA, or a folder with one DICOM series.")],
-    mask: Annotated[Path | None, typer.Option("--mask", help="Label image; each label is scored by itself.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Label image; each label is scored by itself.")
+    ] = None,
     threshold_hu: Annotated[float | None, typer.Option(help="Candidate voxels, HU (default 130).")] = None,
-    connectivity: Annotated[int | None, typer.Option(help="4 or 8 neighbours in the slice (default 8).")] = None,
-    minimum_area_mm2: Annotated[float | None, typer.Option(help="Smallest lesion in a slice (default 1).")] = None,
-    mass_calibration: Annotated[float | None, typer.Option(help="µg/mm³ per HU; depends on the scanner.")] = None,
+    connectivity: Annotated[
+        int | None, typer.Option(help="4 or 8 neighbours in the slice (default 8).")
+    ] = None,
+    minimum_area_mm2: Annotated[
+        float | None, typer.Option(help="Smallest lesion in a slice (default 1).")
+    ] = None,
+    mass_calibration: Annotated[
+        float | None, typer.Option(help="µg/mm³ per HU; depends on the scanner.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score the calcium of one scan: Agatston, volume, mass, lesions, maximum HU, risk band."""
@@ -131,7 +152,9 @@ def score(
 def features(
     study: StudyFile = DEFAULT_STUDY,
     out: Annotated[Path, typer.Option("--out", help="A .parquet or .csv file.")] = Path("features.parquet"),
-    extractor: Annotated[str | None, typer.Option("--extractor", help="This one alone, without name prefix.")] = None,
+    extractor: Annotated[
+        str | None, typer.Option("--extractor", help="This one alone, without name prefix.")
+    ] = None,
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
@@ -150,7 +173,7 @@ def features(
         raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
     if extractor is not None:
         declared = declared.model_copy(update={"extractors": {extractor: declared.extractors[extractor]}})
-    with workers(jobs, dask=dask) as pool:
+    with _nothing_lost(), workers(jobs, dask=dask) as pool:
         extracted = extract_features(declared, Store(results / "store"), pool, bars)
     write_features(extracted, out, prefixed=extractor is None)
     for item in extracted.exclusions:
@@ -161,9 +184,13 @@ def features(
 @app.command()
 def check(
     study: StudyFile = DEFAULT_STUDY,
-    headline: Annotated[Path, typer.Option("--headline", help="The guarded numbers.")] = Path("results/headline.json"),
+    headline: Annotated[Path, typer.Option("--headline", help="The guarded numbers.")] = Path(
+        "results/headline.json"
+    ),
     results: Results = DEFAULT_RESULTS,
-    update: Annotated[bool, typer.Option("--update", help="Make the study's numbers the guarded ones.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Make the study's numbers the guarded ones.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare a finished study with the guarded headline numbers; exit code 1 when one moved."""
@@ -191,14 +218,18 @@ def phantom(
     zero: Annotated[int, typer.Option(min=0, help="Patients without calcium.")] = 94,
     nonzero: Annotated[int, typer.Option(min=0, help="Patients with calcium.")] = 88,
     seed: Annotated[str, typer.Option(help="Any text or number.")] = "0",
-    protocol: Annotated[str, typer.Option(help="cardiac, chest, mixed, or qrm (the calibration insert).")] = "cardiac",
+    protocol: Annotated[
+        str, typer.Option(help="cardiac, chest, mixed, or qrm (the calibration insert).")
+    ] = "cardiac",
     jobs: Jobs = None,
 ) -> None:
     """Write synthetic CTs with their masks and truth as NIfTI, with the manifest that reads them back."""
     from benchmark.phantom.export import write_phantoms
     from benchmark.progress import bars
 
-    manifest = write_phantoms(out, zero=zero, nonzero=nonzero, seed=seed, protocol=protocol, jobs=jobs, progress=bars)
+    manifest = write_phantoms(
+        out, zero=zero, nonzero=nonzero, seed=seed, protocol=protocol, jobs=jobs, progress=bars
+    )
     print(manifest)
 
 
@@ -243,7 +274,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+    ] = False,
 ) -> None:
     pass
 
@@ -257,16 +290,24 @@ def _why_unavailable(study: Any, run: Any) -> str:
 def _refuse_unavailable(study: Any) -> None:
     missing = {run.name: reason for run in study.all_runs() if (reason := _why_unavailable(study, run))}
     if missing:
-        raise UserError("--strict: " + "; ".join(f"{name} is unavailable: {why}" for name, why in missing.items()))
+        raise UserError(
+            "--strict: " + "; ".join(f"{name} is unavailable: {why}" for name, why in missing.items())
+        )
 
 
-def main(call: Callable[[], None] = app) -> None:
-    """Run the command line: 2 for the user's mistake, 130 for Ctrl-C, nothing finished is lost."""
+@contextmanager
+def _nothing_lost() -> Iterator[None]:
     try:
-        call()
+        yield
+    except KeyboardInterrupt:
+        print("cacbench: interrupted; what was finished is kept, run the same command again", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def main() -> None:
+    """Run the command line; exit code 2 and one sentence for the user's mistake."""
+    try:
+        app()
     except (UserError, CaseError) as error:
         print(f"cacbench: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("cacbench: interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)

@@ -1,0 +1,55 @@
+"""Killing or interrupting a study at any moment loses at most what was in flight."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark.execution import workers
+from benchmark.pipeline import run_study
+from benchmark.store import Store
+from benchmark.study import Study
+
+PACKAGE = Path(__file__).parents[2] / "plugin_package"
+
+
+def start(tmp_path, declaration):
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(declaration))
+    command = [sys.executable, "-c", "from benchmark.cli import main; main()", "run", str(study), "--jobs", "2",
+               "--results", str(tmp_path / "results")]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for_results(store, count, process):
+    for _ in range(600):
+        if len(list(store.rglob("*.json"))) >= count or process.poll() is not None:
+            return
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_declaration, how):
+    toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 400, "nonzero": 400}
+    toy_declaration["classifiers"] = {"toy_nearest": {}}
+    process = start(tmp_path, toy_declaration)
+    store = tmp_path / "results" / "store"
+    wait_for_results(store, 50, process)
+    os.killpg(process.pid, how)
+    _, errors = process.communicate(timeout=60)
+    finished = list((store / "features").rglob("[0-9a-f]*.json"))
+    assert 50 <= len(finished) < 800, errors
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "what was finished is kept" in errors
+        assert "Traceback" not in errors
+    with workers(1) as pool:
+        result = run_study(Study.model_validate(toy_declaration), Store(store), pool)
+    assert result.features.computed == 800 - len(finished)
+    assert len(result.case_ids) == 800
