@@ -51,7 +51,7 @@ def load_strictly(
 
 
 def read_tensors(path: Path) -> Mapping[str, torch.Tensor]:
-    """Read a safetensors file or a torch state dict as names to tensors. Raises `UserError` for anything else."""
+    """Read a safetensors file or a torch state dict. Raises `UserError` for anything else."""
     try:
         with path.open("rb") as file:
             start = file.read(512).lstrip()

@@ -1,4 +1,4 @@
-"""CT-FM: the embedding of a whole scan, or of the box around its ROI, by a 3-D encoder pre-trained on 148 000 CTs.
+"""CT-FM: a scan, or the box around its ROI, through a 3-D encoder pre-trained on 148 000 CTs.
 
 Pai et al., *Vision Foundation Models for Computed Tomography*, arXiv 2501.09001; weights: Apache-2.0.
 """
@@ -34,12 +34,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "overlap": 0.0,
     },
 }
-"""The hub's model card scales to 0…1 and then crops to what is above 0, that is, above −1024 HU. The authors' script
-(CT-FM repository, scripts/feature_extractor.py) resamples, crops to what is above 0 HU, scales, and splits."""
+"""The hub's model card scales to 0…1 and then crops to what is above 0, that is, above −1024 HU. The authors'
+script (CT-FM repository, scripts/feature_extractor.py) resamples, crops to what is above 0 HU, scales, and
+splits."""
 
 
 class CTFMExtractor(FrozenEmbedding):
-    """512 features: the last level of CT-FM's encoder, pooled over its positions and, where the scan is split, patches."""
+    """512 features: the last level of CT-FM's encoder, pooled over its positions and the scan's patches."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     sources: ClassVar[tuple[str, ...]] = (
@@ -102,7 +103,10 @@ class CTFMExtractor(FrozenEmbedding):
         if (box := bounding_box(volume > self.foreground_hu)) is None:
             raise CaseError(f"no voxel of the region is above {self.foreground_hu:g} HU")
         low, high = self.hu_range
-        return np.clip((volume[box].astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
+        scaled: NDArray[np.float32] = np.clip(
+            (volume[box].astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0
+        )
+        return scaled
 
     def _box_around(self, mask: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[slice, ...]:
         if (box := bounding_box(mask)) is None:
@@ -123,20 +127,21 @@ class CTFMExtractor(FrozenEmbedding):
     def _pooled(self, network: Any, patch: torch.Tensor) -> NDArray[np.float64]:
         level = ct_fm_network.embed(network, to_device(patch, network)).double()
         pooled = level.mean((0, 2, 3, 4)) if self.pooling == "average" else level.amax((0, 2, 3, 4))
-        return pooled.cpu().numpy()  # type: ignore[no-any-return]
+        return pooled.cpu().numpy()
 
 
 def _reduce(embeddings: list[NDArray[np.float64]], pooling: str) -> NDArray[np.float64]:
     import numpy as np
 
     stacked = np.stack(embeddings)
-    return stacked.mean(axis=0) if pooling == "average" else stacked.max(axis=0)
+    reduced: NDArray[np.float64] = stacked.mean(axis=0) if pooling == "average" else stacked.max(axis=0)
+    return reduced
 
 
 def _resampled(
     volume: NDArray[Any], spacing: tuple[float, ...], wanted: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    """Resample linearly from the first voxel on, as MONAI's Spacing does: border values continue beyond the last."""
+    """Resample linearly from the first voxel on, as MONAI's Spacing does."""
     import numpy as np
     from scipy.ndimage import affine_transform
 

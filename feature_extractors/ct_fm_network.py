@@ -1,9 +1,10 @@
 """CT-FM's encoder, fast and in bounded memory.
 
-Architecture: MONAI's SegResEncoder (Myronenko, arXiv 1810.11654) in the configuration of CT-FM (arXiv 2501.09001).
-In evaluation every layer is local: batch norms are fixed affine maps, so a voxel of level 2 depends on the scan only
-within `HALO` voxels. The two highest resolutions, which need by far the most memory, can therefore be computed box by
-box, each with its halo and true borders, without changing a value; the rest is one hundredth of a scan's activations.
+Architecture: MONAI's SegResEncoder (Myronenko, arXiv 1810.11654) in the configuration of CT-FM (arXiv
+2501.09001). In evaluation every layer is local: batch norms are fixed affine maps, so a voxel of level 2
+depends on the scan only within `HALO` voxels. The two highest resolutions, which need by far the most memory,
+can therefore be computed box by box, each with its halo and the scan's true borders, without changing a value;
+what follows needs a sixteenth of that.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TILED_LEVELS = 2
 STRIDE = 2**TILED_LEVELS
 """Voxels of the scan per voxel of the first level that is computed in one piece."""
 HALO = 16
-"""Voxels: 3 for the first convolution and block, 1 downsampling, 4 convolutions × 2, 2 downsampling = 14, in strides."""
+"""Voxels: first convolution and block 3, downsampling 1, four convolutions 4 × 2, downsampling 2; in strides."""
 TILE_BYTES = 2.2e9
 """What the activations of a tile may need: three of them live at once, of `FILTERS` channels each."""
 
@@ -47,11 +48,17 @@ def load(weights: Weights, device: Device, precision: Precision) -> Any:
 
 
 def embed(network: Any, volume: torch.Tensor, tile_bytes: float = TILE_BYTES) -> torch.Tensor:
-    """Return the last level of the encoder for `volume` (1, 1, z, y, x): (1, 512, z/16, y/16, x/16), rounded up."""
+    """Return the encoder's last level for `volume` (1, 1, z, y, x), as (1, 512, z/16, y/16, x/16).
+
+    The sides may be any number of voxels; divided, they are rounded up.
+    """
     import torch
 
+    edge = int((tile_bytes / (3 * FILTERS * volume.element_size())) ** (1 / 3))
     with torch.inference_mode():
-        x = _high_resolution(network, volume.contiguous(memory_format=torch.channels_last_3d), tile_bytes)
+        volume = volume.to(memory_format=torch.channels_last_3d)
+        fits = volume.numel() <= edge**3
+        x = _high_resolution(network, volume) if fits else _high_resolution_tiled(network, volume, edge)
         return _levels(network, x, range(TILED_LEVELS, len(BLOCKS_DOWN)))
 
 
@@ -66,32 +73,29 @@ def _levels(network: Any, x: torch.Tensor, levels: range) -> torch.Tensor:
 def _block(block: Any, x: torch.Tensor) -> torch.Tensor:
     """Apply a SegResBlock; its second batch norm is folded into its first convolution."""
     y = rectify_(block.conv1(rectify_(block.norm1(x))))
-    return block.conv2(y).add_(x)
+    summed: torch.Tensor = block.conv2(y).add_(x)
+    return summed
 
 
-def _high_resolution(network: Any, volume: torch.Tensor, tile_bytes: float) -> torch.Tensor:
-    """Return the input of level `TILED_LEVELS`, in one piece or box by box."""
+def _high_resolution(network: Any, volume: torch.Tensor) -> torch.Tensor:
+    return _levels(network, network.conv_init(volume), range(TILED_LEVELS))
+
+
+def _high_resolution_tiled(network: Any, volume: torch.Tensor, edge: int) -> torch.Tensor:
+    """Compute `_high_resolution` in boxes of `edge` voxels a side, halo included."""
     import torch
 
-    def compute(box: torch.Tensor) -> torch.Tensor:
-        return _levels(network, network.conv_init(box), range(TILED_LEVELS))
-
-    edge = int((tile_bytes / (3 * FILTERS * volume.element_size())) ** (1 / 3))
-    if volume.numel() <= edge**3:
-        return compute(volume)
+    sides = [-(-side // STRIDE) for side in volume.shape[2:]]
+    whole = volume.new_empty((1, FILTERS * STRIDE, *sides)).to(memory_format=torch.channels_last_3d)
     step = max((edge - 2 * HALO) // STRIDE, 1)
-    shape = [-(-side // STRIDE) for side in volume.shape[2:]]
-    whole = torch.empty(
-        (1, FILTERS * STRIDE, *shape),
-        dtype=volume.dtype,
-        device=volume.device,
-        memory_format=torch.channels_last_3d,
-    )
-    for start in product(*(range(0, side, step) for side in shape)):
-        outer = [slice(max(s * STRIDE - HALO, 0), (s + step) * STRIDE + HALO) for s in start]
-        inner = [slice((s * STRIDE - o.start) // STRIDE, None) for s, o in zip(start, outer, strict=True)]
-        target = whole[(..., *(slice(s, s + step) for s in start))]
-        target.copy_(
-            compute(volume[(..., *outer)])[(..., *inner)][tuple(slice(side) for side in target.shape)]
+    for corner in product(*(range(0, side, step) for side in sides)):
+        first = [max(at * STRIDE - HALO, 0) for at in corner]
+        z, y, x = (slice(f, (at + step) * STRIDE + HALO) for f, at in zip(first, corner, strict=True))
+        box = _high_resolution(network, volume[:, :, z, y, x])
+        z, y, x = (
+            slice(at - f // STRIDE, at - f // STRIDE + step) for f, at in zip(first, corner, strict=True)
         )
+        core = box[:, :, z, y, x]
+        z, y, x = (slice(at, at + side) for at, side in zip(corner, core.shape[2:], strict=True))
+        whole[:, :, z, y, x] = core
     return whole

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class FrozenEmbedding(FeatureExtractor):
     """A network that is not trained here; its pooled activations are the features.
 
-    `auto` is resolved when the study is read, so that the parameters on record, and the cache key, say what was used.
+    `auto` is resolved when the study is read, so that the parameters on record, and the cache key, say what
+    was used.
     """
 
     weights: WeightsSource
@@ -76,7 +77,7 @@ class FrozenEmbedding(FeatureExtractor):
         return self.weights.availability()
 
     def weights_digest(self) -> str:
-        """Return the SHA-256 of the weights, fetched if need be; for an untrained network a digest of its seed."""
+        """Return the weights' SHA-256, fetched if need be; of an untrained network a digest of its seed."""
         return self.weights.weights_digest()
 
     @property
@@ -102,7 +103,7 @@ class FrozenEmbedding(FeatureExtractor):
 
 
 def oriented(image: sitk.Image) -> sitk.Image:
-    """Return `image` with x, y, z towards left, posterior, superior: its array is (S, P, L), MONAI's ``SPL``."""
+    """Return `image` with x, y, z to left, posterior, superior: its array is (S, P, L), MONAI's ``SPL``."""
     import SimpleITK as sitk
 
     return sitk.DICOMOrient(image, "LPS")

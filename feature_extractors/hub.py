@@ -1,7 +1,8 @@
-"""Files of the Hugging Face hub: where they lie here, whether the hub answers, and downloads that can be resumed.
+"""Files of the Hugging Face hub: where they lie here, whether it answers, and downloads that can be resumed.
 
-The files lie in the hub's own cache (``HF_HUB_CACHE``, ``HF_HOME``), so that other programs find them. The download
-is ours because huggingface_hub, since 1.0, starts again at the first byte when the process was interrupted.
+The files lie in the hub's own cache (``HF_HUB_CACHE``, ``HF_HOME``), so that other programs find them. The
+download is ours because huggingface_hub, since 1.0, starts again at the first byte when the process was
+interrupted.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ def offline() -> bool:
 def why_unreachable(file: HubFile) -> str:
     """Return why `file` cannot be fetched now, or an empty string.
 
-    Each file is asked for once per process, and a hub that gave no answer is not asked again: a study without a
-    network knows within `DECISION_SECONDS`, whatever the number of its networks.
+    Each file is asked for once per process, and a hub that gave no answer is not asked again: a study without
+    a network knows within `DECISION_SECONDS`, whatever the number of its networks.
     """
     if offline():
         return "HF_HUB_OFFLINE is set"
@@ -182,7 +183,7 @@ def _metadata(file: HubFile, timeout: float) -> HfFileMetadata:
 
 
 def _download_blob(found: HfFileMetadata, blob: Path, progress: Progress | None) -> None:
-    from huggingface_hub.utils import WeakFileLock
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     blob.parent.mkdir(parents=True, exist_ok=True)
     partial = blob.with_name(f"{blob.name}.cacbench.incomplete")
@@ -210,7 +211,7 @@ class _Watched(io.BufferedWriter):
 
 def _append_rest(found: HfFileMetadata, partial: Path, progress: Progress | None) -> None:
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
     from huggingface_hub.utils.tqdm import silent_tqdm
 
     total = found.size or 0
@@ -231,7 +232,7 @@ def _append_rest(found: HfFileMetadata, partial: Path, progress: Progress | None
 
 
 def _verify(found: HfFileMetadata, partial: Path) -> None:
-    """Refuse a download that is not, byte by byte, what the hub announced. The ETag of a large file is its SHA-256."""
+    """Refuse a download that is not what the hub announced. The ETag of a large file is its SHA-256."""
     etag, size = str(found.etag), partial.stat().st_size
     if size != found.size:
         problem = f"{size} bytes arrived instead of {found.size}"

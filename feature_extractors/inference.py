@@ -1,7 +1,8 @@
-"""How a frozen network runs: on which device, in which precision, with how many threads, and how fast it is made.
+"""How a frozen network runs: on which device, in which precision, with how many threads, how fast.
 
-A shortcut taken here leaves the result what it is. Evaluated, a batch norm is an affine map per channel and folds
-into the convolution before it; a ReLU of 16-bit floats is the maximum of their sign-magnitude integers and zero.
+A shortcut taken here leaves the result what it is. Evaluated, a batch norm is an affine map per channel and
+folds into the convolution before it; a ReLU of 16-bit floats is the maximum of their sign-magnitude integers
+and zero.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def resolve_device(device: Device) -> Device:
-    """Return ``cuda`` for ``auto`` where an NVIDIA GPU and a torch built for it are here, ``cpu`` elsewhere."""
+    """Return ``cuda`` for ``auto`` where an NVIDIA GPU and a torch built for it are here, else ``cpu``."""
     if device != "auto":
         return device
     return "cuda" if _has_nvidia_gpu() and not version("torch").endswith("+cpu") else "cpu"
@@ -30,7 +31,8 @@ def resolve_device(device: Device) -> Device:
 def resolve_precision(precision: Precision, device: Device) -> Precision:
     """Return ``bf16`` for ``auto`` where the hardware multiplies matrices of it, ``fp32`` elsewhere.
 
-    On a processor these are the units that AMX or AVX512-BF16 name; without them bfloat16 is emulated and slower.
+    On a processor these are the units that AMX or AVX512-BF16 name; without them bfloat16 is emulated and
+    slower.
     """
     if precision != "auto":
         return precision
@@ -72,7 +74,7 @@ def prepare(network: torch.nn.Module, device: Device, precision: Precision) -> t
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     for parameter in network.parameters():
         if parameter.ndim in formats:
-            parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
+            parameter.data = parameter.data.to(memory_format=formats[parameter.ndim])
     return network.to(device=device, dtype=torch_dtype(precision))
 
 
@@ -94,13 +96,20 @@ def fold_batch_norms(network: torch.nn.Module) -> None:
 
     for parent in list(network.modules()):
         for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
-            if isinstance(conv, (nn.Conv2d, nn.Conv3d)) and type(norm) in (nn.BatchNorm2d, nn.BatchNorm3d):
+            if isinstance(conv, (nn.Conv2d, nn.Conv3d)) and _is_plain_batch_norm(norm):
                 setattr(parent, name, fuse_conv_bn_eval(conv, norm))
                 setattr(parent, norm_name, nn.Identity())
 
 
+def _is_plain_batch_norm(layer: torch.nn.Module) -> TypeGuard[torch.nn.BatchNorm2d | torch.nn.BatchNorm3d]:
+    """Say whether `layer` is a batch norm and nothing more; timm's subclass also applies a ReLU."""
+    from torch import nn
+
+    return type(layer) in (nn.BatchNorm2d, nn.BatchNorm3d)
+
+
 def rectify_(x: torch.Tensor) -> torch.Tensor:
-    """Apply ReLU in place. 16-bit floats on a processor are compared as integers: the same bits, 8 times faster."""
+    """Apply ReLU in place; to 16-bit floats on a processor as integers: the same bits, 8 times faster."""
     import torch
 
     if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16):

@@ -1,7 +1,7 @@
-"""RadImageNet: axial slices through a 2-D network trained on 1.35 million radiological images, pooled over slices.
+"""RadImageNet: axial slices through a 2-D network trained on 1.35 million radiological images.
 
-Mei et al., *RadImageNet*, Radiology: Artificial Intelligence 2022, doi 10.1148/ryai.210315; weights as re-uploaded to
-the hub under the MIT licence.
+Mei et al., *RadImageNet*, Radiology: Artificial Intelligence 2022, doi 10.1148/ryai.210315; weights as
+re-uploaded to the hub under the MIT licence.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class RadImageNetExtractor(FrozenEmbedding):
     def preprocess(self, image: sitk.Image, roi: sitk.Image) -> torch.Tensor:
         """Return the axial slices, from inferior to superior, as (slices, 1, 224, 224) grey values in −1…1.
 
-        The window is shown as 0…255 and mapped by (x − 127.5) · 2 / 255, as the authors' example does; slices are
-        resized bilinearly without smoothing, as OpenCV does there.
+        The window is shown as 0…255 and mapped by (x − 127.5) · 2 / 255, as the authors' example does; slices
+        are resized bilinearly without smoothing, as OpenCV does there.
         """
         import numpy as np
         import SimpleITK as sitk
@@ -113,4 +113,5 @@ def _pooled(features: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
 
     if pooling == "mean_std":
         return np.concatenate([features.mean(axis=0), features.std(axis=0)])
-    return features.mean(axis=0) if pooling == "average" else features.max(axis=0)
+    pooled: NDArray[np.float64] = features.mean(axis=0) if pooling == "average" else features.max(axis=0)
+    return pooled

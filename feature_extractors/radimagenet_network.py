@@ -21,41 +21,37 @@ Backbone = Literal["resnet50", "densenet121", "inception_v3"]
 
 @dataclass(frozen=True)
 class Published:
-    """What is published of one backbone: its file, its features, the order in which the file numbers its layers.
+    """What is published of one backbone: its file, and the order in which that numbers its layers.
 
     The files hold ``nn.Sequential(*torchvision_model.children())`` under ``backbone.``; `layers` names those
     children, parameterless ones included. Only what starts with one of `head` may be left over.
     """
 
     filename: str
-    features: int
     layers: tuple[str, ...]
     head: tuple[str, ...]
 
 
 _INCEPTION = (
-    "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 Mixed_5b Mixed_5c Mixed_5d "
-    "Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c avgpool dropout fc"
+    "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 "
+    "Mixed_5b Mixed_5c Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c avgpool dropout fc"
 )
 
 BACKBONES: dict[Backbone, Published] = {
     "resnet50": Published(
         "ResNet50.pt",
-        2048,
         ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"),
         ("fc.", "backbone.9."),
     ),
-    "densenet121": Published(
-        "DenseNet121.pt", 1024, ("features", "classifier"), ("classifier.", "backbone.1.")
-    ),
+    "densenet121": Published("DenseNet121.pt", ("features", "classifier"), ("classifier.", "backbone.1.")),
     "inception_v3": Published(
-        "InceptionV3.pt", 2048, tuple(_INCEPTION.split()), ("fc.", "AuxLogits.", "backbone.20.")
+        "InceptionV3.pt", tuple(_INCEPTION.split()), ("fc.", "AuxLogits.", "backbone.20.")
     ),
 }
 
 
 def renamer(backbone: Backbone) -> Callable[[str], str]:
-    """Return a map from the published names, e.g. ``backbone.4.0.conv1.weight``, to timm's, ``layer1.0.conv1.weight``."""
+    """Return a map from published names, ``backbone.4.0.bn1.bias``, to timm's, ``layer1.0.bn1.bias``."""
     layers = BACKBONES[backbone].layers
 
     def rename(name: str) -> str:
@@ -69,7 +65,7 @@ def renamer(backbone: Backbone) -> Callable[[str], str]:
 
 @lru_cache(maxsize=4)
 def load(backbone: Backbone, weights: Weights, device: Device, precision: Precision) -> Any:
-    """Return the backbone without its classifier, ready for `embed`; loaded once per process. Raises `UserError`."""
+    """Return the backbone, without classifier, ready for `embed`; loaded once per process."""
     import torch
 
     timm = import_timm()
@@ -82,7 +78,7 @@ def load(backbone: Backbone, weights: Weights, device: Device, precision: Precis
 
 
 def embed(network: Any, slices: torch.Tensor, batch: int) -> torch.Tensor:
-    """Return the features (n, features) of `slices` (n, 1, y, x), grey values in −1…1, `batch` of them at a time."""
+    """Return (n, features) of `slices` (n, 1, y, x), grey values in −1…1, `batch` of them at a time."""
     import torch
 
     with torch.inference_mode():
@@ -90,6 +86,6 @@ def embed(network: Any, slices: torch.Tensor, batch: int) -> torch.Tensor:
             network(
                 to_device(part, network).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
             )
-            for part in slices.split(batch)
+            for part in torch.split(slices, batch)
         ]
         return torch.cat(parts)

@@ -1,9 +1,9 @@
 """Lets `timm` import torchvision beside a CPU-only torch.
 
-The published torchvision wheel registers its operators from a library built against CUDA torch. Beside a CPU-only
-torch that library does not load, and `import torchvision` stops at ``operator torchvision::nms does not exist``
-because it declares a meta kernel for an operator nobody defined. Defining the two schemas it asks for is enough: no
-network of this project calls them. Beside a CUDA torch nothing is done.
+The published torchvision wheel registers its operators from a library built against CUDA torch. Beside a
+CPU-only torch that library does not load, and `import torchvision` stops at ``operator torchvision::nms does
+not exist`` because it declares a meta kernel for an operator nobody defined. Defining the two schemas it asks
+for is enough: no network of this project calls them. Beside a CUDA torch nothing is done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SCHEMAS = (
 def import_timm() -> Any:
     """Import and return `timm`, declaring torchvision's missing operators first where they are missing."""
     try:
-        import torchvision  # noqa: F401
+        import torchvision  # type: ignore[import-untyped]  # noqa: F401
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
@@ -37,9 +37,9 @@ def _declare_operators() -> None:
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]
     _kept.append(library)
 
 

@@ -1,7 +1,7 @@
 """Where the weights of a frozen network come from: the hub, this disk, or a seed.
 
-Everything a source says is decided without loading a network, and every set of weights has a digest: the SHA-256 of
-its file, which enters the fingerprint of the extractor and the records of the run.
+Everything a source says is decided without loading a network, and every set of weights has a digest: the
+SHA-256 of its file, which enters the fingerprint of the extractor and the records of the run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Weights(Plugin):
         return sha256_of(self.path())
 
     def fingerprint(self) -> str:
-        """Return the weights' digest: the same weights from the hub and from a copy give the same features."""
+        """Return the weights' digest: a copy of the file gives the same features as the hub's."""
         return self.weights_digest()
 
 
@@ -93,7 +93,8 @@ class HubWeights(Weights):
         if (known := self.sha256 or recorded.get("sha256", digest)) != digest:
             source = "the study pins" if self.sha256 else "was recorded when it was first fetched"
             raise UserError(
-                f"{path}: its SHA-256 is {digest}, but {source} {known}; delete the file and fetch it again, or mend the pin"
+                f"{path}: its SHA-256 is {digest}, but {source} {known}; "
+                "delete the file and fetch it again, or mend the pin"
             )
         if not recorded:
             self._record({"commit": path.parent.name, "sha256": digest, "bytes": path.stat().st_size})
@@ -152,13 +153,14 @@ class LocalWeights(Weights):
             raise UserError(self.availability().reason)
         if self.sha256 and (digest := sha256_of(self.file)) != self.sha256:
             raise UserError(
-                f"{self.file}: its SHA-256 is {digest}, but the study pins {self.sha256}; mend the file or the pin"
+                f"{self.file}: its SHA-256 is {digest}, but the study pins {self.sha256}; "
+                "mend the file or the pin"
             )
         return self.file
 
 
 class UntrainedWeights(Weights):
-    """A network left as its seed initialises it: a control that shows what the architecture alone is worth."""
+    """A network left as its seed initialises it: a control, what the architecture alone is worth."""
 
     untrained: int = Field(ge=0, lt=2**32, description="the seed of the initialisation")
 
@@ -232,6 +234,7 @@ def _row(name: str, source: Weights) -> RequiredWeights:
 def fetch(source: Weights, progress: Progress | None = None) -> Path:
     """Return the verified file of `source`, downloaded if need be. Raises `UserError` saying what to do.
 
-    `progress` is called with the bytes that are here and the bytes there will be, from the first resumed byte on.
+    `progress` is called with the bytes that are here and the bytes there will be, from the first resumed byte
+    on.
     """
     return source.fetch(progress) if isinstance(source, HubWeights) else source.path()
