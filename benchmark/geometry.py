@@ -92,7 +92,8 @@ def resample(image: sitk.Image, spacing: Sequence[float], linear: bool = True) -
     """Return the image on a grid of `spacing` (x, y, z) mm filling the same box within half a voxel.
 
     The grids share their centre. Interpolation is linear, or nearest neighbour for label images; beyond the
-    outermost voxel centres the nearest voxel goes on.
+    outermost voxel centres the nearest voxel goes on. Linear values are 32-bit floats, since ITK would cut
+    the fractions off integers.
     """
     import numpy as np
     import SimpleITK as sitk
@@ -109,7 +110,7 @@ def resample(image: sitk.Image, spacing: Sequence[float], linear: bool = True) -
         new.tolist(),
         image.GetDirection(),
         0.0,
-        image.GetPixelID(),
+        sitk.sitkFloat32 if linear else image.GetPixelID(),
         True,
     )
 

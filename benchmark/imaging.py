@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mhd", ".mha")
 ZERO_SPACING = "a voxel spacing in its header is zero"
+NOT_FINITE = "it holds values that are not finite (NaN or infinite)"
+NIFTI_FLOATS = {"16": "f4", "64": "f8"}
 
 
 def read_image(path: Path) -> sitk.Image:
@@ -123,7 +126,7 @@ def _read_file(path: Path) -> sitk.Image:
 
 
 def _refuse_detached(path: Path) -> None:
-    """Refuse an NRRD header whose voxels are in another file: the digest of the header would not tell them."""
+    """Refuse an NRRD header whose voxels are in another file, which the header's digest would not cover."""
     with path.open("rb") as stream:
         header = stream.read(1 << 16).partition(b"\n\n")[0].lower()
     if b"\ndata file:" in header or b"\ndatafile:" in header:
@@ -142,30 +145,42 @@ def _refuse_itk_error(path: Path, action: Callable[[], Any]) -> Any:
 
 
 def _refuse_broken_nifti(path: Path, header: dict[str, str]) -> None:
-    """Refuse what ITK lets pass: a damaged or truncated file, a spacing of zero (read as 1 mm)."""
-    if any(float(header[f"pixdim[{axis}]"]) == 0 for axis in (1, 2, 3)):
-        raise CaseError(f"{path.name}: {ZERO_SPACING}")
-    voxels = np.prod([int(header[f"dim[{axis}]"]) for axis in range(1, 8) if int(header[f"dim[{axis}]"]) > 0])
-    expected = int(float(header["vox_offset"])) + int(voxels) * int(header["bitpix"]) // 8
+    """Refuse what ITK mends in silence: missing bytes and NaN, read as 0, and a spacing of 0, read as 1 mm."""
+    voxels = math.prod(int(header[f"dim[{axis}]"]) for axis in (1, 2, 3))
+    offset = int(float(header["vox_offset"]))
+    expected = offset + voxels * int(header["bitpix"]) // 8
     try:
-        found = _unpacked_size(path) if path.suffix.lower() == ".gz" else path.stat().st_size
+        found = _checked_size(path, offset, NIFTI_FLOATS.get(header["datatype"]))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise CaseError(
-            f"{path.name}: the gzip file is truncated or damaged; fetch or write it again"
-        ) from error
+        raise CaseError(f"{path.name}: a truncated or damaged gzip file; fetch or write it again") from error
     if found < expected:
-        raise CaseError(
-            f"{path.name}: truncated, {found} of {expected} bytes are there; fetch or write it again"
-        )
+        raise CaseError(f"{path.name}: truncated, {found} of {expected} bytes; fetch or write it again")
 
 
-def _unpacked_size(path: Path) -> int:
-    """Return the number of bytes in a gzip file, whose checksums are verified on the way."""
-    with gzip.open(path) as stream:
-        size = 0
+def _checked_size(path: Path, offset: int, floats: str | None) -> int:
+    """Return the unpacked size of a NIfTI file, and check its checksum, spacings and numbers on the way.
+
+    `floats` is the NumPy type of the numbers from `offset` on, if these may be NaN.
+    """
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+        head = stream.read(offset)
+        order, kind, place = _nifti_spacings(head)
+        if (np.frombuffer(head, order + kind, 3, place) == 0).any():
+            raise CaseError(f"{path.name}: {ZERO_SPACING}")
+        size = len(head)
         while block := stream.read(1 << 20):
             size += len(block)
+            numbers = np.frombuffer(block[: len(block) // 8 * 8], order + (floats or "i1"))
+            if floats and not np.isfinite(numbers).all():
+                raise CaseError(f"{path.name}: {NOT_FINITE}")
     return size
+
+
+def _nifti_spacings(head: bytes) -> tuple[str, str, int]:
+    """Return the byte order of a NIfTI-1 or NIfTI-2 header, and the type and place of its three spacings."""
+    order = "<" if int.from_bytes(head[:4], "little") in (348, 540) else ">"
+    second = 540 in (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big"))
+    return (order, "f8", 112) if second else (order, "f4", 80)
 
 
 def _refuse_values(path: Path, image: sitk.Image) -> None:
@@ -180,7 +195,7 @@ def _refuse_values(path: Path, image: sitk.Image) -> None:
     values = sitk.GetArrayViewFromImage(image)
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
-        raise CaseError(f"{path.name}: the image holds values that are not finite (NaN or infinite)")
+        raise CaseError(f"{path.name}: {NOT_FINITE}")
     if low == high:
         raise CaseError(f"{path.name}: the image is constant ({low:g} everywhere)")
     if low > -50 or high < 0:
