@@ -158,7 +158,7 @@ def _refuse_broken_nifti(path: Path, header: dict[str, str]) -> None:
 
 
 def _checked_size(path: Path, offset: int, floats: str | None) -> int:
-    """Return the unpacked size of a NIfTI file, and check its checksum, spacings and numbers on the way.
+    """Return the unpacked size of a NIfTI file; check its checksum, spacings and numbers on the way.
 
     `floats` is the NumPy type of the numbers from `offset` on, if these may be NaN.
     """
