@@ -10,7 +10,7 @@ from benchmark.phantom.coronaries import AORTIC_ROOT, coronary_tree
 from benchmark.phantom.grid import Canvas, Ellipsoid, Grid
 from benchmark.phantom.heart import HeartFrame, Vectors
 from benchmark.phantom.patient import Patient
-from benchmark.phantom.thorax import AIR, paint_thorax, paint_tube
+from benchmark.phantom.thorax import paint_thorax, paint_tube
 from benchmark.phantom.tubes import Tube
 
 
@@ -57,11 +57,11 @@ class Anatomy:
 
     def paint(self, grid: Grid, blood: BloodPool) -> Canvas:
         """Paint everything but the coronary arteries and calcium, which are finer than voxels."""
-        canvas = Canvas(grid, AIR)
-        paint_thorax(canvas, self.patient)
+        canvas = paint_thorax(grid, self.patient)
         for tube in _pulmonary_veins(self.heart):
             paint_tube(canvas, tube, blood.left)
         paint_tube(canvas, self.descending_aorta, blood.left)
+        canvas.ellipsoid(self.heart.pericardium, 30.0)
         canvas.ellipsoid(self.heart.sac, self.patient.epicardial_fat_hu)
         for shape, hu in _chambers(self.heart, blood):
             canvas.ellipsoid(shape, hu)
@@ -77,12 +77,12 @@ class Anatomy:
 def _chambers(heart: HeartFrame, blood: BloodPool) -> list[tuple[Ellipsoid, float]]:
     """Return atria, then the right ventricle's wall and cavity, then the left's, which bulges into the right."""
     return [
-        (heart.ellipsoid((-37, 19, -9), (24, 23, 27)), blood.right),
-        (heart.ellipsoid((-40, -15, 0), (23, 27, 28)), blood.left),
-        (heart.ellipsoid((4, 14, -4), (45, 29, 33)), blood.myocardium),
-        (heart.ellipsoid((3, 14, -4), (41, 25.5, 29.5)), blood.right),
-        (heart.ellipsoid((8, -12, -2), (48, 31, 33)), blood.myocardium),
-        (heart.ellipsoid((3, -12, -2), (41, 21, 23)), blood.left),
+        (heart.ellipsoid((-39, 16, -9), (21, 23, 27)), blood.right),
+        (heart.ellipsoid((-40, -14, 0), (22, 26, 28)), blood.left),
+        (heart.ellipsoid((4, 15, -4), (47, 29, 35)), blood.myocardium),
+        (heart.ellipsoid((3, 15, -4), (43, 25.5, 31.5)), blood.right),
+        (heart.ellipsoid((9, -12, -2), (50, 32, 36)), blood.myocardium),
+        (heart.ellipsoid((4, -12, -2), (42, 21, 24)), blood.left),
     ]
 
 
@@ -98,9 +98,9 @@ def _ascending_aorta(patient: Patient, heart: HeartFrame) -> Tube:
 
 def _descending_aorta(patient: Patient, heart: HeartFrame) -> Tube:
     """Return the aorta in front of the spine, left of the middle."""
-    y = patient.chest_depth_mm / 2 - patient.fat_mm - 42 - 15 - patient.aorta_mm * 0.3
+    y = patient.chest_depth_mm / 2 - patient.fat_mm - 42 - 20 - patient.aorta_mm * 0.3
     z = np.linspace(110, -150, 80)[:, None]
-    points = np.array([0.0, y, 20.0]) + z * np.array([1.0, 0.02, 0.04])
+    points = np.array([0.0, y, 23.0]) + z * np.array([1.0, 0.01, 0.03])
     return Tube.along(points, 2.0, (0.4 * patient.aorta_mm, 0.36 * patient.aorta_mm))
 
 

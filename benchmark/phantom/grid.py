@@ -71,14 +71,10 @@ class Canvas:
     supersampled (`supersampling`).
     """
 
-    def __init__(self, grid: Grid, background: float) -> None:
+    def __init__(self, grid: Grid, section: Floats) -> None:
+        """Begin with `section` (y, x), the same in all slices."""
         self.grid = grid
-        self.hu: Floats = np.full(grid.shape, background, np.float32)
-
-    def layer(self, occupancy: Floats, value: float) -> None:
-        """Paint a cross-section (y, x), the same in all slices."""
-        self.hu *= 1 - occupancy
-        self.hu += occupancy * np.float32(value)
+        self.hu: Floats = np.repeat(section[None], grid.shape[0], axis=0)
 
     def blend(self, box: Box, occupancy: Floats, value: float) -> None:
         """Paint `occupancy`, 0 to 1, inside `box`."""
@@ -86,10 +82,10 @@ class Canvas:
         view += occupancy * (np.float32(value) - view)
 
     def ellipsoid(self, shape: Ellipsoid, value: float, within: Floats | None = None) -> None:
-        """Paint an ellipsoid, optionally only as far as `within` (an occupancy of the whole grid) allows."""
+        """Paint an ellipsoid, optionally only as far as `within`, an occupancy of the section (y, x), allows."""
         if (found := shape.occupancy(self.grid)) is not None:
             box, occupancy = found
-            self.blend(box, occupancy if within is None else occupancy * within[box], value)
+            self.blend(box, occupancy if within is None else occupancy * within[box[1:]], value)
 
 
 @dataclass(frozen=True)

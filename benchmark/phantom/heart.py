@@ -73,3 +73,9 @@ class HeartFrame:
     def sac(self) -> Ellipsoid:
         """The pericardial sac: all within it that is no chamber or vessel is epicardial fat."""
         return self.ellipsoid((0, 0, 0), SAC_MM)
+
+    @property
+    def pericardium(self) -> Ellipsoid:
+        """The sac with its own wall, a line of 1.5 mm between epicardial fat and lung."""
+        a, b, d = SAC_MM
+        return self.ellipsoid((0, 0, 0), (a + 1.5, b + 1.5, d + 1.5))

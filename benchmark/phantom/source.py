@@ -34,8 +34,8 @@ class PhantomSource(BaseModel):
 
         phantom = Phantom(self.patient, self.disease, self.acquisition)
         return Scan(
-            image=_as_image(phantom.image(), phantom.grid),
-            masks={name: _as_image(mask, phantom.grid) for name, mask in phantom.masks().items()},
+            image=as_image(phantom.image(), phantom.grid),
+            masks={name: as_image(mask, phantom.grid) for name, mask in phantom.masks().items()},
         )
 
     def digest(self) -> str:
@@ -43,7 +43,7 @@ class PhantomSource(BaseModel):
         return digest_of({"record": self.model_dump(mode="json"), "code": code_digest("benchmark.phantom")})
 
 
-def _as_image(array: np.ndarray, grid: Grid) -> sitk.Image:
+def as_image(array: np.ndarray, grid: Grid) -> sitk.Image:
     """Return an array (z, y, x) as an image on the grid; the axes are the patient's (LPS)."""
     import SimpleITK as sitk
 

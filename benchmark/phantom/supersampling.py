@@ -7,6 +7,7 @@ slice's thickness blurred by a Gaussian. Motion averages over the places that a 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,21 @@ from benchmark.phantom.grid import Box, Ellipsoid, Floats, Grid
 
 FINE_MM = (0.4, 0.25, 0.25)
 STILL = np.zeros((1, 3), np.float32)
+
+
+class Shape(Protocol):
+    """A solid that can say how far it fills the voxels of a grid."""
+
+    @property
+    def centre(self) -> tuple[float, float, float]:
+        """The middle of its box, (z, y, x) mm."""
+
+    @property
+    def half_extent(self) -> NDArray[np.float64]:
+        """Half the size of its box, mm."""
+
+    def occupancy(self, grid: Grid) -> tuple[Box, Floats] | None:
+        """Return its box on the grid and the fraction it fills of each voxel there; None off the grid."""
 
 
 class PartialVolume:
@@ -35,15 +51,19 @@ class PartialVolume:
         """Add an ellipsoid that passes through the displacements `path` (k, 3), mm, during the scan."""
         for shift in path:
             z, y, x = np.asarray(shape.centre) + shift
-            found = self.share(Ellipsoid((z, y, x), shape.semi_axes, shape.axes))
-            if found is not None:
-                box, share = found
-                share /= len(path)
-                self.fraction[box] += share
-                self.hu[box] += share * np.float32(hu)
+            moved = Ellipsoid((z, y, x), shape.semi_axes, shape.axes)
+            self.add_shape(moved, hu, 1 / len(path))
 
-    def share(self, shape: Ellipsoid) -> tuple[Box, Floats] | None:
-        """Return the box an ellipsoid reaches and the fraction it fills of each voxel there."""
+    def add_shape(self, shape: Shape, hu: float, weight: float = 1.0) -> None:
+        """Add a shape at rest; `weight` is the part of the scan for which it is there."""
+        if (found := self.share(shape)) is not None:
+            box, share = found
+            share *= np.float32(weight)
+            self.fraction[box] += share
+            self.hu[box] += share * np.float32(hu)
+
+    def share(self, shape: Shape) -> tuple[Box, Floats] | None:
+        """Return the box a shape reaches and the fraction it fills of each voxel there."""
         grid = self.grid
         reach = np.array([grid.thickness / 2 + 3 * self.sigma, *grid.spacing[1:]])
         box = grid.box(np.asarray(shape.centre), shape.half_extent + reach)
@@ -62,7 +82,7 @@ class PartialVolume:
         weights = self._profile(grid.axes[0][box[0]][:, None] - fine.axes[0][None, :]) * fine.spacing[0]
         return box, np.tensordot(weights.astype(np.float32), pixels, axes=1)
 
-    def _fine_grid(self, shape: Ellipsoid, box: Box) -> Grid:
+    def _fine_grid(self, shape: Shape, box: Box) -> Grid:
         """Return a lattice over the box: pixels divided evenly, along z only where the shape is."""
         grid = self.grid
         divisions = [max(math.ceil(s / f), 1) for s, f in zip(grid.spacing[1:], FINE_MM[1:], strict=True)]
@@ -90,24 +110,23 @@ class PartialVolume:
     def add_points(self, points: Floats, volume_mm3: float, hu: Floats, path: Floats = STILL) -> None:
         """Add sub-voxels at `points` (n, 3), each of that volume and with its own HU."""
         grid = self.grid
-        area = grid.spacing[1] * grid.spacing[2]
-        size = math.prod(grid.shape)
-        reach = math.ceil((grid.thickness / 2 + 3 * self.sigma) / grid.spacing[0])
-        fraction, value = np.zeros(size), np.zeros(size)
+        factor = volume_mm3 / (grid.spacing[1] * grid.spacing[2] * len(path))
+        reach = math.ceil((grid.thickness / 2 + 3 * self.sigma) / grid.spacing[0] - 0.5)
+        voxels, weights, values = [], [], []
         for shift in path:
             moved = points + shift
             k, j, i = np.rint((moved - np.asarray(grid.origin)) / grid.spacing).astype(np.intp).T
             inside = (j >= 0) & (j < grid.shape[1]) & (i >= 0) & (i < grid.shape[2])
             for step in range(-reach, reach + 1):
-                slices = k + step
-                keep = inside & (slices >= 0) & (slices < grid.shape[0])
-                dz = moved[keep, 0] - (grid.origin[0] + slices[keep] * grid.spacing[0])
-                weight = self._profile(dz) * (volume_mm3 / area / len(path))
-                voxels = (slices[keep] * grid.shape[1] + j[keep]) * grid.shape[2] + i[keep]
-                fraction += np.bincount(voxels, weight, size)
-                value += np.bincount(voxels, weight * hu[keep], size)
-        self.fraction += fraction.reshape(grid.shape).astype(np.float32)
-        self.hu += value.reshape(grid.shape).astype(np.float32)
+                keep = np.flatnonzero(inside & (k + step >= 0) & (k + step < grid.shape[0]))
+                slices = k[keep] + step
+                weight = self._profile(moved[keep, 0] - (grid.origin[0] + slices * grid.spacing[0])) * factor
+                voxels.append((slices * grid.shape[1] + j[keep]) * grid.shape[2] + i[keep])
+                weights.append(weight)
+                values.append(weight * hu[keep])
+        where, size = np.concatenate(voxels), math.prod(grid.shape)
+        for total, parts in ((self.fraction, weights), (self.hu, values)):
+            total += np.bincount(where, np.concatenate(parts), size).reshape(grid.shape).astype(np.float32)
 
 
 def subdivide(grid: Grid, finest: tuple[float, float, float]) -> tuple[Floats, float]:

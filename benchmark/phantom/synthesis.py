@@ -21,6 +21,7 @@ from benchmark.phantom.grid import Floats, Grid
 from benchmark.phantom.patient import Patient
 from benchmark.phantom.plaque import Disease, calcium_hu
 from benchmark.phantom.supersampling import STILL, PartialVolume, subdivide
+from benchmark.phantom.texture import add_texture
 from benchmark.phantom.tubes import Indices, Tube, nearby, nearest_surface
 
 SLEEVE_MM = 3.5
@@ -29,6 +30,7 @@ ROI_MARGIN_MM = 0.7
 """The coronary mask reaches this far beyond the outer wall, as an outlined vessel does."""
 LESION_OCCUPANCY = 0.25
 """A voxel belongs to a lesion if calcium fills this fraction of it (or it is the lesion's fullest voxel)."""
+WALL_HU = 50.0
 STENT_WALL_MM = 0.3
 MOTION_STEPS = 5
 MOTION_SHARE = {1: 0.5, 2: 0.6, 3: 0.8, 4: 1.0}
@@ -65,6 +67,7 @@ class Phantom:
         blood = BloodPool.of(self.patient, self.acquisition.iodine_hu)
         canvas = self.anatomy.paint(self.grid, blood)
         self._fat_sleeve(canvas.hu)
+        add_texture(canvas, self.patient.form_seed)
         for layer in (self._vessels(blood), self._dense()):
             layer.compose(canvas.hu)
         return blur(canvas.hu, self.grid, self.acquisition)
@@ -81,7 +84,7 @@ class Phantom:
             "vessels": vessels,
             "lesions": self._lesion_labels(),
             "heart": self._heart_mask(),
-            "aorta": self._aorta_mask(),
+            "aorta": self._aorta,
         }
 
     def _fat_sleeve(self, hu: Floats) -> None:
@@ -89,7 +92,7 @@ class Phantom:
         flat = hu.reshape(-1)
         occupancy = np.clip((SLEEVE_MM - distance) / 2 + 0.5, 0, 1)
         soft = flat[voxels] > -300
-        aorta = self._aorta_mask().reshape(-1)[voxels] > 0
+        aorta = self._aorta.reshape(-1)[voxels] > 0
         occupancy[aorta | ~soft] = 0
         flat[voxels] += occupancy * (np.float32(self.patient.epicardial_fat_hu) - flat[voxels])
 
@@ -98,15 +101,22 @@ class Phantom:
         layer = PartialVolume(self.grid, self.acquisition.profile_sigma_mm)
         voxels, distance, which, node = self._wall
         offsets, volume = subdivide(self.grid, (0.8, 0.4, 0.4))
-        reach = float(np.abs(offsets).max(axis=0) @ np.abs(offsets).max(axis=0)) ** 0.5
+        reach = float(np.linalg.norm(offsets, axis=1).max())
+        found: dict[int, list[tuple[Floats, Floats]]] = {}
         for index, tube in enumerate(self.anatomy.coronaries):
             mine = (which == index) & (distance < reach)
             points, axial, radius = _sub_voxels(self.grid, tube, voxels[mine], node[mine], offsets)
             inside = axial < radius + tube.wall
-            lumen = axial[inside] < radius[inside]
-            hu = np.where(lumen, np.float32(0.95 * blood.left), np.float32(50.0))
-            layer.add_points(points[inside], volume, hu, self._path(tube.label))
+            hu = np.where(axial[inside] < radius[inside], 0.95 * blood.left, WALL_HU).astype(np.float32)
+            found.setdefault(self._moving(tube.label), []).append((points[inside], hu))
+        for label, parts in found.items():
+            points, hu = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+            layer.add_points(points, volume, hu, self._path(label))
         return layer
+
+    def _moving(self, vessel: int) -> int:
+        """Return a vessel that moves alike: none moves in a gated scan."""
+        return vessel if self.acquisition.motion_mm > 0 else 1
 
     def _dense(self) -> PartialVolume:
         """Return calcium and stents."""
@@ -168,7 +178,8 @@ class Phantom:
             mask[found[0]] = found[1] >= 0.5
         return mask
 
-    def _aorta_mask(self) -> Labels:
+    @cached_property
+    def _aorta(self) -> Labels:
         mask = np.zeros(self.grid.shape, np.uint8)
         for tube in (self.anatomy.ascending_aorta, self.anatomy.descending_aorta):
             found = nearby(tube, self.grid, float(tube.radius.max()))

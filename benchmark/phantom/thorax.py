@@ -7,76 +7,71 @@ Sections that do not change along the body are painted once for all slices.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.phantom.grid import Canvas, Ellipsoid, Floats, Grid
 from benchmark.phantom.patient import Patient
-from benchmark.phantom.tubes import Tube
+from benchmark.phantom.sections import Layer, compose, ellipse, oval
+from benchmark.phantom.tubes import Tube, nearby
 
-AIR, FAT, MUSCLE, LIVER, CANCELLOUS, CORTICAL = -1000.0, -100.0, 50.0, 55.0, 200.0, 850.0
+AIR, SKIN, FAT, MUSCLE, LIVER, CANCELLOUS, CORTICAL = -1000.0, 10.0, -100.0, 50.0, 55.0, 200.0, 850.0
 WALL_MM = 22.0
 """From the subcutaneous fat to the pleura: muscle with the ribs in it."""
 RIB_SPACING_MM = 27.0
 
 
-def paint_thorax(canvas: Canvas, patient: Patient) -> None:
-    """Paint everything outside the pericardium, from the outside inwards."""
-    grid = canvas.grid
+def paint_thorax(grid: Grid, patient: Patient) -> Canvas:
+    """Return a canvas with everything outside the pericardium, painted from the outside inwards."""
     width, depth = patient.chest_width_mm / 2, patient.chest_depth_mm / 2
     inner = patient.fat_mm + WALL_MM
-    canvas.layer(_oval(grid, width, depth), FAT)
-    canvas.layer(_oval(grid, width - patient.fat_mm, depth - patient.fat_mm), MUSCLE)
-    canvas.layer(_oval(grid, width - inner, depth - inner), patient.lung_hu)
-    rng = np.random.default_rng([patient.form_seed, 1])
-    for tube in _lung_vessels(patient, rng):
-        paint_tube(canvas, tube, 35.0)
-    canvas.layer(_mediastinum(grid, patient), FAT + 5)
-    _paint_ribs(canvas, patient)
-    _paint_spine(canvas, depth - patient.fat_mm)
-    _paint_sternum(canvas, -(depth - patient.fat_mm - 9))
-    _paint_diaphragm(canvas, patient)
-
-
-def paint_tube(canvas: Canvas, tube: Tube, value: float) -> None:
-    """Paint a tube's inside with softened edges."""
-    from benchmark.phantom.tubes import nearby
-
-    found = nearby(tube, canvas.grid, float(tube.radius.max()) + 2.5)
-    if not len(found.voxels):
-        return
-    spacing = np.array(
-        [max(canvas.grid.thickness, canvas.grid.spacing[0]), *canvas.grid.spacing[1:]], np.float32
+    lung = oval(grid, width - inner, depth - inner)
+    section = compose(
+        grid,
+        AIR,
+        [
+            (oval(grid, width, depth), SKIN),
+            (oval(grid, width - 2, depth - 2), FAT),
+            (oval(grid, width - patient.fat_mm, depth - patient.fat_mm), MUSCLE),
+            (lung, patient.lung_hu),
+            *_mediastinum(grid, patient),
+            *_spine(grid, depth - patient.fat_mm),
+            *_sternum(grid, -(depth - patient.fat_mm - 9)),
+        ],
     )
-    length = np.linalg.norm(found.offset, axis=1) + 1e-6
-    edge = (np.abs(found.offset) @ spacing) / length
+    canvas = Canvas(grid, section)
+    _paint_diaphragm(canvas, patient, lung * (section < 0))
+    aerated = section < patient.lung_hu + 100
+    for tube in _lung_vessels(patient, np.random.default_rng([patient.form_seed, 1])):
+        paint_tube(canvas, tube, 35.0, aerated)
+    for tube in _airways():
+        paint_tube(canvas, tube, AIR)
+    _paint_ribs(canvas, patient)
+    return canvas
+
+
+def paint_tube(canvas: Canvas, tube: Tube, value: float, within: NDArray[np.bool_] | None = None) -> None:
+    """Paint a tube's inside with softened edges, optionally only `within` a part of the section (y, x)."""
+    grid = canvas.grid
+    found = nearby(tube, grid, float(tube.radius.max()) + max(grid.spacing) / 2)
+    spacing = np.array([max(grid.thickness, grid.spacing[0]), *grid.spacing[1:]], np.float32)
+    edge = (np.abs(found.offset) @ spacing) / (np.linalg.norm(found.offset, axis=1) + np.float32(1e-6))
     occupancy = np.clip(0.5 - (found.distance(tube) - tube.radius[found.node]) / edge, 0, 1)
+    if within is not None:
+        occupancy *= within.ravel()[found.voxels % within.size]
     flat = canvas.hu.reshape(-1)
     flat[found.voxels] += occupancy * (np.float32(value) - flat[found.voxels])
 
 
-def _oval(grid: Grid, half_width: float, half_depth: float, power: float = 2.4) -> Floats:
-    """Return the section of a chest: a superellipse about the origin, with softened edges."""
-    _, y, x = grid.axes
-    level = (np.abs(x / half_width) ** power)[None, :] + (np.abs(y / half_depth) ** power)[:, None]
-    distance = (level ** (1 / power) - 1) * min(half_width, half_depth)
-    return np.clip(0.5 - distance / grid.spacing[1], 0, 1).astype(np.float32)
-
-
-def _ellipse(grid: Grid, centre: tuple[float, float], semi_axes: tuple[float, float]) -> Floats:
-    """Return an ellipse (y, x) in the section, with softened edges."""
-    _, y, x = grid.axes
-    level = (((x - centre[1]) / semi_axes[1]) ** 2)[None, :] + (((y - centre[0]) / semi_axes[0]) ** 2)[
-        :, None
-    ]
-    distance = (np.sqrt(level) - 1) * min(semi_axes)
-    return np.clip(0.5 - distance / grid.spacing[1], 0, 1).astype(np.float32)
-
-
-def _mediastinum(grid: Grid, patient: Patient) -> Floats:
-    """Return the column between the lungs, from the sternum to the spine."""
+def _mediastinum(grid: Grid, patient: Patient) -> list[Layer]:
+    """Return the fat behind the sternum, around the great vessels and before the spine, with the oesophagus."""
     depth = patient.chest_depth_mm / 2 - patient.fat_mm
-    return np.maximum(
-        _ellipse(grid, (0.0, 4.0), (depth, 30.0)), _ellipse(grid, (depth - 45.0, 0.0), (42.0, 38.0))
-    )
+    fat = FAT + 5
+    return [
+        (ellipse(grid, (-depth + 24, 0.0), (34.0, 13.0)), fat),
+        (ellipse(grid, (0.0, 6.0), (46.0, 27.0)), fat),
+        (ellipse(grid, (depth - 50.0, 6.0), (40.0, 36.0)), fat),
+        (ellipse(grid, (depth - 66.0, 4.0), (6.0, 9.0)), 38.0),
+    ]
 
 
 def _paint_ribs(canvas: Canvas, patient: Patient) -> None:
@@ -101,30 +96,39 @@ def _paint_ribs(canvas: Canvas, patient: Patient) -> None:
         view[:, ring] += occupancy * (np.float32(value) - view[:, ring])
 
 
-def _paint_spine(canvas: Canvas, back: float) -> None:
-    """Paint the vertebral body, its cortex, the canal and the processes; the discs are left out."""
+def _spine(grid: Grid, back: float) -> list[Layer]:
+    """Return the muscles of the back, the vertebra's arch and processes, the canal and the body; no discs."""
     y = back - 42.0
-    grid = canvas.grid
-    canvas.layer(_ellipse(grid, (y + 26, 0.0), (16.0, 15.0)), CORTICAL * 0.6)
-    canvas.layer(_ellipse(grid, (y + 27, 24.0), (5.0, 18.0)), CORTICAL * 0.5)
-    canvas.layer(_ellipse(grid, (y + 27, -24.0), (5.0, 18.0)), CORTICAL * 0.5)
-    canvas.layer(_ellipse(grid, (y + 38, 0.0), (16.0, 3.5)), CORTICAL * 0.6)
-    canvas.layer(_ellipse(grid, (y + 20, 0.0), (8.0, 10.0)), 30.0)
-    canvas.layer(_ellipse(grid, (y, 0.0), (15.0, 18.5)), CORTICAL * 0.7)
-    canvas.layer(_ellipse(grid, (y, 0.0), (13.2, 16.7)), CANCELLOUS)
+    return [
+        (ellipse(grid, (y + 26, 30.0), (19.0, 26.0)), MUSCLE),
+        (ellipse(grid, (y + 26, -30.0), (19.0, 26.0)), MUSCLE),
+        (ellipse(grid, (y + 26, 0.0), (16.0, 15.0)), 0.6 * CORTICAL),
+        (ellipse(grid, (y + 27, 22.0), (5.0, 18.0)), 0.5 * CORTICAL),
+        (ellipse(grid, (y + 27, -22.0), (5.0, 18.0)), 0.5 * CORTICAL),
+        (ellipse(grid, (y + 38, 0.0), (16.0, 3.5)), 0.6 * CORTICAL),
+        (ellipse(grid, (y + 20, 0.0), (8.0, 10.0)), 30.0),
+        (ellipse(grid, (y, 0.0), (15.0, 18.5)), 0.7 * CORTICAL),
+        (ellipse(grid, (y, 0.0), (13.2, 16.7)), CANCELLOUS),
+    ]
 
 
-def _paint_sternum(canvas: Canvas, front: float) -> None:
-    """Paint the sternum: a flat plate of marrow in a thin cortex."""
-    canvas.layer(_ellipse(canvas.grid, (front, 0.0), (6.0, 17.0)), CORTICAL * 0.6)
-    canvas.layer(_ellipse(canvas.grid, (front, 0.0), (4.4, 15.4)), CANCELLOUS * 0.7)
+def _sternum(grid: Grid, front: float) -> list[Layer]:
+    """Return the sternum: a flat plate of marrow in a thin cortex."""
+    return [
+        (ellipse(grid, (front, 0.0), (6.0, 17.0)), 0.6 * CORTICAL),
+        (ellipse(grid, (front, 0.0), (4.4, 15.4)), 0.7 * CANCELLOUS),
+    ]
 
 
-def _paint_diaphragm(canvas: Canvas, patient: Patient) -> None:
-    """Paint the liver's dome and, on the left and lower, that of the stomach and spleen."""
+def _paint_diaphragm(canvas: Canvas, patient: Patient, cavity: Floats) -> None:
+    """Paint the liver's dome and, on the left and lower, that of the stomach, within the chest's `cavity`."""
     w = patient.chest_width_mm / 340
-    canvas.ellipsoid(Ellipsoid((-140.0, -10.0, -55.0 * w), (100.0, 85.0, 92.0 * w)), LIVER)
-    canvas.ellipsoid(Ellipsoid((-148.0, 15.0, 78.0 * w), (98.0, 78.0, 72.0 * w)), 45.0)
+    for centre, semi_axes, hu in (
+        ((-140.0, -5.0, -62.0 * w), (102.0, 82.0, 84.0 * w), LIVER),
+        ((-136.0, -30.0, 10.0), (92.0, 66.0, 100.0 * w), LIVER),
+        ((-150.0, 15.0, 80.0 * w), (98.0, 74.0, 68.0 * w), 45.0),
+    ):
+        canvas.ellipsoid(Ellipsoid(centre, semi_axes), hu, cavity)
 
 
 def _lung_vessels(patient: Patient, rng: np.random.Generator) -> list[Tube]:
@@ -132,12 +136,24 @@ def _lung_vessels(patient: Patient, rng: np.random.Generator) -> list[Tube]:
     found = []
     for side in (-1.0, 1.0):
         hilum = np.array([12.0, 8.0, side * 38.0])
-        for _ in range(36):
+        for _ in range(60):
             direction = rng.normal(0, 1, 3) * [1.0, 0.8, 0.7] + [0, 0, side * 0.8]
             direction /= np.linalg.norm(direction)
             bend = rng.normal(0, 0.25, 3)
             start = hilum + direction * rng.uniform(0, 35) + rng.normal(0, 6, 3)
-            along = np.linspace(0, rng.uniform(35, 75), 24)[:, None]
+            along = np.linspace(0, rng.uniform(35, 90), 24)[:, None]
             points = start + along * direction + (along / 60) ** 2 * 25 * bend
             found.append(Tube.along(points, 2.0, (float(rng.uniform(1.2, 3.0)), 0.6)))
     return found
+
+
+def _airways() -> list[Tube]:
+    """Return the trachea and the main bronchi, which lie above the heart."""
+    carina = np.array([72.0, 12.0, 2.0])
+    ends = (
+        (carina, carina + [120, -14, 0], 8.5),
+        (carina, carina + [-30, 4, -36], 6.5),
+        (carina, carina + [-34, 8, 44], 6.0),
+    )
+    along = np.linspace(0, 1, 30)[:, None]
+    return [Tube.along(start + along * (stop - start), 2.0, (r, 0.85 * r)) for start, stop, r in ends]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.phantom.grid import Floats, Grid
 
 Indices = NDArray[np.intp]
-_CHUNK = 2_000_000
+_CHUNK = 200_000
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,8 @@ class Nearby:
 
 
 def nearby(tube: Tube, grid: Grid, reach: float) -> Nearby:
-    """Return the voxels whose centre lies within about `reach` mm of the tube's centreline."""
-    marked = np.zeros(grid.shape, bool)
-    step = max(int(reach / 3 / max(float(np.linalg.norm(tube.nodes[1] - tube.nodes[0])), 1e-3)), 1)
-    chosen = [*range(0, len(tube.nodes), step), len(tube.nodes) - 1]
-    for node in chosen:
-        if (box := grid.box(tube.nodes[node], reach)) is not None:
-            marked[box] = True
-    voxels = np.flatnonzero(marked)
+    """Return the voxels whose centre lies within `reach` mm of the tube's nodes."""
+    voxels = _voxels_around(tube, grid, reach)
     points = grid.points(voxels)
     node = _nearest_node(points, tube.nodes)
     offset = points - tube.nodes[node]
@@ -116,14 +110,32 @@ def nearby(tube: Tube, grid: Grid, reach: float) -> Nearby:
     return Nearby(voxels[near], node[near], offset[near])
 
 
+def _voxels_around(tube: Tube, grid: Grid, reach: float) -> Indices:
+    """Return the flat indices of the voxels in boxes of half-size `reach` around every few nodes."""
+    step = max(int(reach / 3 / float(np.linalg.norm(tube.nodes[1] - tube.nodes[0]))), 1)
+    nodes = np.concatenate([tube.nodes[::step], tube.nodes[-1:]])
+    low, high = (np.rint((nodes + way * reach - grid.origin) / grid.spacing).astype(int) for way in (-1, 1))
+    low, high = np.maximum(low, 0), np.minimum(high + 1, grid.shape)
+    within = np.all(low < high, axis=1)
+    if not within.any():
+        return np.zeros(0, np.intp)
+    low, high = low[within], high[within]
+    first = low.min(axis=0)
+    marked = np.zeros(high.max(axis=0) - first, bool)
+    for (z0, y0, x0), (z1, y1, x1) in zip(low - first, high - first, strict=True):
+        marked[z0:z1, y0:y1, x0:x1] = True
+    z, y, x = np.nonzero(marked)
+    return np.asarray(((z + first[0]) * grid.shape[1] + y + first[1]) * grid.shape[2] + x + first[2])
+
+
 def _nearest_node(points: Floats, nodes: Floats) -> Indices:
     """Return the index of the nearest node of each point, in pieces that keep the table of distances small."""
     origin = nodes.mean(axis=0)
     nodes, points = nodes - origin, points - origin
-    squared = np.einsum("ij,ij->i", nodes, nodes)
+    half_squared = np.einsum("ij,ij->i", nodes, nodes) / 2
     rows = max(_CHUNK // len(nodes), 1)
     found = [
-        np.argmin(squared - 2 * (points[i : i + rows] @ nodes.T), axis=1) for i in range(0, len(points), rows)
+        np.argmax(points[i : i + rows] @ nodes.T - half_squared, axis=1) for i in range(0, len(points), rows)
     ]
     return np.concatenate(found) if found else np.zeros(0, np.intp)
 
