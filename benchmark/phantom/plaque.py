@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtri
 
 from benchmark.calcium import STANDARD
-from benchmark.phantom.patient import REFERENCE_DIAMETER_CM, Vessel
+from benchmark.phantom.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
 
 USABLE_LENGTH_MM = {1: 9.0, 2: 80.0, 3: 50.0, 4: 80.0}
 """Length of each vessel that lesions are placed on; shorter than the shortest drawn vessel."""
@@ -73,6 +73,19 @@ class Disease(BaseModel):
     def agatston(self) -> float:
         """Return the true Agatston score."""
         return float(sum(lesion.agatston for lesion in self.lesions))
+
+    def truth(self) -> dict[str, dict[str, float]]:
+        """Return the true Agatston score, volume and mass, per vessel and in total."""
+        groups = {name: [le for le in self.lesions if le.vessel == v] for v, name in VESSEL_NAMES.items()}
+        return {
+            name: {
+                "agatston": float(sum(lesion.agatston for lesion in lesions)),
+                "volume_mm3": float(sum(lesion.volume_mm3 for lesion in lesions)),
+                "mass_mg": float(sum(lesion.mass_mg for lesion in lesions)),
+                "lesions": len(lesions),
+            }
+            for name, lesions in {**groups, "total": list(self.lesions)}.items()
+        }
 
 
 class DiseaseModel(BaseModel):

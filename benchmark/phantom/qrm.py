@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +150,21 @@ class QrmPhantom(BaseModel):
             image=as_image(self.image(), self.grid),
             masks={name: as_image(mask, self.grid) for name, mask in self.masks().items()},
         )
+
+    def record(self) -> dict[str, Any]:
+        """Return the parameters and the truth of the nine cylinders."""
+        truth = [
+            {
+                "label": cylinder.label,
+                "density_mg_cm3": cylinder.density_mg_cm3,
+                "size_mm": cylinder.size_mm,
+                "centre_zyx_mm": list(cylinder.centre),
+                "volume_mm3": cylinder.volume_mm3,
+                "mass_mg": cylinder.mass_mg,
+            }
+            for cylinder in self.cylinders
+        ]
+        return {**self.model_dump(mode="json"), "truth": truth}
 
     def digest(self) -> str:
         """Return the SHA-256 of the parameters and of the code that renders them."""

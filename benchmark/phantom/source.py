@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.case import Scan
@@ -13,7 +14,6 @@ from benchmark.phantom.plaque import Disease
 from benchmark.plugins import code_digest, digest_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import SimpleITK as sitk
 
     from benchmark.phantom.grid import Grid
@@ -38,16 +38,23 @@ class PhantomSource(BaseModel):
             masks={name: as_image(mask, phantom.grid) for name, mask in phantom.masks().items()},
         )
 
+    def record(self) -> dict[str, Any]:
+        """Return patient, disease and acquisition, and the true score, volume and mass of every vessel."""
+        return {**self.model_dump(mode="json"), "truth": self.disease.truth()}
+
     def digest(self) -> str:
         """Return the SHA-256 of the records and of the code that renders them."""
         return digest_of({"record": self.model_dump(mode="json"), "code": code_digest("benchmark.phantom")})
 
 
 def as_image(array: np.ndarray, grid: Grid) -> sitk.Image:
-    """Return an array (z, y, x) as an image on the grid; the axes are the patient's (LPS)."""
+    """Return an array (z, y, x) as an image on the grid; the axes are the patient's (LPS).
+
+    Spacing and origin are rounded to what NIfTI stores (float32), so that a file reads back equal.
+    """
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(array)
-    image.SetSpacing([float(value) for value in grid.spacing[::-1]])
-    image.SetOrigin([round(float(value), 4) for value in grid.origin[::-1]])
+    image.SetSpacing([float(np.float32(value)) for value in grid.spacing[::-1]])
+    image.SetOrigin([float(np.float32(value)) for value in grid.origin[::-1]])
     return image
