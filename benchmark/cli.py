@@ -143,7 +143,7 @@ def score(
     volume = read_image(image)
     scored = score_calcium(volume, read_mask(mask, volume) if mask else None, scoring)
     if as_json:
-        print(json.dumps(scored.to_json(), indent=1))
+        print(scored.to_json())
     else:
         print_score(scored)
 

@@ -70,14 +70,14 @@ def print_plugins(described: dict[str, Any]) -> None:
 
 def print_score(score: CalciumScore) -> None:
     """Print a calcium score, one row per region and the total."""
-    content = score.to_json()
-    rows = [*content["regions"], {"label": "", "name": "total", **content["total"]}]
+    content = score.model_dump(mode="json")
+    rows = [*content["regions"], {**content["total"], "label": "", "name": "total"}]
     table = Table(*rows[0].keys())
     for row in rows:
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
     console.print(table)
-    if note := content.get("note"):
-        console.print(note, style="yellow", markup=False)
+    if score.note:
+        console.print(score.note, style="yellow", markup=False)
 
 
 def print_check(table: pd.DataFrame, study: str) -> None:

@@ -44,7 +44,7 @@ def git_commit() -> str:
     """Return the commit the code was at, with ``-dirty`` after it where files differ; empty outside a checkout."""
     here = Path(__file__).resolve().parent
     try:
-        done = subprocess.run(  # noqa: S603 – a fixed command without user input
+        done = subprocess.run(
             ["git", "describe", "--always", "--abbrev=40", "--dirty"],  # noqa: S607
             cwd=here, capture_output=True, text=True, timeout=10, check=True,
         )  # fmt: skip

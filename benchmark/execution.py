@@ -1,4 +1,4 @@
-"""Where work runs: in this process, in a pool of processes, or on a Dask cluster. Nothing else knows which."""
+"""Where work runs: this process, a pool of processes, or a Dask cluster. Nothing else knows which."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from typing import Any, TypeVar
 from benchmark.errors import UserError
 
 Item = TypeVar("Item")
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
 
 
 class WorkerDiedError(Exception):
@@ -25,7 +30,7 @@ class WorkerDiedError(Exception):
 class Workers:
     """Runs a pure function over items and hands each result to the parent as soon as it is there."""
 
-    def __init__(self, make_executor: Callable[[], Executor] | None, jobs: int) -> None:
+    def __init__(self, make_executor: Callable[[], Executor], jobs: int) -> None:
         self._make_executor = make_executor
         self._executor: Executor | None = None
         self.jobs = jobs
@@ -36,7 +41,7 @@ class Workers:
         A worker that dies takes no other item with it: what was in flight is tried again one item at a time, and
         the one that kills its worker again comes back as `WorkerDiedError`.
         """
-        if self._make_executor is None:
+        if self.jobs == 1:
             yield from ((position, _attempt(function, item)) for position, item in enumerate(items))
             return
         suspects: list[int] = []
@@ -48,7 +53,10 @@ class Workers:
         for position in suspects:
             result = next(self._window(function, items, [position], 1))[1]
             died = isinstance(result, BrokenProcessPool)
-            yield position, WorkerDiedError("its worker process was killed (out of memory?)") if died else result
+            yield (
+                position,
+                WorkerDiedError("its worker process was killed (out of memory?)") if died else result,
+            )
 
     def _window(
         self, function: Callable[[Item], Any], items: Sequence[Item], order: Iterable[int], size: int
@@ -74,7 +82,6 @@ class Workers:
 
     def _live_executor(self) -> Executor:
         if self._executor is None:
-            assert self._make_executor is not None
             self._executor = self._make_executor()
         return self._executor
 
@@ -98,7 +105,7 @@ def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Wor
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = jobs or cores
     with _environment(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores // jobs)))):
-        pool = Workers((lambda: _process_pool(jobs)) if jobs > 1 else None, jobs)
+        pool = Workers(lambda: _process_pool(jobs), jobs)
         try:
             yield pool
         finally:
@@ -121,7 +128,7 @@ def _dask_workers(address: str) -> Iterator[Workers]:
     except ImportError:
         raise UserError("--dask: Dask is not installed; pip install 'cacbench[dask]'") from None
     with Client(address) as client:
-        yield Workers(client.get_executor, max(1, len(client.scheduler_info()["workers"])))
+        yield Workers(client.get_executor, max(2, len(client.scheduler_info()["workers"])))
 
 
 @contextmanager

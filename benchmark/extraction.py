@@ -1,11 +1,12 @@
-"""One case through segmentation and feature extraction. Pure: it reads a scan and returns records, it writes nothing."""
+"""One case through segmentation and feature extraction. Pure: it reads a scan, returns records, writes nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -42,27 +43,46 @@ class _StageError(Exception):
         self.stage: Stage = stage
 
 
+class _Once(Generic[T]):
+    """Does work on first demand and remembers what came of it, an error included."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._outcome: list[T] = []
+        self._error: _StageError | None = None
+
+    def get(self) -> T:
+        if self._error is not None:
+            raise self._error
+        if not self._outcome:
+            try:
+                self._outcome.append(self._work())
+            except _StageError as error:
+                self._error = error
+                raise
+        return self._outcome[0]
+
+
 def extract(task: ExtractionTask) -> dict[str, dict[str, Any] | Exclusion]:
     """Return for each wanted extraction its record (``features``, ``seconds``) or the case's Exclusion."""
     results: dict[str, dict[str, Any] | Exclusion] = {}
-    scan: Scan | _StageError | None = None
-    regions: dict[str, sitk.Image | _StageError] = {}
+    scan = _Once(lambda: _guarded("read", task.case.source.load))
+    regions: dict[str, _Once[sitk.Image]] = {}
     for wanted in task.wanted:
+        segmenter = wanted.segmenter
+        region = regions.setdefault(segmenter.fingerprint(), _Once(partial(_segment, segmenter, scan)))
         try:
-            scan = scan or _kept(lambda: _guarded("read", task.case.source.load))
-            region = wanted.segmenter.fingerprint()
-            if region not in regions:
-                regions[region] = _kept(lambda scan=scan, wanted=wanted: _segment(wanted.segmenter, _value(scan)))
-            results[wanted.name] = _features(wanted, _value(scan), _value(regions[region]))
+            results[wanted.name] = _features(wanted, scan.get(), region.get())
         except _StageError as error:
             results[wanted.name] = Exclusion(task.case.case_id, wanted.name, error.stage, str(error))
     return results
 
 
-def _segment(segmenter: Segmenter, scan: Scan) -> sitk.Image:
-    roi = _guarded("segment", lambda: segmenter.segment(scan))
-    if roi.GetSize() != scan.image.GetSize():
-        raise _StageError("segment", f"the ROI's size {roi.GetSize()} is not the image's {scan.image.GetSize()}")
+def _segment(segmenter: Segmenter, scan: _Once[Scan]) -> sitk.Image:
+    image = scan.get().image
+    roi = _guarded("segment", lambda: segmenter.segment(scan.get()))
+    if roi.GetSize() != image.GetSize():
+        raise _StageError("segment", f"the ROI's size {roi.GetSize()} is not the image's {image.GetSize()}")
     return roi
 
 
@@ -73,7 +93,7 @@ def _features(wanted: Wanted, scan: Scan, roi: sitk.Image) -> dict[str, Any]:
     values = features.to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
         name = features.index[~np.isfinite(values)][0]
-        raise _StageError("extract", f"feature {name} is {values[~np.isfinite(values)][0]}")
+        raise _StageError("extract", f"feature {name} is {features[name]}")
     return {"features": dict(zip(map(str, features.index), values.tolist(), strict=True)), "seconds": seconds}
 
 
@@ -86,18 +106,3 @@ def _guarded(stage: Stage, work: Callable[[], T]) -> T:
     except Exception as error:
         text = " ".join(str(error).split())[:300]
         raise _StageError(stage, f"unexpected {type(error).__name__}: {text}") from error
-
-
-def _kept(work: Callable[[], T]) -> T | _StageError:
-    """Return what `work` gives or the error it ends with, so that it is not tried again for the next extraction."""
-    try:
-        return work()
-    except _StageError as error:
-        return error
-
-
-def _value(outcome: T | _StageError | None) -> T:
-    if isinstance(outcome, _StageError):
-        raise outcome
-    assert outcome is not None
-    return outcome

@@ -59,13 +59,19 @@ def grid_probabilities(classifier: Classifier, X: Matrix, y: Labels, unseen: Mat
 
 
 def _fit_group(
-    classifier: Classifier, model: Any, group: list[int], points: list[dict[str, Any]], data: tuple[Any, Any, Any]
+    classifier: Classifier,
+    model: Any,
+    group: list[int],
+    points: list[dict[str, Any]],
+    data: tuple[Any, Any, Any],
 ) -> dict[int, Matrix]:
     """Fit the group's largest member and read all members' predictions from it."""
     seen, y, unseen = data
     stages = [points[index].get(f"model__{classifier.stages}", 0) for index in group]
     largest = points[group[int(np.argmax(stages))]]
-    own = {name.removeprefix("model__"): value for name, value in largest.items() if name.startswith("model__")}
+    own = {
+        name.removeprefix("model__"): value for name, value in largest.items() if name.startswith("model__")
+    }
     fitted = clone(model).set_params(**own).fit(seen, y)
     if len(group) == 1:
         return {group[0]: fitted.predict_proba(unseen)}

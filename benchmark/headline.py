@@ -1,4 +1,4 @@
-"""The regression check: does a finished study still give the headline numbers that were agreed on?"""
+"""The regression check: whether a finished study still gives the headline numbers that were agreed on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "reference": result.study.reference_run,
         "runs": {
             str(run): {
-                row.metric: {"value": row.value, "low": row.low, "high": row.high} for row in rows.itertuples()
+                row.metric: {"value": row.value, "low": row.low, "high": row.high}
+                for row in rows.itertuples()
             }
             for run, rows in summary.groupby("run", sort=False)
         },
@@ -79,9 +80,12 @@ def compare_with_headline(facts: dict[str, Any], file: Path) -> pd.DataFrame:
     """
     guarded = _read(file).get(facts["study"])
     if guarded is None:
-        raise UserError(f"{file}: does not guard study {facts['study']}; add it with `cacbench check --update`")
+        raise UserError(
+            f"{file}: does not guard study {facts['study']}; add it with `cacbench check --update`"
+        )
     rows: list[tuple[Any, ...]] = [
-        ("(all)", name, guarded[name], 0, facts[name], guarded[name] == facts[name]) for name in ("cases", "excluded")
+        ("(all)", name, guarded[name], 0, facts[name], guarded[name] == facts[name])
+        for name in ("cases", "excluded")
     ]
     for run, metrics in guarded["runs"].items():
         found = facts["runs"].get(run, {})

@@ -117,7 +117,9 @@ class Classifier(Plugin):
     def parameter_grid(self) -> dict[str, list[Any]]:
         """Return the grid in scikit-learn's form: ``step__parameter`` to values."""
 
-    def staged_probabilities(self, model: Any, X: NDArray[np.float64], stages: list[int]) -> NDArray[np.float64]:
+    def staged_probabilities(
+        self, model: Any, X: NDArray[np.float64], stages: list[int]
+    ) -> NDArray[np.float64]:
         """Return what `model` would predict had it been fitted with each of `stages`.
 
         Shape (stages, cases, classes). Only called where `stages` is set, with the fitted step ``model`` and X as
@@ -156,7 +158,11 @@ def code_digest(module: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         return ""
-    files = sorted(Path(spec.origin).parent.rglob("*.py")) if spec.submodule_search_locations else [Path(spec.origin)]
+    files = (
+        sorted(Path(spec.origin).parent.rglob("*.py"))
+        if spec.submodule_search_locations
+        else [Path(spec.origin)]
+    )
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())

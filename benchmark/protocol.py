@@ -45,7 +45,9 @@ class Protocol(BaseModel):
     scoring: Literal["accuracy", "balanced_accuracy", "f1", "roc_auc"] = Field(
         "accuracy", description="what the grid search maximises"
     )
-    permute_labels: bool = Field(False, description="control: shuffle the labels, so that nothing can be learnt")
+    permute_labels: bool = Field(
+        False, description="control: shuffle the labels, so that nothing can be learnt"
+    )
 
     def splits(self, labels: NDArray[np.intp], seed: object) -> Iterator[Split]:
         """Yield the outer folds for `labels` (n,). Raises `UserError` when a class is too small to split."""
@@ -53,7 +55,9 @@ class Protocol(BaseModel):
 
         self.check(labels)
         for repeat in range(self.repeats):
-            splitter = StratifiedKFold(self.folds, shuffle=True, random_state=derive_seed(seed, "outer", repeat))
+            splitter = StratifiedKFold(
+                self.folds, shuffle=True, random_state=derive_seed(seed, "outer", repeat)
+            )
             for fold, (train, test) in enumerate(splitter.split(labels, labels)):
                 yield Split(repeat, fold, train, test)
 

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from benchmark.errors import UserError
@@ -31,7 +39,9 @@ class Extraction(_Declared):
 class Comparisons(_Declared):
     """What the runs are compared with, and on which metrics."""
 
-    reference: str | None = Field(None, description="the run all others are compared with; default: the first")
+    reference: str | None = Field(
+        None, description="the run all others are compared with; default: the first"
+    )
     metrics: tuple[Metric, ...] = Field(("accuracy", "f1"), min_length=1)
 
 
@@ -59,7 +69,9 @@ class Study(_Declared):
     classifiers: dict[str, Classifier] = Field(min_length=1)
     protocol: Protocol = Protocol()
     comparisons: Comparisons = Comparisons()
-    runs: tuple[str, ...] | None = Field(None, description="`extractor/classifier` names; default: all of them")
+    runs: tuple[str, ...] | None = Field(
+        None, description="`extractor/classifier` names; default: all of them"
+    )
 
     @field_validator("cohort", mode="plain")
     @classmethod
@@ -81,7 +93,9 @@ class Study(_Declared):
     def _extractors(cls, specs: Any, info: ValidationInfo) -> Any:
         segmenters = info.data.get("segmenters", {})
         context = {**(info.context or {}), "named": segmenters}
-        parameters = {name: {**(spec or {})} for name, spec in _mapping(specs).items() if not _is_extraction(spec)}
+        parameters = {
+            name: {**(spec or {})} for name, spec in _mapping(specs).items() if not _is_extraction(spec)
+        }
         regions = {name: spec.pop("segmenter", None) for name, spec in parameters.items()}
         for name, region in regions.items():
             if region not in segmenters and segmenters:
@@ -115,7 +129,9 @@ class Study(_Declared):
         return self.comparisons.reference or self.run_names()[0]
 
     def _product(self) -> Iterator[Run]:
-        return (Run(extractor, classifier) for extractor in self.extractors for classifier in self.classifiers)
+        return (
+            Run(extractor, classifier) for extractor in self.extractors for classifier in self.classifiers
+        )
 
 
 def read_study(path: Path) -> Study:

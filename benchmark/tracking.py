@@ -26,7 +26,9 @@ def tracking_uri(results: Path) -> str:
     return f"sqlite:///{(results / DATABASE).resolve()}"
 
 
-def log_study(result: StudyResult, tables: dict[str, pd.DataFrame], folder: Path, results: Path, study_file: Path) -> str:
+def log_study(
+    result: StudyResult, tables: dict[str, pd.DataFrame], folder: Path, results: Path, study_file: Path
+) -> str:
     """Log a finished study; return the parent run's id.
 
     `folder` holds what the reports wrote (tables, figures, page) and becomes the parent's artifacts.
@@ -105,8 +107,16 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
         "classifier": study.classifiers[run.classifier],
     }
     mlflow.log_params(
-        {"segmenter": study.extractors[run.extractor].segmenter, "extractor": run.extractor, "classifier": run.classifier}
-        | {key: value for name, plugin in plugins.items() for key, value in _flat(name, plugin.parameters()).items()}
+        {
+            "segmenter": study.extractors[run.extractor].segmenter,
+            "extractor": run.extractor,
+            "classifier": run.classifier,
+        }
+        | {
+            key: value
+            for name, plugin in plugins.items()
+            for key, value in _flat(name, plugin.parameters()).items()
+        }
         | _flat("protocol", study.protocol.model_dump())
         | _flat("chosen", result.models[run.name].parameters)
     )
@@ -116,7 +126,9 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
     _log_metrics(mlflow, result, run, tables)
     table = result.features.tables[run.extractor].loc[result.case_ids]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # hints about integer columns and inferred requirements, for every run
+        warnings.simplefilter(
+            "ignore"
+        )  # hints about integer columns and inferred requirements, for every run
         labelled = table.assign(label=result.features.cases.loc[table.index, "label"].astype("int64"))
         data = mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{run.extractor}")
         mlflow.log_input(data, context="cross-validation")
@@ -128,9 +140,9 @@ def _log_metrics(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, p
     mlflow.log_metrics(dict(zip(summary["metric"], summary["value"], strict=True)))
     for bound in ("low", "high"):
         mlflow.log_metrics({f"{row['metric']}_{bound}": row[bound] for _, row in summary.iterrows()})
-    folds = result.folds[result.folds["run"] == run.name].reset_index()
-    for step, row in folds.iterrows():
-        mlflow.log_metrics({f"fold_{metric}": row[metric] for metric in summary["metric"]}, step=int(step))
+    folds = result.folds.loc[result.folds["run"] == run.name, list(summary["metric"])].add_prefix("fold_")
+    for step, scores in enumerate(folds.to_dict("records")):
+        mlflow.log_metrics(scores, step=step)
     mlflow.log_metric("extraction_seconds_per_case", result.features.seconds[run.extractor])
     for name in ("predictions", "choices"):
         mine = tables[name][tables[name]["run"] == run.name]
@@ -155,7 +167,15 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) 
 def _trusted_types(named: list[str], study: Study, run: Run) -> list[str]:
     """Return the types a model file names, if all come from the libraries this classifier is known to use."""
     classifier = type(study.classifiers[run.classifier])
-    known = {"sklearn", "xgboost", "lightgbm", "numpy", "scipy", "collections", classifier.__module__.partition(".")[0]}
+    known = {
+        "sklearn",
+        "xgboost",
+        "lightgbm",
+        "numpy",
+        "scipy",
+        "collections",
+        classifier.__module__.partition(".")[0],
+    }
     strange = [name for name in named if name.partition(".")[0] not in known]
     if strange:
         raise ValueError(f"the stored model of {run.name} names unexpected types: {', '.join(strange)}")

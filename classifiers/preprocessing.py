@@ -1,4 +1,4 @@
-"""What every classifier's pipeline begins with: constant features and correlated ones are dropped, in the training fold."""
+"""How every classifier's pipeline begins: constant and correlated features are dropped, in the training fold."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ from classifiers.tabular import TabularClassifier, Values
 class XGBoost(TabularClassifier):
     """`xgboost.XGBClassifier`; the first 50 boosting rounds are the model of 50."""
 
-    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn", "xgboost-cpu" if sys.platform == "linux" else "xgboost")
+    libraries: ClassVar[tuple[str, ...]] = (
+        "scikit-learn",
+        "xgboost-cpu" if sys.platform == "linux" else "xgboost",
+    )
     stages: ClassVar[str | None] = "n_estimators"
 
     grid: dict[str, Values] = Field(

@@ -1,4 +1,4 @@
-"""Plans the work, runs what the store lacks, and puts the results together. Only the parent process writes the store."""
+"""From declared study to results: plans the work and runs what the store lacks. Only the parent process writes."""
 
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.folds import run_study

@@ -53,7 +53,9 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
     tables = {item.name: _table(item.name, _records(item, cases, outcomes)) for item in wanted}
     exclusions = [outcome for outcome in outcomes.values() if isinstance(outcome, Exclusion)]
     if wanted and all(table.empty for table in tables.values()):
-        raise UserError(f"{study.name}: every one of the {len(cases)} cases was excluded: {tally(exclusions)}")
+        raise UserError(
+            f"{study.name}: every one of the {len(cases)} cases was excluded: {tally(exclusions)}"
+        )
     seconds = {item.name: _mean_seconds(_records(item, cases, outcomes)) for item in wanted}
     return Features(_about(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed)
 
@@ -67,7 +69,9 @@ def _why_unavailable(study: Study, extraction: str) -> str:
 def _plan(cases: Sequence[Case], wanted: list[Wanted], store: Store, progress: Progress) -> _Plan:
     """Find out what the store lacks; hashing the files of real scans takes a while."""
     code = code_digest("benchmark.extraction")
-    makers = {item.name: [item.segmenter.fingerprint(), item.extractor.fingerprint(), code] for item in wanted}
+    makers = {
+        item.name: [item.segmenter.fingerprint(), item.extractor.fingerprint(), code] for item in wanted
+    }
     plan = _Plan([], [], {})
     with progress("cases", len(cases)) as advance:
         for case in cases:
@@ -109,10 +113,12 @@ def _records(item: Wanted, cases: Sequence[Case], outcomes: Outcomes) -> dict[st
 def _table(name: str, records: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Return one row per case. Raises `UserError` when the cases do not have the same features."""
     rows = {case_id: record["features"] for case_id, record in records.items()}
-    first = next(iter(rows.values()), {})
+    first: dict[str, float] = next(iter(rows.values()), {})
     odd = next((case_id for case_id, row in rows.items() if list(row) != list(first)), None)
     if odd is not None:
-        raise UserError(f"extractor {name}: case {odd} has other features than the first case: mend the plug-in")
+        raise UserError(
+            f"extractor {name}: case {odd} has other features than the first case: mend the plug-in"
+        )
     return pd.DataFrame.from_dict(rows, orient="index", dtype=np.float64).rename_axis("case_id")
 
 

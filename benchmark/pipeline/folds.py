@@ -79,7 +79,9 @@ def _why_not_evaluated(study: Study, features: Features) -> dict[str, str]:
 
 def _refuse_nothing(study: Study, runs: list[Run], failed: dict[str, str]) -> None:
     if not runs:
-        raise UserError(f"{study.name}: no run could be evaluated: " + "; ".join(dict.fromkeys(failed.values())))
+        raise UserError(
+            f"{study.name}: no run could be evaluated: " + "; ".join(dict.fromkeys(failed.values()))
+        )
 
 
 def _shared_cases(study: Study, features: Features, runs: list[Run]) -> list[str]:
@@ -103,7 +105,9 @@ def _labels(study: Study, features: Features, case_ids: list[str]) -> NDArray[np
     return values
 
 
-def _task(study: Study, features: Features, case_ids: list[str], labels: NDArray[np.intp], run: Run) -> FoldTask:
+def _task(
+    study: Study, features: Features, case_ids: list[str], labels: NDArray[np.intp], run: Run
+) -> FoldTask:
     """Return the task that trains on every case; a fold's task replaces `train` and `test`."""
     table = features.tables[run.extractor].loc[case_ids]
     everything = np.arange(len(case_ids))

@@ -25,9 +25,7 @@ def write_features(features: Features, file: Path, *, prefixed: bool) -> None:
 
     With `prefixed` a feature is called ``extraction:feature``, so that several tables fit into one file.
     """
-    tables = [
-        table.add_prefix(f"{name}:") if prefixed else table for name, table in features.tables.items()
-    ]
+    tables = [table.add_prefix(f"{name}:") if prefixed else table for name, table in features.tables.items()]
     whole = pd.concat([features.cases, *tables], axis=1).reset_index()
     if file.suffix == ".csv":
         content = whole.to_csv(index=False, lineterminator="\n").encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def comparison_figure(summary: pd.DataFrame, folds: pd.DataFrame, metrics: list[str], title: str) -> Figure:
+def comparison_figure(
+    summary: pd.DataFrame, folds: pd.DataFrame, metrics: Sequence[str], title: str
+) -> Figure:
     """Draw one panel per metric: a grey dot per fold, the pooled value with its 95 % bootstrap interval in colour."""
     from matplotlib.figure import Figure
 

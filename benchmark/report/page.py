@@ -12,7 +12,9 @@ import pandas as pd
 from benchmark.store import write_atomically
 
 
-def write_page(file: Path, *, facts: dict[str, Any], tables: dict[str, pd.DataFrame], figures: list[Path]) -> Path:
+def write_page(
+    file: Path, *, facts: dict[str, Any], tables: dict[str, pd.DataFrame], figures: list[Path]
+) -> Path:
     """Write the page from the study's facts (see `headline.facts_of`), its tables and its PNG or SVG figures."""
     from jinja2 import Environment, PackageLoader
 

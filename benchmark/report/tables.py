@@ -23,7 +23,8 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
         "predictions": result.predictions,
         "choices": result.choices,
         "exclusions": pd.DataFrame(
-            [asdict(item) for item in result.features.exclusions], columns=["case_id", "extractor", "stage", "reason"]
+            [asdict(item) for item in result.features.exclusions],
+            columns=["case_id", "extractor", "stage", "reason"],
         ),
         "runs_without_result": pd.DataFrame(result.failed.items(), columns=["run", "reason"]),
         "cases": result.features.cases.reset_index(),
@@ -31,7 +32,7 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
 
 
 def summary(result: StudyResult) -> pd.DataFrame:
-    """Return one row per run and metric: pooled out-of-fold value with its 95 % interval, and mean and SD over folds."""
+    """Return one row per run and metric: pooled out-of-fold value, 95 % interval, mean and SD over the folds."""
     rows = []
     for run in result.all_runs():
         mine = result.predictions[result.predictions["run"] == run.name]
@@ -42,12 +43,13 @@ def summary(result: StudyResult) -> pd.DataFrame:
         folds = result.folds.loc[result.folds["run"] == run.name, list(table["metric"])]
         table = table.assign(fold_mean=folds.mean().to_numpy(), fold_sd=folds.std().to_numpy())
         segmenter = result.study.extractors[run.extractor].segmenter
-        for column, value in reversed(
-            [("run", run.name), ("segmenter", segmenter), ("extractor", run.extractor),
-             ("classifier", run.classifier), ("cases", len(scores))]
-        ):  # fmt: skip
-            table.insert(0, column, value)
-        rows.append(table)
+        names = {
+            "run": run.name,
+            "segmenter": segmenter,
+            "extractor": run.extractor,
+            "classifier": run.classifier,
+        }
+        rows.append(pd.DataFrame({**names, "cases": len(scores)}, index=table.index).join(table))
     return pd.concat(rows, ignore_index=True)
 
 

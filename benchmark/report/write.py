@@ -35,10 +35,12 @@ def finish(result: StudyResult, results: Path, study_file: Path) -> Finished:
     tables = all_tables(result)
     facts = facts_of(result, tables["summary"])
     write_tables(tables, folder / "tables")
-    metrics = list(result.study.comparisons.metrics)
+    metrics = result.study.comparisons.metrics
     figure = comparison_figure(tables["summary"], result.folds, metrics, result.study.name)
     pictures = write_figure(figure, folder, "comparison")
     page = write_page(folder / "report.html", facts=facts, tables=tables, figures=pictures[:1])
     log_study(result, tables, folder, results, study_file)
     write_atomically(folder / "study.json", (json.dumps(facts, indent=1) + "\n").encode())
-    return Finished(facts, tables, [page, *pictures, folder / "tables"], result.features.computed, result.fitted)
+    return Finished(
+        facts, tables, [page, *pictures, folder / "tables"], result.features.computed, result.fitted
+    )

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import skops.io
-from classifiers.preprocessing import CorrelationFilter
 
 from benchmark.evaluation import FoldTask, choose_flat, evaluate, fit_final
 from benchmark.protocol import Protocol
 from benchmark.registry import build
 from benchmark.statistics.metrics import metric_value
+from classifiers.preprocessing import CorrelationFilter
 
 
 @pytest.fixture

@@ -72,7 +72,11 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
         ),
         ({"protocol": {"folds": 1}}, "protocol.folds", "greater than or equal to 2"),
         ({"protocol": {"fold": 5}}, "protocol.fold: unknown key", "did you mean 'folds'"),
-        ({"comparisons": {"reference": "moments/xgboost"}}, "comparisons.reference: 'moments/xgboost' names no run", "moments/toy_nearest"),
+        (
+            {"comparisons": {"reference": "moments/xgboost"}},
+            "comparisons.reference: 'moments/xgboost' names no run",
+            "moments/toy_nearest",
+        ),
         ({"runs": ["moments/xgboost"]}, "runs: 'moments/xgboost' names no run", "moments/toy_nearest"),
         ({"name": "a/b"}, "name", "match pattern"),
     ],

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
+from pydantic import Field
+
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError
 from benchmark.plugins import Availability, Classifier, Cohort, FeatureExtractor, Segmenter, digest_of
 from benchmark.seeds import derive_seed
-from pydantic import Field
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,16 @@ class CentreSegmenter(Segmenter):
         return roi
 
 
+class MisplacedReference(Segmenter):
+    """The cohort's mask put in the wrong place: what a broken stage would do."""
+
+    def segment(self, scan: Scan) -> sitk.Image:
+        mask = scan.masks["coronary"]
+        moved = sitk.GetImageFromArray(np.roll(sitk.GetArrayFromImage(mask), (5, 40, 40), axis=(0, 1, 2)))
+        moved.CopyInformation(mask)
+        return moved
+
+
 class MomentsExtractor(FeatureExtractor):
     """Mean, spread and extremes inside the region."""
 
@@ -71,7 +82,13 @@ class MomentsExtractor(FeatureExtractor):
     def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
         inside = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(roi) > 0].astype(float)
         return pd.Series(
-            {"mean": inside.mean(), "sd": inside.std(), "max": inside.max(), "min": inside.min(), "n": inside.size}
+            {
+                "mean": inside.mean(),
+                "sd": inside.std(),
+                "max": inside.max(),
+                "min": inside.min(),
+                "n": inside.size,
+            }
         )
 
 

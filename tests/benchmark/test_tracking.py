@@ -1,0 +1,148 @@
+"""What MLflow's users find, read back through MLflow's own client."""
+
+import json
+import os
+import subprocess
+import sys
+
+import mlflow
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark.execution import workers
+from benchmark.pipeline import run_study
+from benchmark.report.write import finish
+from benchmark.store import Store
+from benchmark.study import read_study
+from benchmark.tracking import tracking_uri
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tracking")
+    declaration = {
+        "name": "toy",
+        "cohort": {"use": "toy_cohort"},
+        "segmenters": {"toy_centre": {}},
+        "extractors": {
+            "moments": {"use": "toy_moments", "segmenter": "toy_centre"},
+            "absent": {"use": "toy_moments", "segmenter": "toy_centre", "ready": False},
+        },
+        "classifiers": {
+            "random_forest": {"grid": {"n_estimators": [5]}},
+            "xgboost": {"grid": {"n_estimators": [5]}},
+            "lightgbm": {"grid": {"n_estimators": [5]}},
+            "logistic_regression": {},
+        },
+        "protocol": {"folds": 3, "inner_folds": 3},
+    }
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump(declaration))
+    study = read_study(file)
+    with workers(1) as pool:
+        result = run_study(study, Store(folder / "store"), pool)
+    finish(result, folder, file)
+    mlflow.set_tracking_uri(tracking_uri(folder))
+    runs = mlflow.search_runs(experiment_names=["toy"], output_format="list")
+    return folder, result, {run.info.run_name: run for run in runs}
+
+
+def test_a_study_is_a_parent_run_and_each_row_a_child(logged):
+    _, result, runs = logged
+    parent = runs.pop("toy")
+    assert set(runs) == set(result.study.run_names())
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
+    runs["toy"] = parent
+
+
+def test_a_child_holds_metrics_intervals_folds_parameters_and_fingerprints(logged):
+    _, result, runs = logged
+    run = runs["moments/random_forest"]
+    mine = result.folds[result.folds["run"] == "moments/random_forest"]
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "fold_accuracy")
+    assert [(item.step, item.value) for item in history] == list(enumerate(mine["accuracy"]))
+    assert (
+        run.data.metrics["accuracy_low"] <= run.data.metrics["accuracy"] <= run.data.metrics["accuracy_high"]
+    )
+    assert run.data.params["segmenter"] == "toy_centre"
+    assert run.data.params["protocol.folds"] == "3"
+    classifier = result.study.classifiers["random_forest"]
+    assert run.data.tags["fingerprint.classifier"] == classifier.fingerprint()
+    assert {"git_commit", "cohort_hash", "version.scikit-learn"} <= set(run.data.tags)
+
+
+def test_the_data_set_is_an_input_of_the_run(logged):
+    _, _, runs = logged
+    (item,) = runs["moments/xgboost"].inputs.dataset_inputs
+    assert item.dataset.name == "toy.moments"
+    assert json.loads(item.dataset.profile)["num_rows"] == 40
+
+
+def test_a_run_without_result_failed_with_its_reason(logged):
+    _, _, runs = logged
+    assert runs["absent/xgboost"].info.status == "FAILED"
+    assert runs["absent/xgboost"].data.tags["reason"] == "unavailable: no weights: fetch them"
+
+
+def test_the_parent_holds_the_study_the_tables_the_figure_and_the_environment(logged):
+    _, _, runs = logged
+    client = mlflow.MlflowClient()
+
+    def under(path):
+        return {item.path for item in client.list_artifacts(runs["toy"].info.run_id, path)}
+
+    assert {
+        "study.yaml",
+        "report.html",
+        "comparison.svg",
+        "comparison.png",
+        "tables",
+        "environment",
+    } <= under("")
+    assert {"tables/comparisons.csv", "tables/summary.csv"} <= under("tables")
+    assert "environment/requirements.txt" in under("environment")
+
+
+@pytest.mark.parametrize("name", ["random_forest", "xgboost", "lightgbm", "logistic_regression"])
+def test_every_model_loads_and_predicts_as_it_was_fitted(logged, name):
+    _, result, runs = logged
+    model = mlflow.pyfunc.load_model(f"runs:/{runs[f'moments/{name}'].info.run_id}/model")
+    table = result.features.tables["moments"]
+    predicted = model.predict(table)
+    labels = result.features.cases.loc[table.index, "label"]
+    assert (predicted == labels).mean() > 0.6
+    assert model.metadata.signature.inputs.input_names() == list(table.columns)
+
+
+def test_mlflow_models_predict_works_on_a_features_csv(logged):
+    folder, result, runs = logged
+    result.features.tables["moments"].to_csv(folder / "features.csv", index=False)
+    uri = f"runs:/{runs['moments/xgboost'].info.run_id}/model"
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", uri, "-i", folder / "features.csv",
+               "-o", folder / "predicted.json", "-t", "csv", "--env-manager", "local"]  # fmt: skip
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": tracking_uri(folder),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((folder / "predicted.json").read_text())["predictions"]) == 40
+
+
+def test_no_artifact_is_a_pickle(logged):
+    folder, *_ = logged
+    files = [file for file in (folder / "mlartifacts").rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if file.suffix in {".pkl", ".pickle", ".joblib"}]
+
+
+def test_predictions_are_logged_per_run(logged):
+    _, _, runs = logged
+    path = mlflow.artifacts.download_artifacts(
+        f"runs:/{runs['moments/lightgbm'].info.run_id}/predictions.csv"
+    )
+    table = pd.read_csv(path)
+    assert len(table) == 40
+    assert set(table["run"]) == {"moments/lightgbm"}
