@@ -8,6 +8,7 @@ volume.
 |---------------------|-----------------------------------------------------------|
 | `families`          | enabled feature classes, with all features not deprecated |
 | `bin_width`         | `binWidth`                                                |
+| `energy_shift_hu`   | `voxelArrayShift`                                         |
 | `resampled_spacing` | `resampledPixelSpacing`                                   |
 | `interpolator`      | `interpolator`                                            |
 | `diagnostics`       | the scalar ones of `additionalInfo`                       |
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 Family = Literal["shape", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"]
 FAMILIES: tuple[Family, ...] = ("shape", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 INTERPOLATORS = {"nearest": "sitkNearestNeighbor", "linear": "sitkLinear", "bspline": "sitkBSpline"}
-PAD_VOXELS = 5
-"""PyRadiomics' `padDistance`: resampled voxels computed around the ROI's box."""
-BSPLINE_REACH = 30
-"""Voxels around the box that a cubic B-spline depends on: weights fall by 0.268 a voxel, to 1e-17 at 30."""
 
 
 class RadiomicsExtractor(FeatureExtractor):
@@ -48,6 +45,9 @@ class RadiomicsExtractor(FeatureExtractor):
 
     families: tuple[Family, ...] = Field(FAMILIES, min_length=1, description="feature families to compute")
     bin_width: float = Field(25.0, gt=0, description="width of the grey-level bins in HU")
+    energy_shift_hu: int = Field(
+        0, description="added to the voxels for energy, total energy and root mean square"
+    )
     label: int | None = Field(None, gt=0, description="label of the ROI to use; none: all labels as one")
     resampled_spacing: tuple[float, float, float] | None = Field(
         None, description="(x, y, z) mm to resample to first; 0 keeps an axis; none: no resampling"
@@ -66,11 +66,16 @@ class RadiomicsExtractor(FeatureExtractor):
         """
         import numpy as np
         import pandas as pd
+        import SimpleITK as sitk
 
         from benchmark.geometry import refuse_other_grid
 
         refuse_other_grid(image, roi, "the ROI")
         region = roi != 0 if self.label is None else roi == self.label
+        if not sitk.GetArrayViewFromImage(region).any():
+            raise CaseError(
+                "the ROI is empty" if self.label is None else f"the ROI has no label {self.label}"
+            )
         found = self._diagnostics(image, region) if self.diagnostics else {}
         found |= self._features(*self._box(image, region))
         features = pd.Series(found, dtype=np.float64)
@@ -80,43 +85,37 @@ class RadiomicsExtractor(FeatureExtractor):
         return features
 
     def _box(self, image: sitk.Image, region: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
-        """Return image and region in the region's box, resampled where that is asked for."""
+        """Return image and region in the region's box, resampled first where that is asked for."""
         from benchmark.geometry import crop_to_roi
 
-        if self.resampled_spacing is None:
-            image, region = crop_to_roi(image, region)
-        else:
-            image, region = crop_to_roi(*self._resampled(image, region, self.resampled_spacing))
+        if self.resampled_spacing is not None:
+            image, region = self._resampled(image, region)
+        image, region = crop_to_roi(image, region)
         sides = sum(size > 1 for size in region.GetSize())
         if sides < 2:
             shape = ("single voxel", "line of voxels")[sides]
             raise CaseError(f"the ROI is a {shape}, and radiomics needs at least two dimensions")
         return image, region
 
-    def _resampled(
-        self, image: sitk.Image, region: sitk.Image, spacing: tuple[float, float, float]
-    ) -> tuple[sitk.Image, sitk.Image]:
-        """Resample as PyRadiomics does: the uncropped mask decides the grid, so only the image is cropped."""
+    def _resampled(self, image: sitk.Image, region: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
+        """Resample with PyRadiomics on the whole image: on a crop, ITK may round voxels to another integer."""
         import SimpleITK as sitk
         from radiomics import imageoperations
 
-        from benchmark.geometry import crop_to_roi
-
-        padding = [PAD_VOXELS * new / old for new, old in zip(spacing, image.GetSpacing(), strict=True)]
-        part, _ = crop_to_roi(image, region, margin_voxels=int(max(padding)) + 1 + BSPLINE_REACH)
-        resampled: tuple[sitk.Image, sitk.Image] = imageoperations.resampleImage(
-            part,
+        image, region = imageoperations.resampleImage(
+            image,
             sitk.Cast(region, sitk.sitkUInt32),
-            resampledPixelSpacing=list(spacing),
+            resampledPixelSpacing=self.resampled_spacing,
             interpolator=INTERPOLATORS[self.interpolator],
-            padDistance=PAD_VOXELS,
             label=1,
         )
-        return resampled
+        if not sitk.GetArrayViewFromImage(region).any():
+            raise CaseError(f"resampling to {self.resampled_spacing} mm leaves nothing of the ROI")
+        return image, region
 
     def _features(self, image: sitk.Image, region: sitk.Image) -> dict[str, float]:
         classes = _feature_classes()
-        settings = {"binWidth": self.bin_width, "label": 1}
+        settings = {"binWidth": self.bin_width, "voxelArrayShift": self.energy_shift_hu, "label": 1}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused by name
             return {
