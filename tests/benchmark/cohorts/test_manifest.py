@@ -206,9 +206,9 @@ def test_real_cts_go_through_extraction(real_data, tmp_path):
             writer.writerow([case.name, case / "CT_image.nii.gz", case / "CT_mask.nii.gz", number % 2])
     listed = ManifestCohort(path=tmp_path / "manifest.csv").cases()
     assert [case.case_id for case in listed] == [case.name for case in cases]
-    # The tumours are large: the families that grow fastest with them are left to runs by hand.
+    # The tumours are large and the shape family grows with the square of their surface: it is run by hand.
     extractor = RadiomicsExtractor(families=("firstorder", "glcm"))
-    for case in (listed[0], listed[4], listed[9]):
+    for case in listed:
         scan = case.source.load()
         features = extractor.extract(scan.image, ReferenceSegmenter().segment(scan))
         inside = sitk.GetArrayFromImage(scan.image)[sitk.GetArrayFromImage(scan.masks["coronary"]) > 0]
