@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from benchmark.errors import CaseError
 from feature_extractors import ct_fm_network
-from feature_extractors.embedding import FrozenEmbedding, bounding_box, oriented
+from feature_extractors.embedding import FrozenEmbedding, HURange, bounding_box, oriented
 from feature_extractors.inference import to_device
 from feature_extractors.weights import HubWeights, WeightsSource
 
@@ -65,7 +65,7 @@ class CTFMExtractor(FrozenEmbedding):
     overlap: float = Field(
         0.0, ge=0.0, lt=1.0, description="of neighbouring patches, as a part of their side"
     )
-    hu_range: tuple[float, float] = Field((-1024.0, 2048.0), description="clipped to and scaled to 0…1")
+    hu_range: HURange = Field((-1024.0, 2048.0), description="clipped to and scaled to 0…1")
     pooling: Literal["average", "max"] = Field("average", description="over positions and patches")
     region: Literal["whole", "roi"] = Field("whole", description="the scan, or the box around the ROI")
     margin_mm: NonNegativeFloat = Field(10.0, description="around the ROI's box, where `region` is roi")
@@ -97,7 +97,7 @@ class CTFMExtractor(FrozenEmbedding):
         volume = sitk.GetArrayViewFromImage(image)
         spacing = image.GetSpacing()[::-1]
         if self.region == "roi":
-            volume = volume[self._box_around(sitk.GetArrayViewFromImage(oriented(roi)) != 0, spacing)]
+            volume = volume[self._box_around(sitk.GetArrayFromImage(oriented(roi)) != 0, spacing)]
         if self.spacing_mm is not None:
             volume = _resampled(volume, spacing, self.spacing_mm)
         if (box := bounding_box(volume > self.foreground_hu)) is None:

@@ -3,7 +3,7 @@
 Architecture: MONAI's SegResEncoder (Myronenko, arXiv 1810.11654) in the configuration of CT-FM (arXiv
 2501.09001). In evaluation every layer is local: batch norms are fixed affine maps, so a voxel of level 2
 depends on the scan only within `HALO` voxels. The two highest resolutions, which need by far the most memory,
-can therefore be computed box by box, each with its halo and the scan's true borders, without changing a value;
+can therefore be computed box by box, each with its halo and the scan's own borders, without changing a value;
 what follows needs a sixteenth of that.
 """
 
@@ -28,7 +28,7 @@ TILED_LEVELS = 2
 STRIDE = 2**TILED_LEVELS
 """Voxels of the scan per voxel of the first level that is computed in one piece."""
 HALO = 16
-"""Voxels: first convolution and block 3, downsampling 1, four convolutions 4 × 2, downsampling 2; in strides."""
+"""Voxels: first convolution and block 3, downsampling 1, four convolutions 4 × 2, downsampling 2: 14."""
 TILE_BYTES = 2.2e9
 """What the activations of a tile may need: three of them live at once, of `FILTERS` channels each."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import CaseError
 from benchmark.plugins import Availability, FeatureExtractor
@@ -100,6 +100,15 @@ class FrozenEmbedding(FeatureExtractor):
         width = len(str(count - 1))
         names = [f"{stem}_{part}{index:0{width}}" for part in parts for index in range(count)]
         return pd.Series(values, index=names, dtype=np.float64)
+
+
+def _rising(hu: tuple[float, float]) -> tuple[float, float]:
+    if hu[0] >= hu[1]:
+        raise ValueError("must rise, as [-160, 240] does")
+    return hu
+
+
+HURange = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
 def oriented(image: sitk.Image) -> sitk.Image:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from benchmark.errors import CaseError
 from feature_extractors import radimagenet_network
-from feature_extractors.embedding import FrozenEmbedding, oriented
+from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
 from feature_extractors.radimagenet_network import BACKBONES, Backbone
 from feature_extractors.weights import HubWeights, WeightsSource
 
@@ -41,7 +41,7 @@ class RadImageNetExtractor(FrozenEmbedding):
 
     backbone: Backbone = "resnet50"
     weights: WeightsSource = HubWeights(repo=REPOSITORY, filename=BACKBONES["resnet50"].filename)
-    window_hu: tuple[float, float] = Field(
+    window_hu: HURange = Field(
         (-160.0, 240.0),
         description="the HU shown as black and as white; unpublished, this is the soft-tissue window",
     )
@@ -55,13 +55,6 @@ class RadImageNetExtractor(FrozenEmbedding):
     @classmethod
     def _weights_of_the_backbone(cls, values: Any) -> Any:
         return {"weights": {}, **values} if isinstance(values, Mapping) else values
-
-    @field_validator("window_hu", mode="after")
-    @classmethod
-    def _rising(cls, window: tuple[float, float]) -> tuple[float, float]:
-        if window[0] >= window[1]:
-            raise ValueError("the window must rise from black to white, as [-160, 240] does")
-        return window
 
     @classmethod
     def published(cls, parameters: Mapping[str, Any]) -> HubWeights:
@@ -88,9 +81,9 @@ class RadImageNetExtractor(FrozenEmbedding):
         import SimpleITK as sitk
         import torch
 
-        slices = sitk.GetArrayViewFromImage(oriented(image))
+        slices = sitk.GetArrayFromImage(oriented(image))
         if self.region == "roi":
-            slices = slices[_touched(sitk.GetArrayViewFromImage(oriented(roi)))]
+            slices = slices[_touched(sitk.GetArrayFromImage(oriented(roi)))]
         low, high = self.window_hu
         grey = (np.clip(slices.astype(np.float32), low, high) - np.float32(low)) * np.float32(
             2 / (high - low)
