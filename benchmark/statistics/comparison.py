@@ -51,4 +51,15 @@ def _row(folds: pd.DataFrame, run: str, reference: str, metric: str) -> tuple[ob
     plain = paired_t(a, b)
     corrected = nadeau_bengio(a, b, test_to_train=float((mine["n_test"] / mine["n_train"]).mean()))
     means = (a.mean(), b.mean(), (a - b).mean())
-    return (metric, run, reference, *means, plain.statistic, plain.p, corrected.statistic, corrected.p, plain.df, plain.note)
+    return (
+        metric,
+        run,
+        reference,
+        *means,
+        plain.statistic,
+        plain.p,
+        corrected.statistic,
+        corrected.p,
+        plain.df,
+        plain.note,
+    )

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from benchmark.statistics.metrics import METRICS, all_metrics, decide
 
 
-def bootstrap_metrics(label: NDArray[np.intp], score: NDArray[np.float64], *, replicates: int, seed: int) -> pd.DataFrame:
+def bootstrap_metrics(
+    label: NDArray[np.intp], score: NDArray[np.float64], *, replicates: int, seed: int
+) -> pd.DataFrame:
     """Return every metric on `replicates` resamples of the cases, one row each.
 
     `label` in {0, 1} and `score` (probabilities) have shape (cases,). Labels are resampled within each class, so
@@ -29,7 +31,12 @@ def bootstrap_metrics(label: NDArray[np.intp], score: NDArray[np.float64], *, re
 
 
 def interval_table(
-    label: NDArray[np.intp], scores: NDArray[np.float64], *, replicates: int = 2000, level: float = 0.95, seed: int = 0
+    label: NDArray[np.intp],
+    scores: NDArray[np.float64],
+    *,
+    replicates: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Return each metric of the pooled out-of-fold predictions with its percentile bootstrap interval.
 
@@ -38,11 +45,17 @@ def interval_table(
     """
     value = pd.DataFrame([all_metrics(label, score) for score in scores]).mean()
     drawn = np.mean(
-        [bootstrap_metrics(label, score, replicates=replicates, seed=seed)[list(METRICS)] for score in scores], axis=0
+        [
+            bootstrap_metrics(label, score, replicates=replicates, seed=seed)[list(METRICS)]
+            for score in scores
+        ],
+        axis=0,
     )
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(drawn, [tail, 100 - tail], axis=0)
-    return pd.DataFrame({"metric": METRICS, "value": value[list(METRICS)].to_numpy(), "low": low, "high": high})
+    return pd.DataFrame(
+        {"metric": METRICS, "value": value[list(METRICS)].to_numpy(), "low": low, "high": high}
+    )
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:

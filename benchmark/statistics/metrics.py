@@ -13,7 +13,9 @@ Array = NDArray[np.generic]
 _ON_DECISIONS: dict[str, Callable[[Array, Array], float]] = {
     "accuracy": metrics.accuracy_score,
     "sensitivity": lambda label, predicted: metrics.recall_score(label, predicted, zero_division=0),
-    "specificity": lambda label, predicted: metrics.recall_score(label, predicted, pos_label=0, zero_division=0),
+    "specificity": lambda label, predicted: metrics.recall_score(
+        label, predicted, pos_label=0, zero_division=0
+    ),
     "f1": lambda label, predicted: metrics.f1_score(label, predicted, zero_division=0),
     "balanced_accuracy": metrics.balanced_accuracy_score,
 }
@@ -26,7 +28,9 @@ def all_metrics(label: Array, score: Array) -> dict[str, float]:
     Raises `ValueError` when only one class is there: sensitivity, specificity and AUC are then undefined.
     """
     if len(np.unique(label)) < 2:
-        raise ValueError(f"all {len(label)} cases have one label: sensitivity, specificity and AUC are undefined")
+        raise ValueError(
+            f"all {len(label)} cases have one label: sensitivity, specificity and AUC are undefined"
+        )
     return {name: metric_value(name, label, score) for name in METRICS}
 
 

@@ -46,7 +46,9 @@ def nadeau_bengio(a: ArrayLike, b: ArrayLike, test_to_train: float) -> PairedTes
 def _difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if first.shape != second.shape or first.size == 0:
-        raise ValueError(f"{first.size} and {second.size} fold scores: both methods need the same, at least one, fold")
+        raise ValueError(
+            f"{first.size} and {second.size} fold scores: both methods need the same, at least one, fold"
+        )
     return first - second
 
 
@@ -58,6 +60,8 @@ def _t_test(difference: NDArray[np.float64], variance_factor: float) -> PairedTe
     if spread <= 1e-12:
         if abs(mean) <= 1e-12:
             return PairedTest(None, folds - 1, 1.0, "equal in every fold")
-        return PairedTest(None, folds - 1, None, "the same difference in every fold: no variance to test against")
+        return PairedTest(
+            None, folds - 1, None, "the same difference in every fold: no variance to test against"
+        )
     t = float(mean / (spread * np.sqrt(variance_factor)))
     return PairedTest(t, folds - 1, float(2 * stats.t.sf(abs(t), folds - 1)))

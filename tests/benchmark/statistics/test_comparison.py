@@ -10,7 +10,15 @@ from benchmark.statistics.comparison import compare_with_reference, holm
 def folds():
     random = np.random.default_rng(0)
     return pd.DataFrame(
-        {"run": run, "repeat": 0, "fold": fold, "n_train": 80, "n_test": 20, "accuracy": random.uniform(), "f1": 0.5}
+        {
+            "run": run,
+            "repeat": 0,
+            "fold": fold,
+            "n_train": 80,
+            "n_test": 20,
+            "accuracy": random.uniform(),
+            "f1": 0.5,
+        }
         for run in ("a", "b", "c", "d")
         for fold in range(5)
     )

@@ -54,7 +54,11 @@ def test_the_auc_interval_covers_the_truth_as_often_as_it_says():
     covered = 0
     for seed in range(200):
         score = stats.norm.cdf(random.normal(size=100) + label)
-        row = interval_table(label, score[None, :], replicates=300, seed=seed).set_index("metric").loc["roc_auc"]
+        row = (
+            interval_table(label, score[None, :], replicates=300, seed=seed)
+            .set_index("metric")
+            .loc["roc_auc"]
+        )
         assert row["value"] == pytest.approx(roc_auc_score(label, score))
         covered += row["low"] <= truth <= row["high"]
     assert covered >= 180, "95 % nominal; below 180 of 200 has probability 0.002 at a true coverage of 0.95"

@@ -6,9 +6,16 @@ from hypothesis.extra import numpy as hnp
 
 from benchmark.statistics.metrics import METRICS, all_metrics
 
-cases = st.integers(4, 40).flatmap(
-    lambda n: st.tuples(hnp.arrays(np.int64, n, elements=st.integers(0, 1)), hnp.arrays(float, n, elements=st.floats(0, 1)))
-).filter(lambda pair: 0 < pair[0].sum() < len(pair[0]))
+cases = (
+    st.integers(4, 40)
+    .flatmap(
+        lambda n: st.tuples(
+            hnp.arrays(np.int64, n, elements=st.integers(0, 1)),
+            hnp.arrays(float, n, elements=st.floats(0, 1)),
+        )
+    )
+    .filter(lambda pair: 0 < pair[0].sum() < len(pair[0]))
+)
 
 
 @given(cases)
