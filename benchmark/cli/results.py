@@ -1,0 +1,61 @@
+"""Commands that read what a finished study left: check, ui."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile
+from benchmark.errors import UserError
+
+app = typer.Typer()
+
+
+@app.command()
+def check(
+    study: StudyFile = DEFAULT_STUDY,
+    headline: Annotated[Path, typer.Option("--headline", help="The guarded numbers.")] = Path(
+        "results/headline.json"
+    ),
+    results: Results = DEFAULT_RESULTS,
+    update: Annotated[
+        bool, typer.Option("--update", help="Make the study's numbers the guarded ones.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a finished study with the guarded headline numbers; exit code 1 when one moved."""
+    from benchmark.console import print_check
+    from benchmark.headline import compare_with_headline, read_facts, update_headline
+    from benchmark.study import read_study
+
+    facts = read_facts(results / read_study(study).name)
+    if update:
+        update_headline(facts, headline)
+        print(f"{headline}: now guards {facts['study']} with {len(facts['runs'])} runs")
+        return
+    table = compare_with_headline(facts, headline)
+    if as_json:
+        print(table.to_json(orient="records", indent=1))
+    else:
+        print_check(table, facts["study"])
+    if not table["ok"].all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui(
+    results: Results = DEFAULT_RESULTS,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+) -> None:
+    """Open the MLflow UI on the results, on this machine's loopback address only."""
+    from benchmark.tracking import DATABASE, tracking_uri
+
+    if not (results / DATABASE).exists():
+        raise UserError(f"{results / DATABASE}: no MLflow database yet; run `cacbench run` first")
+    print(f"http://127.0.0.1:{port}", file=sys.stderr)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(results)]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    raise typer.Exit(subprocess.call([*command, "--host", "127.0.0.1", "--port", str(port)], env=environment))  # noqa: S603

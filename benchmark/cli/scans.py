@@ -1,0 +1,114 @@
+"""Commands about single scans and phantoms: score, phantom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from benchmark.cli.options import Jobs, Json
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.plugins import Cohort
+
+app = typer.Typer()
+
+
+@app.command()
+def score(
+    image: Annotated[Path, typer.Argument(help="NIfTI, NRRD, MHD/MHA, or a folder with one DICOM series.")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Label image; each label is scored by itself.")
+    ] = None,
+    threshold_hu: Annotated[float | None, typer.Option(help="Candidate voxels, HU (default 130).")] = None,
+    connectivity: Annotated[
+        int | None, typer.Option(help="4 or 8 neighbours in the slice (default 8).")
+    ] = None,
+    minimum_area_mm2: Annotated[
+        float | None, typer.Option(help="Smallest lesion in a slice (default 1).")
+    ] = None,
+    mass_calibration: Annotated[
+        float | None, typer.Option(help="µg/mm³ per HU; depends on the scanner.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score the calcium of one scan: Agatston, volume, mass, lesions, maximum HU, risk band."""
+    from pydantic import ValidationError
+
+    from benchmark.calcium import CalciumScoring
+    from benchmark.calcium import score as score_calcium
+    from benchmark.console import print_score
+    from benchmark.imaging import read_image, read_mask
+
+    given = {
+        "threshold_hu": threshold_hu,
+        "connectivity": connectivity,
+        "minimum_area_mm2": minimum_area_mm2,
+        "mass_calibration": mass_calibration,
+    }
+    try:
+        scoring = CalciumScoring(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+    volume = read_image(image)
+    scored = score_calcium(volume, read_mask(mask, volume) if mask else None, scoring)
+    if as_json:
+        print(scored.to_json())
+    else:
+        print_score(scored)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path | None, typer.Argument(help="The folder to write; it gets a manifest.csv.")] = None,
+    zero: Annotated[int, typer.Option(help="Patients without calcium.")] = 94,
+    nonzero: Annotated[int, typer.Option(help="Patients with calcium.")] = 88,
+    seed: Annotated[str, typer.Option(help="Any text or number.")] = "0",
+    protocol: Annotated[
+        str, typer.Option(help="cardiac, chest, mixed, or qrm (the calibration insert).")
+    ] = "cardiac",
+    gallery: Annotated[
+        Path | None, typer.Option(help="Draw the gallery picture into this file instead.")
+    ] = None,
+    qrm_dicom: Annotated[
+        Path | None, typer.Option(help="A real QRM scan to show beside the digital one.")
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Write synthetic CTs with their masks and truth as NIfTI, with the manifest that reads them back."""
+    if gallery is not None:
+        from benchmark.phantom.gallery import write_gallery
+
+        write_gallery(gallery, qrm_dicom)
+        print(gallery)
+        return
+    if out is None:
+        raise UserError("phantom: name the folder to write to, or a picture with --gallery")
+    from benchmark.phantom.export import write_cohort
+    from benchmark.progress import bars
+
+    cohort = _phantoms(zero, nonzero, seed, protocol)
+    with bars("phantoms", len(cohort.cases())) as advance:
+        manifest = write_cohort(cohort, out, jobs, lambda done, total: advance())
+    print(manifest)
+
+
+def _phantoms(zero: int, nonzero: int, seed: str, protocol: str) -> Cohort:
+    """Return the cohort that the options describe. Raises `UserError` for impossible ones."""
+    from pydantic import ValidationError
+
+    from benchmark.phantom.qrm import QrmCohort
+    from benchmark.registry import build
+
+    number: int | str = int(seed) if seed.lstrip("-").isdigit() else seed
+    if protocol == "qrm":
+        return QrmCohort(seed=number)
+    try:
+        spec = {"use": "phantom", "zero": zero, "nonzero": nonzero, "seed": number, "protocol": protocol}
+        return cast("Cohort", build("cohort", spec))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"--{first['loc'][0] if first['loc'] else 'phantom'}: {first['msg']}") from None

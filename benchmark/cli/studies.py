@@ -1,0 +1,124 @@
+"""Commands that read a study: run, validate, features."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.errors import UserError
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    study: StudyFile = DEFAULT_STUDY,
+    results: Results = DEFAULT_RESULTS,
+    jobs: Jobs = None,
+    dask: Dask = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where a run has no result.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
+    from benchmark.console import print_study
+    from benchmark.report.write import finish
+    from benchmark.study import read_study
+
+    declared = read_study(study)
+    if strict:
+        _refuse_unavailable(declared)
+    from benchmark.execution import workers
+    from benchmark.pipeline import run_study
+    from benchmark.progress import bars
+    from benchmark.store import Store
+
+    with _nothing_lost(), workers(jobs, dask=dask) as pool:
+        result = run_study(declared, Store(results / "store"), pool, bars)
+    finished = finish(result, results, study)
+    if as_json:
+        print(json.dumps(finished.facts, indent=1))
+    else:
+        print_study(finished)
+    if strict and result.failed:
+        raise UserError(
+            "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())
+        )
+
+
+@app.command()
+def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
+    """Check a study file and say what it would run; nothing is computed."""
+    from benchmark.console import print_plan
+    from benchmark.study import read_study
+
+    declared = read_study(study)
+    plan = {run.name: _why_unavailable(declared, run) or "ready" for run in declared.all_runs()}
+    if as_json:
+        print(
+            json.dumps(
+                {"study": declared.name, "cases": len(declared.cohort.cases()), "runs": plan}, indent=1
+            )
+        )
+    else:
+        print_plan(declared.name, len(declared.cohort.cases()), plan)
+
+
+@app.command()
+def features(
+    study: StudyFile = DEFAULT_STUDY,
+    out: Annotated[Path, typer.Option("--out", help="A .parquet or .csv file.")] = Path("features.parquet"),
+    extractor: Annotated[
+        str | None, typer.Option("--extractor", help="This one alone, without name prefix.")
+    ] = None,
+    results: Results = DEFAULT_RESULTS,
+    jobs: Jobs = None,
+    dask: Dask = None,
+) -> None:
+    """Extract a study's feature tables into one file, without evaluating anything; labels are not needed."""
+    from benchmark.execution import workers
+    from benchmark.pipeline import extract_features
+    from benchmark.progress import bars
+    from benchmark.report.features import check_suffix, write_features
+    from benchmark.store import Store
+    from benchmark.study import read_study
+
+    check_suffix(out)
+    declared = read_study(study)
+    if extractor is not None and extractor not in declared.extractors:
+        raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
+    if extractor is not None:
+        declared = declared.model_copy(update={"extractors": {extractor: declared.extractors[extractor]}})
+    with _nothing_lost(), workers(jobs, dask=dask) as pool:
+        extracted = extract_features(declared, Store(results / "store"), pool, bars)
+    write_features(extracted, out, prefixed=extractor is None)
+    for item in extracted.exclusions:
+        print(f"excluded {item.case_id} from {item.extractor}: {item.stage}: {item.reason}", file=sys.stderr)
+    print(f"{out}: {len(extracted.cases)} cases, {len(extracted.exclusions)} exclusions")
+
+
+def _why_unavailable(study: Any, run: Any) -> str:
+    declared = study.extractors[run.extractor]
+    plugins = (study.segmenters[declared.segmenter], declared.extractor, study.classifiers[run.classifier])
+    return "; ".join(state.reason for plugin in plugins if not (state := plugin.availability()).ready)
+
+
+def _refuse_unavailable(study: Any) -> None:
+    missing = {run.name: reason for run in study.all_runs() if (reason := _why_unavailable(study, run))}
+    if missing:
+        raise UserError(
+            "--strict: " + "; ".join(f"{name} is unavailable: {why}" for name, why in missing.items())
+        )
+
+
+@contextmanager
+def _nothing_lost() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("cacbench: interrupted; what was finished is kept, run the same command again", file=sys.stderr)
+        raise typer.Exit(130) from None
