@@ -1,8 +1,8 @@
 """CT noise with the texture of filtered back-projection.
 
-The radial noise power spectrum is f · exp(−(f/b)^1.5): the ramp at low frequency, the apodised kernel above it.
+The radial noise power spectrum is f · exp(−(f/b)^1.7): the ramp at low frequency, the apodised kernel above it.
 With its peak at 0.21 /mm it follows the spectrum published for a real scan of the QRM phantom (FC12 kernel, peak
-0.221 /mm) to 0.08 of its maximum. Spectra beyond the Nyquist frequency alias, as they do in a scanner that
+0.221 /mm) to 0.07 of its maximum. Spectra beyond the Nyquist frequency alias, as they do in a scanner that
 samples its reconstruction on a coarse pixel, so the SD does not depend on the pixel.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmark.phantom.grid import Floats
 
-DECAY = 1.5
+DECAY = 1.7
 _ALIASES = range(-2, 3)
 
 

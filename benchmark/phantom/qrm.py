@@ -29,7 +29,7 @@ from benchmark.seeds import derive_seed
 
 DENSITIES_MG_CM3 = (200.0, 400.0, 800.0)
 SIZES_MM = (5.0, 3.0, 1.0)
-SPOKES_DEG = {200.0: 62.0, 400.0: -58.0, 800.0: 182.0}
+SPOKES_DEG = {200.0: 58.0, 400.0: -62.0, 800.0: 178.0}
 RADII_MM = {5.0: 37.5, 3.0: 25.0, 1.0: 12.5}
 INSERT_RADIUS_MM = 50.0
 ROI_MARGIN_MM = 4.0

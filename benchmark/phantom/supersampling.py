@@ -16,6 +16,9 @@ from scipy.special import erf
 from benchmark.phantom.grid import Box, Ellipsoid, Floats, Grid
 
 FINE_MM = (0.4, 0.25, 0.25)
+FINE_PER_HALF = 8
+"""Sub-voxels are at most this large, and at most an eighth of half the shape's extent."""
+
 STILL = np.zeros((1, 3), np.float32)
 
 
@@ -85,10 +88,11 @@ class PartialVolume:
     def _fine_grid(self, shape: Shape, box: Box) -> Grid:
         """Return a lattice over the box: pixels divided evenly, along z only where the shape is."""
         grid = self.grid
-        divisions = [max(math.ceil(s / f), 1) for s, f in zip(grid.spacing[1:], FINE_MM[1:], strict=True)]
+        wanted = np.minimum(FINE_MM, shape.half_extent / FINE_PER_HALF)
+        divisions = [max(math.ceil(s / f), 1) for s, f in zip(grid.spacing[1:], wanted[1:], strict=True)]
         spacing = [s / n for s, n in zip(grid.spacing[1:], divisions, strict=True)]
         half = float(shape.half_extent[0])
-        count = max(math.ceil(2 * half / FINE_MM[0]), 4)
+        count = math.ceil(2 * half / wanted[0])
         step = 2 * half / count
         first = [
             float(axis[part][0]) - s / 2 + f / 2
