@@ -1,0 +1,458 @@
+"""Weights from a hub served on loopback, from this disk, from a seed; and every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import pickle
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+import torch
+from safetensors.torch import load_file, save_file
+
+from benchmark.errors import UserError
+from benchmark.plugins import FeatureExtractor
+from benchmark.registry import build
+from feature_extractors import hub
+from feature_extractors.ct_fm import CTFMExtractor
+from feature_extractors.radimagenet import RadImageNetExtractor
+from feature_extractors.torchvision_repair import import_timm
+from feature_extractors.weights import HubWeights, LocalWeights, UntrainedWeights, fetch, required_weights
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CT_FM = "project-lighter/ct_fm_feature_extractor/model.safetensors"
+RESNET = "Lab-Rasool/RadImageNet/ResNet50.pt"
+
+
+class Hub(ThreadingHTTPServer):
+    """What huggingface_hub needs of a hub: HEAD and GET of ``/{owner}/{name}/resolve/{revision}/{file}``."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {}
+        self.announced_digest: str | None = None
+        self.announced_size: int | None = None
+        self.cut_after: int | None = None
+        self.is_portal = False
+        self.ranges: list[str | None] = []
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hub
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def _answer(self, *, body: bool) -> None:
+        if self.server.is_portal:
+            return self._send(
+                200, {"Content-Type": "text/html"}, b"<html>Welcome to the clinic's network</html>", body
+            )
+        found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
+        content = self.server.files.get(f"{found[1]}/{found[3]}") if found else None
+        if content is None:
+            return self._send(404, {"X-Error-Code": "EntryNotFound"}, b"", body)
+        headers = {"ETag": f'"{self.server.announced_digest or _sha256(content)}"', "X-Repo-Commit": COMMIT}
+        if self.server.announced_size:
+            headers["X-Linked-Size"] = str(self.server.announced_size)
+        start, wanted = 0, self.headers.get("Range")
+        if body:
+            self.server.ranges.append(wanted)
+        if wanted:
+            start = int(wanted.removeprefix("bytes=").partition("-")[0])
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        return self._send(206 if wanted else 200, headers, content[start:], body)
+
+    def _send(self, status: int, headers: dict[str, str], content: bytes, body: bool) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if not body:
+            return
+        cut, self.server.cut_after = self.server.cut_after, None
+        self.wfile.write(content[:cut])
+        if cut is not None:
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def resnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """RadImageNet's ResNet50.pt: its layout, names and shapes, with seeded values."""
+    torch.manual_seed(11)
+    state = import_timm().create_model("resnet50", pretrained=False, num_classes=0).state_dict()
+    numbers = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+    published = {}
+    for name, tensor in state.items():
+        layer, _, rest = name.partition(".")
+        published[f"backbone.{numbers[layer]}.{rest}"] = tensor
+    path = tmp_path_factory.mktemp("radimagenet") / "ResNet50.pt"
+    torch.save(published, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ct_fm_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CT-FM's model.safetensors: its names and shapes, 311 MB, with seeded values."""
+    from monai.networks.nets.segresnet_ds import SegResEncoder
+
+    torch.manual_seed(12)
+    path = tmp_path_factory.mktemp("ct_fm") / "model.safetensors"
+    save_file(SegResEncoder(init_filters=32, blocks_down=(1, 2, 2, 4, 4)).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    server = Hub()
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def small(served: Hub) -> HubWeights:
+    """A file of 30 MB: three of the chunks a download arrives in."""
+    served.files["someone/something/weights.pt"] = np.random.default_rng(0).bytes(30_000_000)
+    return HubWeights(repo="someone/something", filename="weights.pt")
+
+
+def content_of(served: Hub) -> bytes:
+    return served.files["someone/something/weights.pt"]
+
+
+def nothing_visible(weights: HubWeights) -> bool:
+    return weights.locate() is None and not any(weights.file.folder.glob("snapshots/*/*"))
+
+
+def scan() -> sitk.Image:
+    image = sitk.GetImageFromArray(np.random.default_rng(1).normal(0, 200, (6, 34, 38)).astype(np.int16))
+    image.SetSpacing((1.0, 1.0, 3.0))
+    return image
+
+
+# --- the hub
+
+
+def test_a_file_is_fetched_once_with_progress_and_its_digest_recorded(served: Hub, small: HubWeights) -> None:
+    heard: list[tuple[int, int]] = []
+    assert required_weights({"x": RadImageNetExtractor(weights=small)})[0].state == "to fetch"
+    path = fetch(small, lambda here, total: heard.append((here, total)))
+    assert path.read_bytes() == content_of(served)
+    assert heard[-1] == (30_000_000, 30_000_000)
+    assert [here for here, _ in heard] == sorted(here for here, _ in heard)
+    assert small.weights_digest() == _sha256(content_of(served))
+    record = json.loads(next(small.file.folder.glob("cacbench/*.json")).read_text())
+    assert record == {"commit": COMMIT, "sha256": small.weights_digest(), "bytes": 30_000_000}
+    row = required_weights({"x": RadImageNetExtractor(weights=small)})[0]
+    assert (row.plugin, row.state, row.where, row.size) == ("x", "here", path, 30_000_000)
+    assert row.sha256 == small.weights_digest()
+    asked = len(served.ranges)
+    assert fetch(small) == path
+    assert len(served.ranges) == asked
+
+
+def test_a_cut_connection_is_taken_up_where_it_broke(served: Hub, small: HubWeights) -> None:
+    served.cut_after = 12_000_000
+    assert fetch(small).read_bytes() == content_of(served)
+    assert served.ranges[0] is None
+    assert re.fullmatch(r"bytes=[1-9]\d*-.*", served.ranges[1] or "")
+
+
+def test_an_interrupted_download_goes_on_in_the_next_process(served: Hub, small: HubWeights) -> None:
+    def interrupt(here: int, total: int) -> None:
+        if here > 15_000_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(small, interrupt)
+    assert nothing_visible(small)
+    program = (
+        "from feature_extractors.weights import HubWeights, fetch\n"
+        "print(fetch(HubWeights(repo='someone/something', filename='weights.pt')))"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert Path(output.stdout.strip()).read_bytes() == content_of(served)
+    assert served.ranges[0] is None
+    assert int((served.ranges[1] or "").removeprefix("bytes=").rstrip("-")) > 9_000_000
+
+
+def test_a_download_with_another_digest_than_announced_is_thrown_away(served: Hub, small: HubWeights) -> None:
+    served.announced_digest = "f" * 64
+    with pytest.raises(UserError, match=r"not what the hub announced .*SHA-256"):
+        fetch(small)
+    assert nothing_visible(small)
+    assert not list(small.file.folder.rglob("*.incomplete"))
+
+
+def test_a_file_changed_since_it_was_fetched_is_refused(small: HubWeights) -> None:
+    path = fetch(small)
+    blob = path.resolve()
+    blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+    with pytest.raises(UserError, match="was recorded when it was first fetched"):
+        small.path()
+
+
+def test_a_pinned_digest_is_enforced(served: Hub, small: HubWeights) -> None:
+    assert fetch(small.model_copy(update={"sha256": _sha256(content_of(served))})).exists()
+    with pytest.raises(UserError, match=f"the study pins {'0' * 64}"):
+        fetch(small.model_copy(update={"sha256": "0" * 64}))
+
+
+def test_a_full_disk_is_said_before_and_during_the_download(served: Hub, small: HubWeights) -> None:
+    served.announced_size = 10**16
+    with pytest.raises(UserError, match=r"no space is left at .*HF_HUB_CACHE"):
+        fetch(small)
+    served.announced_size = None
+    partial = small.file.folder / "blobs" / f"{_sha256(content_of(served))}.cacbench.incomplete"
+    partial.unlink(missing_ok=True)
+    partial.symlink_to("/dev/full")
+    with pytest.raises(UserError, match="no space is left"):
+        fetch(small)
+    assert nothing_visible(small)
+
+
+def test_a_portal_that_answers_for_the_hub_is_recognised(served: Hub, small: HubWeights) -> None:
+    served.is_portal = True
+    with pytest.raises(UserError, match="what answers is not a hub"):
+        fetch(small)
+    assert nothing_visible(small)
+    assert "not a hub" in small.availability().reason
+
+
+def test_a_file_the_hub_has_not_is_named_with_its_repository(served: Hub) -> None:
+    weights = HubWeights(repo="someone/something", filename="nothing.pt", revision="v1")
+    with pytest.raises(UserError, match=r"someone/something/nothing.pt@v1: not fetched: the hub has no such"):
+        fetch(weights)
+    assert not weights.availability().ready
+
+
+def test_offline_the_reason_and_the_remedy_are_said(
+    monkeypatch: pytest.MonkeyPatch, small: HubWeights
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    answer = small.availability()
+    assert not answer.ready
+    assert "HF_HUB_OFFLINE is set" in answer.reason
+    assert "cacbench weights --fetch" in answer.reason
+    with pytest.raises(UserError, match="HF_HUB_OFFLINE"):
+        fetch(small)
+
+
+def test_weights_that_are_here_need_no_network(
+    monkeypatch: pytest.MonkeyPatch, served: Hub, small: HubWeights
+) -> None:
+    fetch(small)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert small.availability().ready
+    assert small.weights_digest() == _sha256(content_of(served))
+
+
+def test_a_silent_hub_is_waited_for_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert hub.DECISION_SECONDS < 10
+    monkeypatch.setattr(hub, "DECISION_SECONDS", 1.0)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.perf_counter()
+        answers = [CTFMExtractor().availability(), RadImageNetExtractor().availability()]
+        assert time.perf_counter() - started < 2.5
+    assert [answer.ready for answer in answers] == [False, False]
+    assert all("does not answer" in answer.reason for answer in answers)
+
+
+def test_availability_needs_neither_torch_nor_a_second_question(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from feature_extractors.ct_fm import CTFMExtractor\n"
+        "from feature_extractors.radimagenet import RadImageNetExtractor\n"
+        "print(CTFMExtractor().availability().reason, RadImageNetExtractor().availability().reason)\n"
+        "assert not {'torch', 'timm', 'monai'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_CACHE": str(tmp_path)}
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    assert output.stdout.count("does not answer") == 2
+
+
+def extract(extractor: FeatureExtractor) -> pd.Series:
+    return extractor.extract(scan(), scan())
+
+
+def test_features_from_the_hub_from_a_copy_and_from_worker_processes_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, served: Hub, ct_fm_file: Path, resnet_file: Path
+) -> None:
+    served.files = {CT_FM: ct_fm_file.read_bytes(), RESNET: resnet_file.read_bytes()}
+    for name, file in (("ct_fm", ct_fm_file), ("radimagenet", resnet_file)):
+        extractor = build("feature_extractor", name)
+        copy = build("feature_extractor", {"use": name, "weights": {"file": str(file)}})
+        assert isinstance(extractor, FeatureExtractor)
+        assert isinstance(copy, FeatureExtractor)
+        assert extractor.availability().ready
+        here = extract(extractor)
+        assert here.index[0].startswith(f"{name}_0")
+        pd.testing.assert_series_equal(extract(copy), here)
+        assert extractor.weights_digest() == copy.weights_digest() == _sha256(file.read_bytes())
+        assert extractor.fingerprint() == copy.fingerprint()
+        assert len(pickle.dumps(extractor)) < 5_000
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for there in pool.map(extract, [extractor, extractor]):
+                np.testing.assert_allclose(there, here, atol=1e-6)
+
+
+# --- files on this disk
+
+
+@pytest.mark.parametrize("name", ["ct_fm", "radimagenet"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("missing", r"of \d+ tensors 1 \(.*\) missing and none unknown"),
+        ("extra", r"none missing and 1 \(surplus.weight\) unknown"),
+        ("renamed", r"tensors \d+ \(.*, …\) missing and \d+ \(.*, …\) unknown"),
+        ("misshapen", r"has the shape \(\d+,\) instead of"),
+        ("not finite", "not finite"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused_with_their_names(
+    tmp_path: Path, request: pytest.FixtureRequest, name: str, damage: str, said: str
+) -> None:
+    source: Path = request.getfixturevalue("ct_fm_file" if name == "ct_fm" else "resnet_file")
+    tensors = load_file(source) if name == "ct_fm" else torch.load(source, weights_only=True)
+    victim = next(key for key in tensors if key.endswith("bias"))
+    match damage:
+        case "missing":
+            del tensors[victim]
+        case "extra":
+            tensors["surplus.weight"] = torch.zeros(3)
+        case "renamed":
+            tensors = {f"module.{key}": tensor for key, tensor in tensors.items()}
+        case "misshapen":
+            tensors[victim] = torch.zeros(7)
+        case "not finite":
+            tensors[victim] = torch.full_like(tensors[victim], torch.nan)
+    path = tmp_path / source.name
+    (save_file if name == "ct_fm" else torch.save)(tensors, path)
+    with pytest.raises(UserError, match=said) as caught:
+        build("feature_extractor", {"use": name, "weights": {"folder": str(tmp_path)}}).extract(
+            scan(), scan()
+        )  # type: ignore[attr-defined]
+    assert str(path) in str(caught.value)
+    assert "cacbench weights --fetch" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ct_fm", "radimagenet"])
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("truncated", "damaged or of another format"),
+        ("html", "a web page, not weights"),
+        ("empty", "is empty"),
+        ("text", "damaged or of another format"),
+        ("absent", "no such weights file"),
+    ],
+)
+def test_a_file_that_holds_no_weights_is_refused(
+    tmp_path: Path, request: pytest.FixtureRequest, name: str, damage: str, said: str
+) -> None:
+    source: Path = request.getfixturevalue("ct_fm_file" if name == "ct_fm" else "resnet_file")
+    path = tmp_path / source.name
+    match damage:
+        case "truncated":
+            shutil.copy(source, path)
+            os.truncate(path, source.stat().st_size * 2 // 3)
+        case "html":
+            path.write_text("\n<!DOCTYPE html><html><body>Sign in</body></html>")
+        case "empty":
+            path.touch()
+        case "text":
+            path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 311\n")
+    with pytest.raises(UserError, match=said):
+        build("feature_extractor", {"use": name, "weights": {"file": str(path)}}).extract(scan(), scan())  # type: ignore[attr-defined]
+
+
+class _Malice:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("echo never",)
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"backbone.0.weight": _Malice()}, tmp_path / "ResNet50.pt")
+    with pytest.raises(UserError, match="damaged or of another format"):
+        RadImageNetExtractor(weights={"folder": tmp_path}).extract(scan(), scan())
+
+
+def test_a_relative_file_starts_from_the_studys_folder(tmp_path: Path, resnet_file: Path) -> None:
+    shutil.copy(resnet_file, tmp_path / "ResNet50.pt")
+    spec = {"use": "radimagenet", "weights": {"folder": "."}}
+    extractor = build("feature_extractor", spec, {"base": tmp_path})
+    assert extractor.availability().ready
+    assert not build("feature_extractor", spec, {"base": tmp_path / "elsewhere"}).availability().ready
+
+
+def test_a_local_files_pinned_digest_is_enforced(resnet_file: Path) -> None:
+    good = LocalWeights(file=resnet_file, sha256=_sha256(resnet_file.read_bytes()))
+    assert fetch(good) == resnet_file
+    with pytest.raises(UserError, match="the study pins"):
+        fetch(good.model_copy(update={"sha256": "0" * 64}))
+
+
+# --- seeds
+
+
+def test_an_untrained_control_needs_no_weights_and_says_what_it_is() -> None:
+    control = RadImageNetExtractor(weights={"untrained": 3})
+    assert control.availability().ready
+    assert control.parameters()["weights"] == {"untrained": 3}
+    row = required_weights({"radimagenet_untrained": control})[0]
+    assert (row.state, row.where, str(row.source)) == ("no weights", None, "untrained, seed 3")
+    with pytest.raises(UserError, match="untrained"):
+        fetch(UntrainedWeights(untrained=3))
+
+
+def test_plug_ins_without_weights_need_none() -> None:
+    assert required_weights({"radiomics": build("feature_extractor", "radiomics")}) == []
