@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -58,6 +58,13 @@ class CalciumScoring(BaseModel):
     mass_calibration: float = Field(
         0.77, gt=0, description="µg of hydroxyapatite per mm³ and HU; scanners have 0.72 to 0.82 at 120 kVp"
     )
+
+    @field_validator("weight_bounds_hu")
+    @classmethod
+    def _ascending(cls, bounds: tuple[float, float, float]) -> tuple[float, float, float]:
+        if list(bounds) != sorted(bounds):
+            raise ValueError("the bounds of the weights must ascend")
+        return bounds
 
 
 STANDARD = CalciumScoring()
@@ -195,43 +202,20 @@ def _summarise(
 
 
 def _find(image: sitk.Image, mask: sitk.Image | None, scoring: CalciumScoring, pixel_area: float) -> _Calcium:
-    """Find the components that count. Works in the box of the candidates, so a small region costs little."""
-    from scipy import ndimage
-
+    """Find the components that count and what is scored of each."""
     hu, labels = _slices_first(image), None if mask is None else _slices_first(mask)
     candidate = hu >= scoring.threshold_hu
     if labels is not None:
         candidate &= labels > 0
-    voxels = np.array(np.nonzero(candidate))
-    if not voxels.size:
-        return _none()
-    corner = voxels.min(axis=1)
-    box = tuple(slice(low, high + 1) for low, high in zip(corner, voxels.max(axis=1), strict=True))
-    rank = 3 if scoring.connectivity == 8 else 1
-    joined = ndimage.generate_binary_structure(3, rank)
-    in_plane = joined & np.array([False, True, False])[:, None, None]
-
-    component = ndimage.label(candidate[box], in_plane)[0][tuple(voxels - corner[:, None])] - 1
-    pixels = np.bincount(component)
-    # Spacings stored as 32-bit floats must not push an area of exactly the minimum below it.
-    counts = pixels * pixel_area >= scoring.minimum_area_mm2 * (1 - 1e-6)
-    keep = counts[component]
-    voxels, component = voxels[:, keep], (np.cumsum(counts) - 1)[component[keep]]
-    if not voxels.size:
-        return _none()
-
-    counted = np.zeros_like(candidate[box])
-    counted[tuple(voxels - corner[:, None])] = True
-    lesion_of_voxel = ndimage.label(counted, joined)[0][tuple(voxels - corner[:, None])]
+    voxels, component, lesion_of_voxel = _join(candidate, scoring, pixel_area)
+    n = int(component.max(initial=-1)) + 1
     values = hu[tuple(voxels)].astype(np.float64)
-    n = int(counts.sum())
-    hu_max = np.full(n, -np.inf)
+    hu_max, lesion = np.full(n, -np.inf), np.zeros(n, np.int64)
     np.maximum.at(hu_max, component, values)
-    lesion = np.zeros(n, np.int64)
     lesion[component] = lesion_of_voxel
     return _Calcium(
         label=_owners(component, None if labels is None else labels[tuple(voxels)], n),
-        pixels=pixels[counts],
+        pixels=np.bincount(component, minlength=n),
         hu_sum=np.bincount(component, values, n).astype(np.float64),
         hu_max=hu_max,
         lesion=lesion,
@@ -239,19 +223,40 @@ def _find(image: sitk.Image, mask: sitk.Image | None, scoring: CalciumScoring, p
     )
 
 
-def _owners(component: NDArray[Any], labels: NDArray[Any] | None, n: int) -> NDArray[np.int64]:
+def _join(
+    candidate: NDArray[np.bool_], scoring: CalciumScoring, pixel_area: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the voxels that count, shape (3, n), and the component (from 0) and lesion of each.
+
+    Works in the box of the candidates, so that a small region costs little.
+    """
+    from scipy import ndimage
+
+    voxels = np.array(np.nonzero(candidate))
+    if not voxels.size:
+        return voxels, voxels[0], voxels[0]
+    corner, end = voxels.min(axis=1), voxels.max(axis=1) + 1
+    box = candidate[tuple(slice(low, high) for low, high in zip(corner, end, strict=True))]
+    place = voxels - corner[:, None]
+    neighbours = ndimage.generate_binary_structure(3, 3 if scoring.connectivity == 8 else 1)
+    in_plane = neighbours & np.array([False, True, False])[:, None, None]
+    component = ndimage.label(box, in_plane)[0][tuple(place)] - 1
+    # Spacings stored as 32-bit floats must not push an area of exactly the minimum below it.
+    counts = np.bincount(component) * pixel_area >= scoring.minimum_area_mm2 * (1 - 1e-6)
+    keep = counts[component]
+    counted = np.zeros_like(box)
+    counted[tuple(place[:, keep])] = True
+    lesion = ndimage.label(counted, neighbours)[0][tuple(place[:, keep])]
+    return voxels[:, keep], (np.cumsum(counts) - 1)[component[keep]], lesion
+
+
+def _owners(component: NDArray[np.int64], labels: NDArray[Any] | None, n: int) -> NDArray[np.int64]:
     """Return for each component the label that holds most of its pixels, the lower one in a tie."""
-    if labels is None:
+    if labels is None or n == 0:
         return np.ones(n, np.int64)
     present, index = np.unique(labels, return_inverse=True)
     votes = np.bincount(component * len(present) + index, minlength=n * len(present)).reshape(n, len(present))
-    owner: NDArray[np.int64] = present[votes.argmax(axis=1)].astype(np.int64)
-    return owner
-
-
-def _none() -> _Calcium:
-    whole, real = np.zeros(0, np.int64), np.zeros(0)
-    return _Calcium(whole, whole, real, real, whole, np.zeros((3, 0), np.int64))
+    return np.asarray(present[votes.argmax(axis=1)], np.int64)
 
 
 def _labels(mask: sitk.Image | None) -> NDArray[Any]:

@@ -31,6 +31,9 @@ TAGS = [
     "ImageOrientationPatient",
     "PixelSpacing",
 ]
+DAMAGED = (
+    "cannot be decoded: it is damaged, truncated or compressed in an unknown way; fetch the series again"
+)
 STEP_TOLERANCE = 0.02
 """How far a step between slices may differ from the mean step, as a fraction of it.
 
@@ -59,8 +62,8 @@ def read_series(folder: Path) -> sitk.Image:
     try:
         image = reader.Execute()
     except RuntimeError as error:
-        detail = " ".join(str(error).strip().splitlines()[-1].split())
-        raise CaseError(f"{folder.name}: a slice cannot be decoded ({detail})") from error
+        broken = next((file for file in files if not _decodable(file)), folder)
+        raise CaseError(f"{folder.name}: slice {broken.name} {DAMAGED}") from error
     image.SetSpacing((*image.GetSpacing()[:2], step))
     return image
 
@@ -74,12 +77,16 @@ def _headers(folder: Path) -> dict[Path, Dataset]:
     headers: dict[Path, Dataset] = {}
     files = files_of(folder)
     for file in files:
+        if file.stat().st_size == 0:
+            raise CaseError(f"{folder.name}: file {file.name} is empty; fetch the series again")
         try:
             header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
         except pydicom.errors.InvalidDicomError:
             continue
         if "Rows" in header:
             headers[file] = header
+        elif header.file_meta.get("MediaStorageSOPClassUID") == pydicom.uid.CTImageStorage:
+            raise CaseError(f"{folder.name}: slice {file.name} {DAMAGED}")
     if not files:
         raise CaseError(
             f"{folder.name}: the folder is empty; give one that holds the slices of a DICOM series"
@@ -87,6 +94,16 @@ def _headers(folder: Path) -> dict[Path, Dataset]:
     if not headers:
         raise CaseError(f"{folder.name}: none of the {len(files)} files in the folder is a DICOM image")
     return headers
+
+
+def _decodable(file: Path) -> bool:
+    import SimpleITK as sitk
+
+    try:
+        sitk.ReadImage(str(file))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _refuse_several_series(folder: Path, slices: Iterable[Dataset]) -> None:

@@ -137,11 +137,9 @@ def _refuse_itk_error(path: Path, action: Callable[[], Any]) -> Any:
     try:
         return action()
     except RuntimeError as error:
-        text = str(error)
-        if "spacing" in text.lower():
+        if "spacing" in str(error).lower():
             raise CaseError(f"{path.name}: {ZERO_SPACING}") from error
-        detail = " ".join(text.strip().splitlines()[-1].split())
-        raise CaseError(f"{path.name}: cannot be read, it is damaged or truncated ({detail})") from error
+        raise CaseError(f"{path.name}: damaged or truncated; fetch or write it again") from error
 
 
 def _refuse_broken_nifti(path: Path, header: dict[str, str]) -> None:

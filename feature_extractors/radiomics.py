@@ -23,7 +23,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from benchmark.errors import CaseError
 from benchmark.plugins import FeatureExtractor
@@ -49,7 +49,7 @@ class RadiomicsExtractor(FeatureExtractor):
         0, description="added to the voxels for energy, total energy and root mean square"
     )
     label: int | None = Field(None, gt=0, description="label of the ROI to use; none: all labels as one")
-    resampled_spacing: tuple[float, float, float] | None = Field(
+    resampled_spacing: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] | None = Field(
         None, description="(x, y, z) mm to resample to first; 0 keeps an axis; none: no resampling"
     )
     interpolator: Literal["nearest", "linear", "bspline"] = Field(

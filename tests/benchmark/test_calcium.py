@@ -123,6 +123,11 @@ def test_slices_are_axial_whatever_the_order_of_the_axes():
     assert (sitk.GetArrayFromImage(sitk.PermuteAxes(moved, [2, 0, 1])) == (voxels >= 130)).all()
 
 
+def test_bounds_of_the_weights_must_ascend():
+    with pytest.raises(ValueError, match="ascend"):
+        CalciumScoring(weight_bounds_hu=(400, 300, 200))
+
+
 # Regions
 
 

@@ -136,7 +136,7 @@ def test_a_flipped_bit_in_a_gzip_file_is_refused(ct, tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0x10
     path.write_bytes(content)
-    assert "gzip" in refusal(path)
+    assert "damaged" in refusal(path)
 
 
 def test_a_whole_gzip_file_around_a_truncated_image_is_refused(ct, tmp_path):
@@ -215,6 +215,16 @@ def test_a_series_that_is_no_regular_volume_is_refused(ct, tmp_path):
     folder = write_series(ct, tmp_path / "sizes")
     write_series(ct[:10, :10, :1], folder, first="b.dcm")
     assert "size" in refusal(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("position", [0, 3])
+def test_a_truncated_slice_is_refused_by_name(ct, tmp_path, share, position):
+    folder = write_series(ct, tmp_path / "series")
+    file = sorted(folder.iterdir())[position]
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    assert file.name in refusal(folder)
 
 
 def test_a_tilted_gantry_is_refused(ct, tmp_path):
