@@ -1,8 +1,7 @@
 """How a frozen network runs: on which device, in which precision, with how many threads, how fast.
 
 A shortcut taken here leaves the result what it is. Evaluated, a batch norm is an affine map per channel and
-folds into the convolution before it; a ReLU of 16-bit floats is the maximum of their sign-magnitude integers
-and zero.
+folds into the convolution before it; a ReLU of bfloat16 is the maximum of its bits, as an integer, and zero.
 """
 
 from __future__ import annotations
@@ -109,10 +108,14 @@ def _is_plain_batch_norm(layer: torch.nn.Module) -> TypeGuard[torch.nn.BatchNorm
 
 
 def rectify_(x: torch.Tensor) -> torch.Tensor:
-    """Apply ReLU in place; to 16-bit floats on a processor as integers: the same bits, 8 times faster."""
+    """Apply ReLU in place; to bfloat16 on a processor as to integers: the same bits, 8 times faster.
+
+    Both keep the sign in the highest bit. A NaN with that bit set would become 0, but bfloat16 has the range of
+    float32, so none arises from finite weights and HU.
+    """
     import torch
 
-    if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16):
+    if x.device.type == "cpu" and x.dtype == torch.bfloat16:
         x.view(torch.int16).clamp_(min=0)
         return x
     return x.relu_()
