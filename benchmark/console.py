@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.calcium import CalciumScore
     from benchmark.report.write import Finished
+    from feature_extractors.weights import RequiredWeights
 
 console = Console()
 if not console.is_terminal:
@@ -66,6 +67,16 @@ def print_plugins(described: dict[str, Any]) -> None:
                 f"{name}\n[dim]{about['summary']}[/dim]", about["state"], parameters, end_section=True
             )
         console.print(table)
+
+
+def print_weights(rows: list[RequiredWeights]) -> None:
+    """Print which weights a study needs and where they are."""
+    table = Table("extractor", "source", "state", "size", "SHA-256", title_justify="left")
+    for row in rows:
+        size = f"{row.size / 1e6:.1f} MB" if row.size is not None else ""
+        state = f"{row.state}: {row.reason}" if row.reason else str(row.where or row.state)
+        table.add_row(row.plugin, str(row.source), state, size, row.sha256[:12])
+    console.print(table if rows else "This study needs no weights.")
 
 
 def print_score(score: CalciumScore) -> None:

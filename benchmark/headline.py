@@ -25,7 +25,7 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "labels": {str(label): int((cases["label"] == label).sum()) for label in (0, 1)},
         "excluded": len({item.case_id for item in result.features.exclusions}),
         "protocol": _describe(result),
-        "reference": result.study.reference_run,
+        "reference": result.reference_run,
         "runs": {
             str(run): {
                 row.metric: {"value": row.value, "low": row.low, "high": row.high}

@@ -38,3 +38,16 @@ def bars(stage: str, total: int) -> Iterator[Advance]:
     with Bars(*columns, console=Console(stderr=True)) as display:
         task = display.add_task(stage, total=total)
         yield lambda: display.advance(task)
+
+
+@contextmanager
+def downloads(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a download; the yielded function is told the bytes that are here and those there will be."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(stderr=True)) as display:
+        task = display.add_task(name, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)

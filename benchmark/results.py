@@ -70,3 +70,9 @@ class StudyResult:
     def all_runs(self) -> list[Run]:
         """Return the runs that have results, in the study's order."""
         return [run for run in self.study.all_runs() if run.name not in self.failed]
+
+    @property
+    def reference_run(self) -> str:
+        """The run all others are compared with: the declared one, or the first with results if that has none."""
+        names = [run.name for run in self.all_runs()]
+        return self.study.reference_run if self.study.reference_run in names else names[0]

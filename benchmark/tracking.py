@@ -93,7 +93,7 @@ def _study_parameters(result: StudyResult) -> dict[str, Any]:
         "seed": study.seed,
         "cases": len(result.case_ids),
         "excluded": len({item.case_id for item in result.features.exclusions}),
-        "reference": study.reference_run,
+        "reference": result.reference_run,
         **_flat("cohort", study.cohort.parameters()),
         **_flat("protocol", study.protocol.model_dump()),
     }

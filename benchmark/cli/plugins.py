@@ -1,12 +1,14 @@
-"""Commands about what can be declared: list, schema."""
+"""Commands about what can be declared: list, schema, weights."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import Json
+from benchmark.cli.options import DEFAULT_STUDY, Json, StudyFile
+from benchmark.errors import UserError
 
 app = typer.Typer()
 
@@ -35,3 +37,37 @@ def schema(
         print(text, end="")
     else:
         out.write_text(text)
+
+
+@app.command()
+def weights(
+    study: StudyFile = DEFAULT_STUDY,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download what is not here yet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the network weights a study needs and where they are; with --fetch, download them ahead."""
+    from benchmark.console import print_weights
+    from benchmark.progress import downloads
+    from benchmark.study import read_study
+    from feature_extractors.weights import fetch as fetch_weights
+    from feature_extractors.weights import required_weights
+
+    declared = read_study(study)
+    plugins = {name: extraction.extractor for name, extraction in declared.extractors.items()}
+    if fetch:
+        for row in required_weights(plugins):
+            if row.state == "to fetch":
+                with downloads(str(row.source)) as progress:
+                    fetch_weights(row.source, progress)
+    rows = required_weights(plugins)
+    if as_json:
+        print(
+            json.dumps(
+                [{**asdict(row), "source": str(row.source), "where": str(row.where or "")} for row in rows],
+                indent=1,
+            )
+        )
+    else:
+        print_weights(rows)
+    if fetch and any(row.state == "unavailable" for row in rows):
+        raise UserError("; ".join(row.reason for row in rows if row.state == "unavailable"))

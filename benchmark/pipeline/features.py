@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,10 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
         for name, declared in study.extractors.items()
         if name not in unavailable
     ]
-    plan = _plan(cases, wanted, store, progress)
+    fingerprints = {item.name: _fingerprints(item) for item in wanted}
+    unavailable |= {name: found for name, found in fingerprints.items() if isinstance(found, str)}
+    wanted = [item for item in wanted if item.name not in unavailable]
+    plan = _plan(cases, wanted, fingerprints, store, progress)
     outcomes, computed = plan.outcomes, 0
     with progress("features", len(plan.tasks)) as advance:
         for position, result in workers.map(extract, plan.tasks):
@@ -66,12 +69,26 @@ def _why_unavailable(study: Study, extraction: str) -> str:
     return "; ".join(state.reason for state in states if not state.ready)
 
 
-def _plan(cases: Sequence[Case], wanted: list[Wanted], store: Store, progress: Progress) -> _Plan:
+def _fingerprints(item: Wanted) -> list[str] | str:
+    """Return what identifies an extraction, or why its weights could not be had after all."""
+    try:
+        return [
+            item.segmenter.fingerprint(),
+            item.extractor.fingerprint(),
+            code_digest("benchmark.extraction"),
+        ]
+    except UserError as error:
+        return str(error)
+
+
+def _plan(
+    cases: Sequence[Case],
+    wanted: list[Wanted],
+    fingerprints: Mapping[str, Any],
+    store: Store,
+    progress: Progress,
+) -> _Plan:
     """Find out what the store lacks; hashing the files of real scans takes a while."""
-    code = code_digest("benchmark.extraction")
-    makers = {
-        item.name: [item.segmenter.fingerprint(), item.extractor.fingerprint(), code] for item in wanted
-    }
     plan = _Plan([], [], {})
     with progress("cases", len(cases)) as advance:
         for case in cases:
@@ -79,10 +96,11 @@ def _plan(cases: Sequence[Case], wanted: list[Wanted], store: Store, progress: P
             try:
                 scan = case.source.digest()
             except CaseError as error:
-                for name in makers:
-                    plan.outcomes[case.case_id, name] = Exclusion(case.case_id, name, "read", str(error))
+                for item in wanted:
+                    excluded = Exclusion(case.case_id, item.name, "read", str(error))
+                    plan.outcomes[case.case_id, item.name] = excluded
                 continue
-            keys = {name: digest_of([scan, *maker]) for name, maker in makers.items()}
+            keys = {item.name: digest_of([scan, *fingerprints[item.name]]) for item in wanted}
             for name, key in keys.items():
                 if (record := store.get("features", key)) is not None:
                     plan.outcomes[case.case_id, name] = record

@@ -54,11 +54,8 @@ def summary(result: StudyResult) -> pd.DataFrame:
 
 
 def comparisons(result: StudyResult) -> pd.DataFrame:
-    """Return the declared comparisons; the reference is the first run with results if the declared one has none."""
-    names = [run.name for run in result.all_runs()]
-    declared = result.study.reference_run
-    reference = declared if declared in names else names[0]
-    return compare_with_reference(result.folds, reference, result.study.comparisons.metrics)
+    """Return every run against the reference, on the declared metrics."""
+    return compare_with_reference(result.folds, result.reference_run, result.study.comparisons.metrics)
 
 
 def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
