@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema
 
 from benchmark.calcium import CalciumScoring, calcium_mask
-from benchmark.errors import CaseError
 from benchmark.plugins import Availability, Segmenter
 from benchmark.registry import build
 
@@ -60,7 +59,8 @@ class ThresholdSegmenter(Segmenter):
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the voxels of the region that count as calcium, with the region's labels.
 
-        Raises `CaseError` if there are none, which in a scan without calcium is what one expects.
+        There may be none: in a scan without calcium that is the right answer, and it is the extractor's to say
+        whether it can work on an empty region.
         """
         import SimpleITK as sitk
 
@@ -68,7 +68,4 @@ class ThresholdSegmenter(Segmenter):
         scoring = CalciumScoring(
             threshold_hu=self.hu, connectivity=self.connectivity, minimum_area_mm2=self.minimum_area_mm2
         )
-        roi = sitk.Mask(region, calcium_mask(scan.image, region, scoring))
-        if not sitk.GetArrayViewFromImage(roi).any():
-            raise CaseError(f"no voxel at or above {self.hu:g} HU in the region, so there is no ROI")
-        return roi
+        return sitk.Mask(region, calcium_mask(scan.image, region, scoring))

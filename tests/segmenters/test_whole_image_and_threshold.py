@@ -9,6 +9,7 @@ from benchmark.calcium import CalciumScoring, score
 from benchmark.case import Scan
 from benchmark.errors import CaseError
 from benchmark.registry import build
+from feature_extractors.radiomics import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
 from segmenters.threshold import ThresholdSegmenter
 from segmenters.whole_image import WholeImageSegmenter
@@ -53,9 +54,11 @@ def test_the_threshold_s_voxels_are_those_that_are_scored(scan):
     assert of_roi == score(scan.image, scan.masks["coronary"]).total
 
 
-def test_no_calcium_is_refused_with_the_reason(scan):
-    with pytest.raises(CaseError, match="no voxel at or above 2000 HU"):
-        ThresholdSegmenter(within="reference", hu=2000).segment(scan)
+def test_no_calcium_is_an_empty_region_which_radiomics_refuses(scan):
+    roi = ThresholdSegmenter(within="reference", hu=2000).segment(scan)
+    assert not sitk.GetArrayViewFromImage(roi).any()
+    with pytest.raises(CaseError, match="the ROI is empty"):
+        RadiomicsExtractor().extract(scan.image, roi)
 
 
 def test_the_region_s_segmenter_is_declared_or_named():
