@@ -100,7 +100,7 @@ def preset(protocol: Protocol, scanner: Scanner) -> Acquisition:
     """Return a scanner's settings for a protocol, for a patient of average size."""
     settings = (_CARDIAC if protocol == "cardiac" else _CHEST)[scanner]
     chest = {"profile_sigma_mm": 0.5, "slice_correlation": 0.2} if protocol == "chest" else {}
-    return Acquisition(protocol=protocol, scanner=scanner, **settings, **chest)  # type: ignore[arg-type]
+    return Acquisition(protocol=protocol, scanner=scanner, **settings, **chest)
 
 
 def draw_acquisition(base: Acquisition, patient: Patient, contrast: bool, seed: int) -> Acquisition:

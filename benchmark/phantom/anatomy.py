@@ -106,7 +106,7 @@ def _descending_aorta(patient: Patient, heart: HeartFrame) -> Tube:
 
 def _pulmonary_trunk(heart: HeartFrame) -> Tube:
     """Return the trunk from the right ventricle's outflow, up and back on the aorta's left."""
-    start, stop = heart.at(-10, 12, 30), heart.at(-34, -6, 36) + [34, 14, 4]
+    start, stop = heart.at(-10, 12, 30), heart.at(-34, -6, 36) + np.array([34, 14, 4])
     return Tube.along(
         _bend(start, stop, np.array([6.0, -4.0, 4.0])), 2.0, (13.0 * heart.scale, 12.0 * heart.scale)
     )
@@ -115,7 +115,8 @@ def _pulmonary_trunk(heart: HeartFrame) -> Tube:
 def _superior_vena_cava(heart: HeartFrame) -> Tube:
     """Return the vein that comes down to the right atrium."""
     stop = heart.at(-45, 22, -2)
-    return Tube.along(_bend(stop + [100, 6, -4], stop, np.zeros(3)), 2.0, (9.5, 10.5))
+    start = stop + np.array([100, 6, -4])
+    return Tube.along(_bend(start, stop, np.zeros(3)), 2.0, (9.5, 10.5))
 
 
 def _pulmonary_veins(heart: HeartFrame) -> list[Tube]:

@@ -7,8 +7,6 @@ from their proximal to their distal calibre.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from benchmark.phantom.heart import BASE_XI, HeartFrame, Vectors
@@ -20,25 +18,8 @@ AORTIC_ROOT = (-23.0, 8.0, 12.0)
 """Centre of the aortic root in heart coordinates (u, s, t), mm at scale 1."""
 
 
-@dataclass(frozen=True)
-class Course:
-    """Where a branch runs on the heart: knots of (θ in degrees, ξ, depth in mm), joined smoothly."""
-
-    knots: tuple[tuple[float, float, float], ...]
-
-    def points(self, heart: HeartFrame, start: Vectors, rng: np.random.Generator) -> Vectors:
-        """Return the course from `start`, which it leaves smoothly, with windings of a millimetre or two."""
-        knots = np.array(self.knots)
-        along = np.linspace(0, len(knots) - 1, 240)
-        theta, xi, depth = (_smooth(along, knots[:, i]) for i in range(3))
-        phase = along / (len(knots) - 1)
-        winding = np.sin(np.pi * phase)
-        theta = theta + 2.2 * winding * np.sin(2 * np.pi * (3 * phase + rng.random()))
-        xi = xi + 0.025 * winding * np.sin(2 * np.pi * (2.5 * phase + rng.random()))
-        depth = depth + 0.8 * winding * np.sin(2 * np.pi * (4 * phase + rng.random()))
-        path = heart.surface(theta, np.clip(xi, -0.98, 0.985), depth)
-        blend = np.clip(phase / 0.12, 0, 1)[:, None]
-        return np.asarray(path + (1 - blend) ** 2 * (1 + 2 * blend) * (start - path[0]))
+Knots = tuple[tuple[float, float, float], ...]
+"""Where a branch passes on the heart: angle in degrees, ξ, depth in mm."""
 
 
 def coronary_tree(patient: Patient, heart: HeartFrame) -> list[Tube]:
@@ -56,13 +37,11 @@ def coronary_tree(patient: Patient, heart: HeartFrame) -> list[Tube]:
     right_wall = heart.at(AORTIC_ROOT[0], AORTIC_ROOT[1] + 10, AORTIC_ROOT[2] + 5) - root
     ostium = root + (aorta - 1.0) * right_wall / np.linalg.norm(right_wall)
     jitter = rng.normal(0, 1, 8)
-    lad = _course(
-        ((97, BASE_XI, 7), (96, 0.1, 6), (94, 0.55, 5), (95, 0.9, 5), (262, 0.985, 5)), heart, fork, rng
-    )
-    end = (212 if right else 282) + 4 * jitter[0]
-    lcx = _course(((100, BASE_XI, 7), (135, -0.3, 6), (175, -0.27, 6), (end, -0.3, 6)), heart, fork, rng)
-    rca_end = (-84 if right else -32) + 3 * jitter[1]
-    rca = _course(((52, -0.33, 8), (15, -0.26, 6), (-35, -0.24, 6), (rca_end, -0.3, 6)), heart, ostium, rng)
+    lad = _course(((96, 0.1, 6), (94, 0.55, 5), (95, 0.88, 5), (200, 0.98, 5)), heart, fork, rng)
+    end = (206 if right else 282) + 4 * jitter[0]
+    lcx = _course(((135, -0.3, 6), (175, -0.27, 6), (end, -0.3, 6)), heart, fork, rng)
+    rca_end = (-88 if right else -32) + 3 * jitter[1]
+    rca = _course(((38, -0.3, 7), (8, -0.26, 6), (0.4 * rca_end, -0.24, 6), (rca_end, -0.3, 6)), heart, ostium, rng)
     tree = [
         lm,
         _tube("LAD", 2, lad, c.lad, c.lad_distal * 0.75, patient),
@@ -80,11 +59,11 @@ def _side_branches(
     jitter = rng.normal(0, 1, 4)
     giver, share = (rca, 0.97) if patient.dominance == "right" else (lcx, 0.97)
     plan = (
-        ("D1", lad, 0.24, ((110, -0.05, 5), (135 + 5 * jitter[0], 0.3, 5), (146 + 5 * jitter[0], 0.6, 5))),
-        ("D2", lad, 0.45, ((105, 0.3, 5), (122 + 5 * jitter[1], 0.55, 5), (130, 0.75, 5))),
-        ("OM", lcx, 0.45, ((168, -0.2, 5), (185 + 6 * jitter[2], 0.1, 5), (195, 0.5, 5))),
-        ("AM", rca, 0.5, ((-20, -0.15, 5), (-38 + 5 * jitter[3], 0.15, 5), (-45, 0.45, 5))),
-        ("PDA", giver, share, ((281, -0.2, 6), (279, 0.2, 5), (276, 0.6, 5))),
+        ("D1", lad, 0.24, ((135 + 5 * jitter[0], 0.3, 5), (146 + 5 * jitter[0], 0.6, 5))),
+        ("D2", lad, 0.45, ((122 + 5 * jitter[1], 0.55, 5), (130, 0.75, 5))),
+        ("OM", lcx, 0.45, ((185 + 6 * jitter[2], 0.1, 5), (195, 0.5, 5))),
+        ("AM", rca, 0.5, ((-38 + 5 * jitter[3], 0.15, 5), (-45, 0.45, 5))),
+        ("PDA", giver, share, ((279, 0.2, 5), (276, 0.6, 5))),
     )
     found = []
     for name, parent, where, knots in plan:
@@ -95,17 +74,25 @@ def _side_branches(
     return found
 
 
-def _course(
-    knots: tuple[tuple[float, float, float], ...],
-    heart: HeartFrame,
-    start: Vectors,
-    rng: np.random.Generator,
-) -> Vectors:
-    return Course(knots).points(heart, start, rng)
+def _course(knots: Knots, heart: HeartFrame, start: Vectors, rng: np.random.Generator) -> Vectors:
+    """Return a smooth path from `start` through the knots, with windings of a millimetre or two."""
+    theta, xi, depth = heart.coordinates(start)
+    theta += 360 * round((knots[0][0] - theta) / 360)
+    table = np.array([(theta, xi, depth), *knots])
+    along = np.linspace(0, len(knots), 240)
+    theta_deg, xis, depths = (_smooth(along, column) for column in table.T)
+    straight = heart.surface(theta_deg, xis, depths)
+    length = float(np.linalg.norm(np.diff(straight, axis=0), axis=1).sum())
+    phase = along / len(knots)
+    winding = np.sin(np.pi * phase) * min((length / 100) ** 1.5, 1.0)
+    theta_deg = theta_deg + 1.8 * winding * np.sin(2 * np.pi * (3 * phase + rng.random()))
+    xis = xis + 0.018 * winding * np.sin(2 * np.pi * (2.5 * phase + rng.random()))
+    depths = depths + 0.7 * winding * np.sin(2 * np.pi * (4 * phase + rng.random()))
+    return heart.surface(theta_deg, np.clip(xis, -0.98, 0.985), np.maximum(depths, 3.0))
 
 
 def _smooth(along: Vectors, knots: Vectors) -> Vectors:
-    """Interpolate by a Catmull–Rom spline through the knots, which lie at 0, 1, 2, …"""
+    """Interpolate by a Catmull–Rom spline through the knots, which lie at whole numbers."""
     padded = np.concatenate([[2 * knots[0] - knots[1]], knots, [2 * knots[-1] - knots[-2]]])
     i = np.minimum(along.astype(int), len(knots) - 2)
     f = along - i
@@ -121,7 +108,7 @@ def _line(start: Vectors, stop: Vectors) -> Vectors:
 
 
 def _tube(name: str, label: int, points: Vectors, first_mm: float, last_mm: float, patient: Patient) -> Tube:
-    """Resample a path to equal steps and give it its taper and its wall. `first_mm` and `last_mm` are diameters."""
+    """Resample a path and give it its taper, between two diameters, and its wall."""
     return Tube.along(
         points, step=STEP_MM, radii=(first_mm / 2, last_mm / 2), wall=patient.wall_mm, name=name, label=label
     )

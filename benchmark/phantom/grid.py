@@ -106,13 +106,13 @@ class Ellipsoid:
     def matrix(self) -> NDArray[np.float64]:
         """The symmetric matrix M of the form q = p M pᵀ that is 1 on the surface."""
         rows = np.asarray(self.axes, float) / np.asarray(self.semi_axes)[:, None]
-        return rows.T @ rows
+        return np.asarray(rows.T @ rows)
 
     @cached_property
     def half_extent(self) -> NDArray[np.float64]:
         """Half the size of the smallest box around it, (z, y, x) mm."""
         rows = np.asarray(self.axes, float) * np.asarray(self.semi_axes)[:, None]
-        return np.sqrt((rows**2).sum(axis=0))
+        return np.asarray(np.sqrt((rows**2).sum(axis=0)))
 
     def form(self, z: Floats, y: Floats, x: Floats) -> Floats:
         """Return q on the lattice of three coordinate axes: 0 at the centre, 1 on the surface."""
@@ -122,7 +122,7 @@ class Ellipsoid:
         q = (2 * (m[0, 2] * z + m[1, 2] * y))[..., None] + m[2, 2] * x
         q *= x
         q += (m[0, 0] * z * z + 2 * m[0, 1] * z * y + m[1, 1] * y * y)[..., None]
-        return q
+        return np.asarray(q)
 
     def occupancy(self, grid: Grid) -> tuple[Box, Floats] | None:
         """Return the box it lies in and the fraction it fills of each voxel there."""

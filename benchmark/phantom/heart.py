@@ -63,6 +63,16 @@ class HeartFrame:
         local = np.stack([xi * a, ring * np.cos(theta) * b, ring * np.sin(theta) * d], axis=-1)
         return np.asarray(self.centre + local @ self.axes)
 
+    def coordinates(self, point: Vectors) -> tuple[float, float, float]:
+        """Return a point's angle in degrees, its position ξ and its depth, so that `surface` gives it back."""
+        local = self.axes @ (point - self.centre)
+        low, high = -20.0, float(self.semi_axes.min()) - 1.0
+        for _ in range(40):
+            depth = (low + high) / 2
+            low, high = (low, depth) if ((local / (self.semi_axes - depth)) ** 2).sum() > 1 else (depth, high)
+        u, s, t = local / (self.semi_axes - low)
+        return float(np.rad2deg(np.arctan2(t, s))), float(u), low
+
     def ellipsoid(self, at: tuple[float, float, float], semi_axes: tuple[float, float, float]) -> Ellipsoid:
         """Return an ellipsoid aligned with the heart; `at` and `semi_axes` along u, s, t for scale 1."""
         z, y, x = self.at(*at)

@@ -58,7 +58,8 @@ def correlated_noise(
     white = rng.standard_normal((shape[0] + extra, *shape[1:]), dtype=np.float32)
     if extra:
         tap = (1 - math.sqrt(1 - 2 * slice_correlation**2)) / (2 * slice_correlation)
-        white = (white[1:-1] + np.float32(tap) * (white[:-2] + white[2:])) / math.sqrt(1 + 2 * tap**2)
+        white = white[1:-1] + np.float32(tap) * (white[:-2] + white[2:])
+        white /= np.float32(math.sqrt(1 + 2 * tap**2))
     spectrum = scipy.fft.rfft2(white)
     spectrum *= amplitude(shape[1], shape[2], spacing[1], spacing[2], peak)
     return np.asarray(scipy.fft.irfft2(spectrum, s=shape[1:], overwrite_x=True), dtype=np.float32)

@@ -140,7 +140,7 @@ def _stents(rng: np.random.Generator) -> tuple[Stent, ...]:
     vessels = rng.choice([2, 3, 4], size=2, replace=False, p=[0.5, 0.2, 0.3])
     return tuple(
         Stent(
-            vessel=int(vessels[i]),  # type: ignore[arg-type]
+            vessel=int(vessels[i]),
             position=round(float(rng.uniform(0.15, 0.55)), 4),
             length_mm=round(float(rng.uniform(10, 24)), 2),
             hu=round(float(rng.uniform(1000, 2500)), 1),
@@ -164,7 +164,7 @@ def _deposits(rng: np.random.Generator) -> tuple[Deposit, ...]:
 def _deposit(rng: np.random.Generator, site: str, typical: tuple[float, float, float]) -> Deposit:
     a, b, c = (round(float(t * np.exp(rng.normal(0, 0.35))), 3) for t in typical)
     return Deposit(
-        site=site,  # type: ignore[arg-type]
+        site=site,
         position=round(float(rng.random()), 4),
         angle_deg=round(float(rng.uniform(0, 360)), 2),
         semi_axes_mm=(a, b, c),

@@ -99,7 +99,7 @@ class QrmPhantom(BaseModel):
     @cached_property
     def cylinders(self) -> tuple[Cylinder, ...]:
         """The nine cylinders."""
-        found = []
+        found: list[Cylinder] = []
         for density in DENSITIES_MG_CM3:
             angle = np.deg2rad(SPOKES_DEG[density])
             for size in SIZES_MM:

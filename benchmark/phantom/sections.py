@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.phantom.grid import Floats, Grid
 
@@ -36,6 +37,6 @@ def ellipse(grid: Grid, centre: tuple[float, float], semi_axes: tuple[float, flo
     return _soft((np.sqrt(level) - 1) * min(semi_axes), grid)
 
 
-def _soft(distance: Floats, grid: Grid) -> Floats:
+def _soft(distance: NDArray[np.floating], grid: Grid) -> Floats:
     """Return how far a pixel lies inside an outline at that distance: 0 to 1 over one pixel."""
-    return np.clip(0.5 - distance / np.float32(grid.spacing[1]), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.5 - distance / grid.spacing[1], 0, 1), dtype=np.float32)

@@ -150,10 +150,6 @@ def _lung_vessels(patient: Patient, rng: np.random.Generator) -> list[Tube]:
 def _airways() -> list[Tube]:
     """Return the trachea and the main bronchi, which lie above the heart."""
     carina = np.array([72.0, 12.0, 2.0])
-    ends = (
-        (carina, carina + [120, -14, 0], 8.5),
-        (carina, carina + [-30, 4, -36], 6.5),
-        (carina, carina + [-34, 8, 44], 6.0),
-    )
+    courses = (([120, -14, 0], 8.5), ([-30, 4, -36], 6.5), ([-34, 8, 44], 6.0))
     along = np.linspace(0, 1, 30)[:, None]
-    return [Tube.along(start + along * (stop - start), 2.0, (r, 0.85 * r)) for start, stop, r in ends]
+    return [Tube.along(carina + along * np.array(way), 2.0, (r, 0.85 * r)) for way, r in courses]

@@ -42,7 +42,14 @@ class Tube:
         tangents = np.gradient(nodes, axis=0)
         tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
         radius = np.linspace(radii[0], radii[1], len(nodes))
-        return cls(*(a.astype(np.float32) for a in (nodes, tangents, radius)), wall, name, label)
+        return cls(
+            nodes.astype(np.float32),
+            tangents.astype(np.float32),
+            radius.astype(np.float32),
+            wall,
+            name,
+            label,
+        )
 
     @property
     def length_mm(self) -> float:

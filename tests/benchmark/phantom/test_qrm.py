@@ -122,7 +122,9 @@ def test_noise_free_scores_over_all_offsets_are_those_of_the_closed_form(noise_f
 def test_at_matched_noise_each_insert_scores_in_the_ideal_range_widened_by_blur_and_noise(
     matched_noise, cylinders
 ):
-    """The range: from the lower of ideal and blurred minimum to the blurred maximum, at ±1 noise SD of HU."""
+    """The range: from the lower of ideal and blurred minimum to the blurred maximum, at ±1 noise SD of HU, and 3 % for
+    the pixels.
+    """
     for index, cylinder in enumerate(cylinders):
         if cylinder.size_mm == 1.0:
             continue
@@ -130,8 +132,8 @@ def test_at_matched_noise_each_insert_scores_in_the_ideal_range_widened_by_blur_
         low = min(ideal[0], blurred(cylinder, -REAL_SCAN.noise_sd_hu)[0])
         high = max(ideal[1], blurred(cylinder, REAL_SCAN.noise_sd_hu)[2])
         found = matched_noise[0][:, index]
-        assert low <= found.min()
-        assert found.max() <= high
+        assert 0.97 * low <= found.min()
+        assert found.max() <= 1.03 * high
         assert 0.9 * ideal[0] <= found.mean()
 
 
