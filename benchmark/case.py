@@ -16,6 +16,14 @@ Stage = Literal["read", "segment", "extract"]
 
 
 @dataclass(frozen=True)
+class Anomaly:
+    """Something odd about a case's data that was left as it is: counted by `kind`, described by `detail`."""
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Scan:
     """One CT volume in HU and the reference masks known for it, all on one grid.
 
@@ -25,6 +33,8 @@ class Scan:
 
     image: sitk.Image
     masks: Mapping[str, sitk.Image] = field(default_factory=dict)
+    anomalies: tuple[Anomaly, ...] = ()
+    """What was met while reading."""
 
 
 class ScanSource(Protocol):
@@ -47,6 +57,10 @@ class Case:
     cac_score: float | None = None
     group: str = ""
     protocol: str = ""
+    contrast: bool | None = None
+    """Whether contrast medium was given; None where that is not known."""
+    anomalies: tuple[Anomaly, ...] = ()
+    """What was met while listing the cases."""
 
 
 @dataclass(frozen=True)
