@@ -41,7 +41,9 @@ def coronary_tree(patient: Patient, heart: HeartFrame) -> list[Tube]:
     end = (206 if right else 282) + 4 * jitter[0]
     lcx = _course(((135, -0.3, 6), (175, -0.27, 6), (end, -0.3, 6)), heart, fork, rng)
     rca_end = (-88 if right else -32) + 3 * jitter[1]
-    rca = _course(((38, -0.3, 7), (8, -0.26, 6), (0.4 * rca_end, -0.24, 6), (rca_end, -0.3, 6)), heart, ostium, rng)
+    rca = _course(
+        ((38, -0.3, 7), (8, -0.26, 6), (0.4 * rca_end, -0.24, 6), (rca_end, -0.3, 6)), heart, ostium, rng
+    )
     tree = [
         lm,
         _tube("LAD", 2, lad, c.lad, c.lad_distal * 0.75, patient),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.phantom.grid import Canvas, Floats
 
 SCALES_MM = (12.0, 5.0)
+REACH_MM = 420.0
+"""The lattice reaches this far from the origin: beyond the largest grid."""
 SOFT_SD_HU, LUNG_SD_HU = 4.0, 28.0
 LUNG_BELOW_HU, AIR_BELOW_HU = -500.0, -985.0
 
@@ -28,19 +31,32 @@ def sum_of_fields(canvas: Canvas, seed: int) -> Floats:
     """Return the field of SD 1 on the canvas's grid: independent fields of two scales."""
     total = np.zeros(canvas.grid.shape, np.float32)
     for index, scale in enumerate(SCALES_MM):
-        total += _field(canvas, scale, seed + index)
+        total += _field(canvas, scale, 2 * seed + index)
     total /= np.float32(np.sqrt(len(SCALES_MM)))
     return total
 
 
 def _field(canvas: Canvas, scale: float, seed: int) -> Floats:
-    """Return one field: white noise on a lattice of `scale` mm, smoothed and interpolated axis by axis."""
-    half = int(320 / scale)
-    lattice = np.random.default_rng([seed, 2]).standard_normal((2 * half,) * 3, dtype=np.float32)
-    for axis in canvas.grid.axes:
-        near = axis / np.float32(scale) + half
-        weights = np.exp(-0.5 * ((near[:, None] - np.arange(2 * half)) / 0.6) ** 2)
-        weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
-        used = np.flatnonzero(weights.max(axis=0) > 1e-4)
-        lattice = np.tensordot(lattice[used], weights[:, used].astype(np.float32), axes=(0, 1))
-    return lattice
+    """Return one field: white noise on a lattice of `scale` mm, smoothed and interpolated axis by axis.
+
+    Each plane of the lattice has a seed of its own, so that only those near the grid are drawn.
+    """
+    half = int(REACH_MM / scale)
+    weights, used = zip(
+        *(_interpolation(axis / scale + half, 2 * half) for axis in canvas.grid.axes), strict=True
+    )
+    planes = [
+        np.random.default_rng([seed, int(k)]).standard_normal((2 * half,) * 2, np.float32) for k in used[0]
+    ]
+    field = np.stack(planes)[:, used[1]][:, :, used[2]]
+    for weight in weights:
+        field = np.tensordot(field, weight, axes=(0, 1))
+    return field
+
+
+def _interpolation(at: Floats, count: int) -> tuple[Floats, NDArray[np.intp]]:
+    """Return weights (n, k) that keep the SD at 1, and which k of `count` lattice points they belong to."""
+    weights = np.exp(-0.5 * ((at[:, None] - np.arange(count)) / 0.6) ** 2)
+    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
+    used = np.flatnonzero(weights.max(axis=0) > 1e-4)
+    return weights[:, used].astype(np.float32), used

@@ -52,7 +52,7 @@ def paint_thorax(grid: Grid, patient: Patient) -> Canvas:
 def paint_tube(canvas: Canvas, tube: Tube, value: float, within: NDArray[np.bool_] | None = None) -> None:
     """Paint a tube's inside with softened edges, optionally only `within` a part of the section (y, x)."""
     grid = canvas.grid
-    found = nearby(tube, grid, float(tube.radius.max()) + max(grid.spacing) / 2)
+    found = nearby(tube, grid, float(tube.radius.max()) + 2.0)
     spacing = np.array([max(grid.thickness, grid.spacing[0]), *grid.spacing[1:]], np.float32)
     edge = (np.abs(found.offset) @ spacing) / (np.linalg.norm(found.offset, axis=1) + np.float32(1e-6))
     occupancy = np.clip(0.5 - (found.distance(tube) - tube.radius[found.node]) / edge, 0, 1)
@@ -141,9 +141,9 @@ def _lung_vessels(patient: Patient, rng: np.random.Generator) -> list[Tube]:
             direction /= np.linalg.norm(direction)
             bend = rng.normal(0, 0.25, 3)
             start = hilum + direction * rng.uniform(0, 35) + rng.normal(0, 6, 3)
-            along = np.linspace(0, rng.uniform(35, 90), 24)[:, None]
+            along = np.linspace(0, rng.uniform(35, 90), 30)[:, None]
             points = start + along * direction + (along / 60) ** 2 * 25 * bend
-            found.append(Tube.along(points, 2.0, (float(rng.uniform(1.2, 3.0)), 0.6)))
+            found.append(Tube.along(points, 3.0, (float(rng.uniform(1.2, 3.0)), 0.6)))
     return found
 
 
