@@ -9,12 +9,11 @@ what follows needs a sixteenth of that.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from feature_extractors.checkpoint import load_strictly
-from feature_extractors.inference import Device, Precision, prepare, rectify_
+from feature_extractors.inference import Device, Precision, once_per_process, prepare, rectify_
 from feature_extractors.weights import UntrainedWeights, Weights
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ TILE_BYTES = 2.2e9
 """What the activations of a tile may need: three of them live at once, of `FILTERS` channels each."""
 
 
-@lru_cache(maxsize=4)
+@once_per_process
 def load(weights: Weights, device: Device, precision: Precision) -> Any:
     """Return the encoder with `weights`, ready for `embed`; loaded once per process. Raises `UserError`."""
     import torch

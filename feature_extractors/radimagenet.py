@@ -47,8 +47,8 @@ class RadImageNetExtractor(FrozenEmbedding):
     )
     region: Literal["whole", "roi"] = Field("whole", description="all axial slices, or those the ROI touches")
     pooling: Literal["average", "max", "mean_std"] = Field("average", description="over the slices")
-    batch_slices: PositiveInt = Field(
-        8, description="slices computed at a time; changes speed and memory only"
+    batch_slices: PositiveInt | None = Field(
+        None, description="slices at a time, for speed and memory alone; null: 8 on a processor, 64 on a GPU"
     )
 
     @model_validator(mode="before")

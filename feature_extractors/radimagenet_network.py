@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from feature_extractors.checkpoint import load_strictly
-from feature_extractors.inference import Device, Precision, prepare, to_device
+from feature_extractors.inference import Device, Precision, once_per_process, prepare, to_device
 from feature_extractors.torchvision_repair import import_timm
 from feature_extractors.weights import UntrainedWeights, Weights
 
@@ -64,7 +63,7 @@ def renamer(backbone: Backbone) -> Callable[[str], str]:
     return rename
 
 
-@lru_cache(maxsize=4)
+@once_per_process
 def load(backbone: Backbone, weights: Weights, device: Device, precision: Precision) -> Any:
     """Return the backbone, without classifier, ready for `embed`; loaded once per process."""
     import torch
@@ -78,15 +77,17 @@ def load(backbone: Backbone, weights: Weights, device: Device, precision: Precis
     return prepare(network, device, precision)
 
 
-def embed(network: Any, slices: torch.Tensor, batch: int) -> torch.Tensor:
+def embed(network: Any, slices: torch.Tensor, batch: int | None = None) -> torch.Tensor:
     """Return (n, features) of `slices` (n, 1, y, x), grey values in −1…1, `batch` of them at a time."""
     import torch
 
+    on_gpu = next(network.parameters()).device.type == "cuda"
+    parts = torch.split(slices, batch or (64 if on_gpu else 8))
     with torch.inference_mode():
-        parts = [
-            network(
-                to_device(part, network).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-            )
-            for part in torch.split(slices, batch)
-        ]
-        return torch.cat(parts)
+        return torch.cat([network(_three_channels(to_device(part, network))) for part in parts])
+
+
+def _three_channels(grey: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return grey.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,8 +27,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmark.errors import UserError
+from benchmark.execution import workers
+from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.registry import build
+from benchmark.store import Store
+from benchmark.study import Study
 from feature_extractors import hub
 from feature_extractors.ct_fm import CTFMExtractor
 from feature_extractors.radimagenet import RadImageNetExtractor
@@ -326,22 +330,24 @@ def test_features_from_the_hub_from_a_copy_and_from_worker_processes_are_the_sam
     monkeypatch: pytest.MonkeyPatch, served: Hub, ct_fm_file: Path, resnet_file: Path
 ) -> None:
     served.files = {CT_FM: ct_fm_file.read_bytes(), RESNET: resnet_file.read_bytes()}
+    extractors, features = [], []
     for name, file in (("ct_fm", ct_fm_file), ("radimagenet", resnet_file)):
         extractor = build("feature_extractor", name)
         copy = build("feature_extractor", {"use": name, "weights": {"file": str(file)}})
         assert isinstance(extractor, FeatureExtractor)
         assert isinstance(copy, FeatureExtractor)
         assert extractor.availability().ready
-        here = extract(extractor)
-        assert here.index[0].startswith(f"{name}_0")
-        pd.testing.assert_series_equal(extract(copy), here)
+        extractors.append(extractor)
+        features.append(extract(extractor))
+        assert features[-1].index[0].startswith(f"{name}_0")
+        pd.testing.assert_series_equal(extract(copy), features[-1])
         assert extractor.weights_digest() == copy.weights_digest() == _sha256(file.read_bytes())
         assert extractor.fingerprint() == copy.fingerprint()
         assert len(pickle.dumps(extractor)) < 5_000
-        monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for there in pool.map(extract, [extractor, extractor]):
-                np.testing.assert_allclose(there, here, atol=1e-6)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for there, here in zip(pool.map(extract, extractors * 2), features * 2, strict=True):
+            np.testing.assert_allclose(there, here, atol=1e-6)
 
 
 # --- files on this disk
@@ -434,6 +440,22 @@ def test_a_relative_file_starts_from_the_studys_folder(tmp_path: Path, resnet_fi
     assert not build("feature_extractor", spec, {"base": tmp_path / "elsewhere"}).availability().ready
 
 
+def test_what_a_hub_declaration_leaves_out_is_as_published() -> None:
+    weights = CTFMExtractor(weights={"revision": COMMIT, "sha256": "a" * 64}).weights
+    assert str(weights) == f"{CT_FM}@{COMMIT}"
+
+
+def test_weights_that_do_not_fit_are_read_once_per_process(tmp_path: Path) -> None:
+    path = tmp_path / "ResNet50.pt"
+    torch.save({"conv1.weight": torch.zeros(2)}, path)
+    extractor = RadImageNetExtractor(weights={"file": path})
+    with pytest.raises(UserError, match="missing"):
+        extract(extractor)
+    path.unlink()
+    with pytest.raises(UserError, match="missing"):
+        extract(extractor)
+
+
 def test_a_local_files_pinned_digest_is_enforced(resnet_file: Path) -> None:
     good = LocalWeights(file=resnet_file, sha256=_sha256(resnet_file.read_bytes()))
     assert fetch(good) == resnet_file
@@ -456,3 +478,45 @@ def test_an_untrained_control_needs_no_weights_and_says_what_it_is() -> None:
 
 def test_plug_ins_without_weights_need_none() -> None:
     assert required_weights({"radiomics": build("feature_extractor", "radiomics")}) == []
+
+
+# --- a study
+
+
+def study_of(toy_study: Callable[..., Study], **extractors: object) -> Study:
+    segmented = {name: {"segmenter": "toy_centre", **spec} for name, spec in extractors.items()}  # type: ignore[dict-item]
+    return toy_study(
+        cohort={"use": "toy_cohort", "zero": 6, "nonzero": 6},
+        extractors={"moments": {"use": "toy_moments", "segmenter": "toy_centre"}, **segmented},
+        classifiers={"toy_nearest": {}},
+    )
+
+
+def test_a_study_runs_with_weights_of_the_hub_and_with_controls(
+    served: Hub, ct_fm_file: Path, resnet_file: Path, toy_study: Callable[..., Study], tmp_path: Path
+) -> None:
+    served.files = {CT_FM: ct_fm_file.read_bytes(), RESNET: resnet_file.read_bytes()}
+    study = study_of(
+        toy_study, ct_fm={}, radimagenet={}, ct_fm_untrained={"use": "ct_fm", "weights": {"untrained": 0}}
+    )
+    with workers(1) as pool:
+        result = run_study(study, Store(tmp_path / "store"), pool)
+    assert result.features.unavailable == {}
+    assert not result.features.exclusions
+    tables = {name: list(table.columns[[0, -1]]) for name, table in result.features.tables.items()}
+    assert tables["ct_fm"] == ["ct_fm_000", "ct_fm_511"]
+    assert tables["radimagenet"] == ["radimagenet_0000", "radimagenet_2047"]
+    assert tables["ct_fm_untrained"] == ["ct_fm_untrained_000", "ct_fm_untrained_511"]
+    assert {"ct_fm/toy_nearest", "radimagenet/toy_nearest"} <= set(result.predictions["run"])
+
+
+def test_a_study_goes_on_without_the_weights_it_cannot_have(
+    served: Hub, toy_study: Callable[..., Study], tmp_path: Path
+) -> None:
+    served.files = {CT_FM: b"not what is announced"}
+    served.announced_digest = "e" * 64
+    with workers(1) as pool:
+        result = run_study(study_of(toy_study, ct_fm={}, radimagenet={}), Store(tmp_path / "store"), pool)
+    assert "not what the hub announced" in result.features.unavailable["ct_fm"]
+    assert "the hub has no such" in result.features.unavailable["radimagenet"]
+    assert set(result.predictions["run"]) == {"moments/toy_nearest"}
