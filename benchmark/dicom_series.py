@@ -1,4 +1,4 @@
-"""Reads the one DICOM CT series of a folder, compressed transfer syntaxes included.
+"""Reads one DICOM CT series of a folder, compressed transfer syntaxes included.
 
 Slices are ordered by their position along the slice normal, never by name or instance number.
 DICOM PS3.3 C.7.6.2: Image Plane Module.
@@ -6,14 +6,16 @@ DICOM PS3.3 C.7.6.2: Image Plane Module.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.case import Anomaly
+from benchmark.dicom_selection import ANY, IDENTIFYING, Series, SeriesChoice, choose
 from benchmark.errors import CaseError
 
 if TYPE_CHECKING:
@@ -30,6 +32,17 @@ TAGS = [
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
+    "SOPInstanceUID",
+    "ImageType",
+    "SeriesDescription",
+    "SliceThickness",
+    "GantryDetectorTilt",
+    "ContrastBolusAgent",
+    "ProtocolName",
+    "KVP",
+    "ConvolutionKernel",
+    "Manufacturer",
+    *IDENTIFYING,  # read only so that they can be kept out of what is written
 ]
 DAMAGED = (
     "cannot be decoded: it is damaged, truncated or compressed in an unknown way; fetch the series again"
@@ -41,22 +54,31 @@ Positions are decimal strings, at times rounded to 0.1 mm by the scanner; a miss
 """
 
 
-def read_series(folder: Path) -> sitk.Image:
-    """Read the DICOM series in `folder` (not in folders below it) as one volume in HU, z ascending.
+@dataclass(frozen=True)
+class SeriesVolume:
+    """A series as one volume in HU, z ascending along the slice normal, and what was met while reading it."""
 
-    Raises `CaseError` when the folder holds no series or several, when the modality is not CT, or when its
-    slices do not make a regular volume (missing, repeated, of several sizes or orientations, sheared by a
+    image: sitk.Image
+    series: Series
+    anomalies: tuple[Anomaly, ...]
+
+
+def read_series(folder: Path, choice: SeriesChoice = ANY) -> SeriesVolume:
+    """Read the DICOM series in `folder` (not in folders below it) that `choice` means.
+
+    Raises `CaseError` when the folder holds no series or several are meant, when the modality is not CT, or when
+    its slices do not make a regular volume (missing, repeated, of several sizes or orientations, sheared by a
     gantry tilt).
     """
     import SimpleITK as sitk
 
-    slices = _headers(folder)
-    _refuse_several_series(folder, slices.values())
+    series, anomalies = choose(folder.name, read_headers(folder), choice)
+    slices = series.headers
     _refuse_unfit(folder, slices.values())
     files = list(slices)
     positions, normal = _positions(folder, slices.values())
     order = np.argsort(positions @ normal, kind="stable")
-    step = _regular_step(folder, positions[order], normal)
+    step = _regular_step(folder, [files[index] for index in order], positions[order], normal)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(files[index]) for index in order])
     try:
@@ -65,10 +87,23 @@ def read_series(folder: Path) -> sitk.Image:
         broken = next((file for file in files if not _decodable(file)), folder)
         raise CaseError(f"{folder.name}: slice {broken.name} {DAMAGED}") from error
     image.SetSpacing((*image.GetSpacing()[:2], step))
-    return image
+    return SeriesVolume(image, series, (*anomalies, *_tilt(series)))
 
 
-def _headers(folder: Path) -> dict[Path, Dataset]:
+def describe_series(folder: Path, choice: SeriesChoice = ANY) -> Series:
+    """Return the series that `choice` means from its headers alone. Raises `CaseError` as `read_series` does."""
+    return choose(folder.name, read_headers(folder), choice)[0]
+
+
+def _tilt(series: Series) -> tuple[Anomaly, ...]:
+    """Note a tilt that the header states of slices that are not sheared: somebody has straightened them."""
+    tilt = float(series.first.get("GantryDetectorTilt") or 0)
+    if abs(tilt) < 0.1:
+        return ()
+    return (Anomaly("straightened gantry tilt", f"{tilt:g}° in the header, yet the slices are not sheared"),)
+
+
+def read_headers(folder: Path) -> dict[Path, Dataset]:
     """Return the headers of the folder's DICOM images; other files beside them are passed over."""
     import pydicom
 
@@ -106,19 +141,6 @@ def _decodable(file: Path) -> bool:
     return True
 
 
-def _refuse_several_series(folder: Path, slices: Iterable[Dataset]) -> None:
-    found = Counter((str(item.get("SeriesInstanceUID", "")), item.get("SeriesNumber")) for item in slices)
-    if len(found) > 1:
-        listed = "; ".join(
-            f"series {'without number' if number is None else number}: {count} images, UID {uid or 'absent'}"
-            for (uid, number), count in sorted(found.items(), key=str)
-        )
-        raise CaseError(
-            f"{folder.name}: the folder holds {len(found)} DICOM series ({listed}); "
-            "give each a folder of its own"
-        )
-
-
 def _refuse_unfit(folder: Path, slices: Iterable[Dataset]) -> None:
     modalities = {str(item.get("Modality", "CT")) for item in slices}
     if modalities != {"CT"}:
@@ -145,7 +167,9 @@ def _positions(folder: Path, slices: Iterable[Dataset]) -> tuple[NDArray[np.floa
     return positions, np.cross(orientations[0, :3], orientations[0, 3:])
 
 
-def _regular_step(folder: Path, positions: NDArray[np.float64], normal: NDArray[np.float64]) -> float:
+def _regular_step(
+    folder: Path, files: list[Path], positions: NDArray[np.float64], normal: NDArray[np.float64]
+) -> float:
     """Return the slice increment in mm of sorted positions, which must be evenly spaced along the normal."""
     if len(positions) < 2:
         raise CaseError(f"{folder.name}: one slice only, so its increment is unknown")
@@ -153,8 +177,10 @@ def _regular_step(folder: Path, positions: NDArray[np.float64], normal: NDArray[
     steps = np.diff(along)
     step = float(np.median(steps))
     if steps.min() < 1e-3:
+        where = int(steps.argmin())
         raise CaseError(
-            f"{folder.name}: several slices lie at {along[steps.argmin()]:g} mm; keep those of one volume"
+            f"{folder.name}: several slices lie at {along[where]:g} mm ({files[where].name} and "
+            f"{files[where + 1].name}); keep those of one volume"
         )
     worst = int(np.abs(steps - step).argmax())
     if abs(steps[worst] - step) > STEP_TOLERANCE * step + 0.01:

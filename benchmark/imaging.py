@@ -21,6 +21,9 @@ from benchmark.errors import CaseError
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from benchmark.case import Anomaly
+    from benchmark.dicom_selection import SeriesChoice
+
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mhd", ".mha")
 ZERO_SPACING = "a voxel spacing in its header is zero"
 NOT_FINITE = "it holds values that are not finite (NaN or infinite)"
@@ -32,9 +35,16 @@ def read_image(path: Path) -> sitk.Image:
 
     Raises `CaseError` when the file is missing, damaged or not 3-D, or when its values cannot be HU.
     """
-    image = _read_volume(path)
+    return read_image_noting(path)[0]
+
+
+def read_image_noting(
+    path: Path, series: SeriesChoice | None = None
+) -> tuple[sitk.Image, tuple[Anomaly, ...]]:
+    """Do what `read_image` does and return the anomalies met, too; `series` chooses one of a DICOM folder's."""
+    image, anomalies = _read_volume(path, series)
     _refuse_values(path, image)
-    return image
+    return image, anomalies
 
 
 def read_mask(
@@ -83,7 +93,7 @@ def files_of(folder: Path) -> list[Path]:
 def _labels(path: Path) -> sitk.Image:
     import SimpleITK as sitk
 
-    mask = _read_volume(path)
+    mask, _ = _read_volume(path)
     values = sitk.GetArrayViewFromImage(mask)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= np.iinfo(np.uint16).max and (values == np.round(values)).all()):
@@ -91,18 +101,20 @@ def _labels(path: Path) -> sitk.Image:
     return sitk.Cast(mask, sitk.sitkUInt8 if high <= np.iinfo(np.uint8).max else sitk.sitkUInt16)
 
 
-def _read_volume(path: Path) -> sitk.Image:
+def _read_volume(path: Path, series: SeriesChoice | None = None) -> tuple[sitk.Image, tuple[Anomaly, ...]]:
     if path.is_dir():
+        from benchmark.dicom_selection import ANY
         from benchmark.dicom_series import read_series
 
-        return read_series(path)
+        volume = read_series(path, series or ANY)
+        return volume.image, volume.anomalies
     if not path.exists():
         raise CaseError(f"{path.name}: no such file")
     if not path.name.lower().endswith(SUFFIXES):
         raise CaseError(
             f"{path.name}: not a known format; give {', '.join(SUFFIXES)} or the folder of a DICOM series"
         )
-    return _read_file(path)
+    return _read_file(path), ()
 
 
 def _read_file(path: Path) -> sitk.Image:

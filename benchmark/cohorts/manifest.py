@@ -4,86 +4,52 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import Field
 
-from benchmark.case import Case, Scan
-from benchmark.errors import UserError
-from benchmark.plugins import Cohort, code_digest, digest_of
+from benchmark.case import Case
+from benchmark.cohorts.files import READERS, FileScan, StudyPath
+from benchmark.dicom_selection import ANY, SeriesChoice
+from benchmark.errors import CaseError, UserError
+from benchmark.plugins import Cohort
 from benchmark.registry import did_you_mean
 
 REQUIRED = ("case_id", "image")
-COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol")
+COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol", "contrast")
 MASK_PREFIX = "mask_"
-READERS = ("benchmark.imaging", "benchmark.dicom_series", "benchmark.geometry")
-"""Modules whose code decides what a file turns into."""
-
-
-def _from_base(path: Any, info: ValidationInfo) -> Any:
-    """Let a relative path start from the folder of the study file, if there is one."""
-    base = (info.context or {}).get("base")
-    return Path(base) / Path(path).expanduser() if base and isinstance(path, str | Path) else path
-
-
-@dataclass(frozen=True)
-class FileScan:
-    """A scan kept in files: an image and masks by name."""
-
-    image: Path
-    masks: Mapping[str, Path] = field(default_factory=dict)
-    resample_mask: bool = False
-
-    def load(self) -> Scan:
-        """Read image and masks. Raises `CaseError`; only the coronary mask must hold something."""
-        from benchmark.imaging import read_image, read_mask
-
-        image = read_image(self.image)
-        masks = {
-            name: read_mask(path, image, resample=self.resample_mask, empty=name != "coronary")
-            for name, path in self.masks.items()
-        }
-        return Scan(image, masks)
-
-    def digest(self) -> str:
-        """Return the SHA-256 of the files' bytes. Raises `CaseError` if a file is missing."""
-        from benchmark.imaging import file_digest
-
-        return digest_of(
-            {
-                "image": file_digest(self.image),
-                "masks": {name: file_digest(path) for name, path in self.masks.items()},
-                "resample_mask": self.resample_mask,
-                "code": [code_digest(module) for module in READERS],
-            }
-        )
+CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "false": False, "": None}
 
 
 class ManifestCohort(Cohort):
     """Cases listed in a CSV: ``case_id``, ``image`` and any of ``cac_score``, ``label``, ``mask``.
 
-    Further columns are ``group`` (cases of one group, say a patient, stay in one fold), ``protocol``, and
-    ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``). Relative paths start from the
-    CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a DICOM series. Without a label
-    it is derived from the score: 1 for a score above 0. An empty cell means unknown.
+    Further columns are ``group`` (cases of one group, say a patient, stay in one fold), ``protocol``,
+    ``contrast`` (yes or no), and ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``).
+    Relative paths start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a
+    DICOM series. Without a label it is derived from the score: 1 for a score above 0. An empty cell means
+    unknown.
     """
 
     sources: ClassVar[tuple[str, ...]] = READERS
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom")
 
-    path: Annotated[Path, BeforeValidator(_from_base)] = Field(
-        description="the CSV file; a relative path starts from the study file's folder"
-    )
+    path: StudyPath = Field(description="the CSV file; a relative path starts from the study file's folder")
     resample_mask: bool = Field(
         False, description="resample a mask that is on another grid than its image (nearest neighbour)"
+    )
+    series: SeriesChoice = Field(
+        ANY, description="which series of a DICOM folder is meant, if it holds several"
+    )
+    read_tags: bool = Field(
+        False, description="take protocol and contrast from the DICOM headers where the CSV leaves them empty"
     )
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters without the path: the cases carry digests of their files instead."""
-        return {"resample_mask": self.resample_mask}
+        return {name: value for name, value in super().parameters().items() if name != "path"}
 
     def fingerprint(self) -> str:
         """Return the fingerprint, which does not depend on where the files are."""
@@ -151,14 +117,35 @@ class ManifestCohort(Cohort):
             for name, value in row.items()
             if value and (name == "mask" or name.startswith(MASK_PREFIX))
         }
+        image = self.path.parent / row["image"]
+        protocol, contrast = row.get("protocol", ""), self._contrast(line, row.get("contrast", ""))
+        if self.read_tags and image.is_dir():
+            said_protocol, said_contrast = self._tags(image)
+            protocol, contrast = protocol or said_protocol, said_contrast if contrast is None else contrast
         return Case(
             case_id=row["case_id"],
-            source=FileScan(self.path.parent / row["image"], masks, self.resample_mask),
+            source=FileScan(image, masks, self.resample_mask, self.series),
             label=self._label(line, row.get("label", ""), score),
             cac_score=score,
             group=row.get("group", ""),
-            protocol=row.get("protocol", ""),
+            protocol=protocol,
+            contrast=contrast,
         )
+
+    def _tags(self, folder: Path) -> tuple[str, bool | None]:
+        """Return protocol and contrast as the series' headers say; unknown for a folder that cannot be read."""
+        from benchmark.dicom_series import describe_series
+
+        try:
+            series = describe_series(folder, self.series)
+        except CaseError:
+            return "", None  # the case is excluded with the reason when its scan is read
+        return series.protocol, series.contrast
+
+    def _contrast(self, line: int, text: str) -> bool | None:
+        if text.lower() not in CONTRAST:
+            raise self._error(line, f"contrast {text!r} is not yes or no; correct it or leave it empty")
+        return CONTRAST[text.lower()]
 
     def _score(self, line: int, text: str) -> float | None:
         if not text:
