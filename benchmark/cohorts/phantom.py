@@ -90,6 +90,7 @@ class PhantomCohort(Cohort):
             cac_score=round(disease.agatston, 3),
             group=scanner,
             protocol=protocol,
+            contrast=contrast,
         )
 
     def _turn(self, k: int) -> tuple[Protocol, Scanner, bool]:

@@ -120,11 +120,12 @@ def _manifest(out: Path, tasks: Sequence[Task]) -> str:
     others = [name for name in names if name != "coronary"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    header = ["case_id", "image", "mask", "cac_score", "label", "group", "protocol"]
+    header = ["case_id", "image", "mask", "cac_score", "label", "group", "protocol", "contrast"]
     writer.writerow([*header, *(f"mask_{name}" for name in others)])
     for case in (task.case for task in tasks):
         folder = f"cases/{case.case_id}"
         files = [f"{folder}/{name}.nii.gz" for name in ("image", "coronary", *others)]
         known = ["" if value is None else value for value in (case.cac_score, case.label)]
-        writer.writerow([case.case_id, *files[:2], *known, case.group, case.protocol, *files[2:]])
+        contrast = {True: "yes", False: "no", None: ""}[case.contrast]
+        writer.writerow([case.case_id, *files[:2], *known, case.group, case.protocol, contrast, *files[2:]])
     return text.getvalue()

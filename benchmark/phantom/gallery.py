@@ -49,7 +49,7 @@ def _phantom(protocol: Protocol, field_of_view_mm: float, pixel_mm: float) -> Ph
     """Return the gallery's patient in a scan of that protocol."""
     patient = draw_patient(PATIENT_SEED)
     disease = DiseaseModel(median_score=350, sigma_ln=0).draw(DISEASE_SEED)
-    size = {"field_of_view_mm": field_of_view_mm, "pixel_mm": pixel_mm}
+    size = {"field_of_view_mm": field_of_view_mm, "pixel_mm": pixel_mm, "coverage_mm": 66.0}
     base = Acquisition.model_validate(preset(protocol, "standard").model_dump() | size)
     return Phantom(patient, disease, draw_acquisition(base, patient, contrast=False, seed=SCAN_SEED))
 
@@ -80,7 +80,7 @@ def _show_qrm(digital: Axes, real: Axes, qrm_dicom: Path | None) -> None:
 
     from benchmark.imaging import read_image
 
-    volume = sitk.GetArrayViewFromImage(read_image(qrm_dicom))
+    volume = sitk.GetArrayFromImage(read_image(qrm_dicom))
     _show(real, volume[QRM_REAL_SLICE, QRM_ROWS, QRM_COLUMNS], "QRM insert, real scan")
 
 

@@ -191,7 +191,7 @@ class QrmCohort(Cohort):
         update = {"noise_sd_hu": self.noise_sd_hu, "noise_seed": derive_seed(self.seed, "qrm", k)}
         acquisition = Acquisition.model_validate(REAL_SCAN.model_dump() | update)
         phantom = QrmPhantom(z_offset_mm=offset, acquisition=acquisition)
-        return Case(f"qrm-{k:03d}", phantom, label=1, group="qrm", protocol="qrm")
+        return Case(f"qrm-{k:03d}", phantom, label=1, group="qrm", protocol="qrm", contrast=False)
 
 
 def _thorax_ring(grid: Grid, insert_hu: float) -> Floats:
