@@ -6,39 +6,35 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmark.statistics.multiplicity import holm
 from benchmark.statistics.paired import nadeau_bengio, paired_t
+
+__all__ = ["compare_with_reference", "holm"]
 
 
 def compare_with_reference(folds: pd.DataFrame, reference: str, metrics: Sequence[str]) -> pd.DataFrame:
     """Compare each run of `folds` with `reference` by the paired and the corrected t-test.
 
     `folds` has one row per run and fold: columns run, repeat, fold, n_train, n_test and one per metric. Returns one
-    row per metric and run. The p-values of a metric form one family, adjusted by Holm's method.
-    Raises `ValueError` when a run lacks folds that the reference has.
+    row per metric and run. The p-values of a metric form one family, adjusted by Holm's method. `compare_all` has
+    the other tests. Raises `ValueError` when a run lacks folds that the reference has.
     """
     runs = [run for run in folds["run"].unique() if run != reference]
-    rows = [_row(folds, run, reference, metric) for metric in metrics for run in runs]
-    table = pd.DataFrame(rows, columns=_COLUMNS)
+    table = pd.DataFrame(
+        [_row(folds, run, reference, metric) for metric in metrics for run in runs], columns=_COLUMNS
+    )
     for test in ("paired_t", "nadeau_bengio"):
-        adjusted = table.groupby("metric", sort=False)[f"p_{test}"].transform(holm)
-        table.insert(table.columns.get_loc(f"p_{test}") + 1, f"p_{test}_holm", adjusted)
-    return table
-
-
-def holm(p: pd.Series) -> pd.Series:
-    """Return Holm-adjusted p-values; an undefined one stays undefined and does not count."""
-    from statsmodels.stats.multitest import multipletests
-
-    adjusted = p.astype(float).copy()
-    defined = adjusted.notna()
-    if defined.any():
-        adjusted[defined] = multipletests(adjusted[defined], method="holm")[1]
-    return adjusted
+        table[f"p_{test}_holm"] = table.groupby("metric", sort=False)[f"p_{test}"].transform(holm)
+    return table[_ORDER]
 
 
 _COLUMNS = [
     "metric", "run", "reference", "mean", "reference_mean", "difference",
     "t_paired", "p_paired_t", "t_corrected", "p_nadeau_bengio", "df", "note",
+]  # fmt: skip
+_ORDER = [
+    "metric", "run", "reference", "mean", "reference_mean", "difference", "t_paired", "p_paired_t",
+    "p_paired_t_holm", "t_corrected", "p_nadeau_bengio", "p_nadeau_bengio_holm", "df", "note",
 ]  # fmt: skip
 
 
@@ -51,15 +47,5 @@ def _row(folds: pd.DataFrame, run: str, reference: str, metric: str) -> tuple[ob
     plain = paired_t(a, b)
     corrected = nadeau_bengio(a, b, test_to_train=float((mine["n_test"] / mine["n_train"]).mean()))
     means = (a.mean(), b.mean(), (a - b).mean())
-    return (
-        metric,
-        run,
-        reference,
-        *means,
-        plain.statistic,
-        plain.p,
-        corrected.statistic,
-        corrected.p,
-        plain.df,
-        plain.note,
-    )
+    tests = (plain.statistic, plain.p, corrected.statistic, corrected.p)
+    return (metric, run, reference, *means, *tests, plain.df, plain.note)

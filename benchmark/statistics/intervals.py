@@ -1,33 +1,24 @@
-"""Confidence intervals of pooled out-of-fold metrics, by resampling patients."""
+"""Confidence intervals of pooled out-of-fold metrics."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.statistics.bootstrap import (
+    Predicted,
+    Resampled,
+    bca_interval,
+    percentile_interval,
+    resample,
+    resampled_counts,
+)  # fmt: skip
 from benchmark.statistics.metrics import METRICS, all_metrics, decide
 
-
-def bootstrap_metrics(
-    label: NDArray[np.intp], score: NDArray[np.float64], *, replicates: int, seed: int
-) -> pd.DataFrame:
-    """Return every metric on `replicates` resamples of the cases, one row each.
-
-    `label` in {0, 1} and `score` (probabilities) have shape (cases,). Labels are resampled within each class, so
-    that every replicate has both. The AUC of a replicate is the weighted Mann-Whitney statistic.
-    """
-    order = np.argsort(-label, kind="stable")
-    label, score = label[order], score[order]
-    positives = int(label.sum())
-    weights = _resampled_counts(positives, len(label) - positives, replicates, np.random.default_rng(seed))
-    sick, well = weights[:, :positives], weights[:, positives:]
-    called = decide(score).astype(float)
-    sensitivity = sick @ called[:positives] / positives
-    specificity = well @ (1 - called[positives:]) / (len(label) - positives)
-    return _from_rates(sensitivity, specificity, positives, len(label)).assign(
-        roc_auc=_weighted_auc(sick, well, score[:positives], score[positives:])
-    )[list(METRICS)]
+Method = Literal["percentile", "bca"]
 
 
 def interval_table(
@@ -37,28 +28,69 @@ def interval_table(
     replicates: int = 2000,
     level: float = 0.95,
     seed: int = 0,
+    method: Method = "percentile",
 ) -> pd.DataFrame:
-    """Return each metric of the pooled out-of-fold predictions with its percentile bootstrap interval.
+    """Return each metric of the pooled out-of-fold predictions with its bootstrap interval.
 
     `label` has shape (cases,), `scores` (repeats, cases): a metric is the mean over the repeats, and a replicate
-    resamples the cases for all repeats at once. Columns metric, value, low, high.
+    resamples the cases for all repeats at once. ``bca`` corrects bias and skewness and takes one evaluation per
+    case more. Columns metric, value, low, high. Raises `ValueError` when only one label is there.
     """
-    value = pd.DataFrame([all_metrics(label, score) for score in scores]).mean()
-    drawn = np.mean(
-        [
-            bootstrap_metrics(label, score, replicates=replicates, seed=seed)[list(METRICS)]
-            for score in scores
-        ],
-        axis=0,
-    )
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(drawn, [tail, 100 - tail], axis=0)
-    return pd.DataFrame(
-        {"metric": METRICS, "value": value[list(METRICS)].to_numpy(), "low": low, "high": high}
-    )
+    if method not in ("percentile", "bca"):
+        raise ValueError(f"{method} is not an interval method: choose percentile or bca")
+    resampled = _resample(np.asarray(label), np.asarray(scores), replicates, seed)
+    ends = [_interval(resampled, place, method, level) for place in range(len(METRICS))]
+    low, high = np.transpose(ends)
+    return pd.DataFrame({"metric": METRICS, "value": resampled.value, "low": low, "high": high})
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def headline_intervals(
+    label: NDArray[np.intp],
+    scores: NDArray[np.float64],
+    *,
+    replicates: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return each metric and the Brier score with its BCa, and each proportion also with its Wilson interval.
+
+    Arguments as in `interval_table`. Wilson reads a mean over repeats as one proportion of the cases. Columns
+    metric, value, method (bca or wilson), low, high.
+    """
+    from benchmark.statistics.calibration import brier_interval
+
+    label, scores = np.asarray(label), np.asarray(scores)
+    resampled = _resample(label, scores, replicates, seed)
+    positives = int((label == 1).sum())
+    trials = {"accuracy": len(label), "sensitivity": positives, "specificity": len(label) - positives}
+    rows: list[tuple[object, ...]] = []
+    for place, metric in enumerate(METRICS):
+        value = float(resampled.value[place])
+        rows.append((metric, value, "bca", *_interval(resampled, place, "bca", level)))
+        if metric in trials:
+            rows.append((metric, value, "wilson", *wilson(value * trials[metric], trials[metric], level)))
+    brier = brier_interval(label, scores, replicates=replicates, level=level, seed=seed)
+    rows.append(("brier", brier[0], "bca", *brier[1:]))
+    return pd.DataFrame(rows, columns=["metric", "value", "method", "low", "high"])
+
+
+def bootstrap_metrics(
+    label: NDArray[np.intp], score: NDArray[np.float64], *, replicates: int, seed: int
+) -> pd.DataFrame:
+    """Return every metric on `replicates` resamples of the cases, one row each.
+
+    `label` in {0, 1} and `score` (probabilities) have shape (cases,). Labels are resampled within each class, so
+    that every replicate has both.
+    """
+    method = _predicted(np.asarray(score)[None, :])
+    drawn = [
+        method.metrics(METRICS, np.asarray(label), weights)
+        for weights in resampled_counts(np.asarray(label), replicates, seed)
+    ]
+    return pd.DataFrame(np.concatenate(drawn), columns=list(METRICS))
+
+
+def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
     """Return the Wilson interval of a proportion."""
     from statsmodels.stats.proportion import proportion_confint
 
@@ -66,33 +98,19 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _resampled_counts(
-    positives: int, negatives: int, replicates: int, random: np.random.Generator
-) -> NDArray[np.float64]:
-    """Return how often each case is drawn in each replicate, (replicates, cases), positives first."""
-    sick = random.multinomial(positives, np.full(positives, 1 / positives), size=replicates)
-    well = random.multinomial(negatives, np.full(negatives, 1 / negatives), size=replicates)
-    return np.hstack([sick, well]).astype(float)
+def _resample(label: NDArray[np.intp], scores: NDArray[np.float64], replicates: int, seed: int) -> Resampled:
+    all_metrics(label, scores[0])
+    return resample([_predicted(scores)], label, METRICS, replicates=replicates, seed=seed)[0]
 
 
-def _from_rates(
-    sensitivity: NDArray[np.float64], specificity: NDArray[np.float64], positives: int, n: int
-) -> pd.DataFrame:
-    true_positive, true_negative = sensitivity * positives, specificity * (n - positives)
-    false_positive = (n - positives) - true_negative
-    return pd.DataFrame(
-        {
-            "accuracy": (true_positive + true_negative) / n,
-            "sensitivity": sensitivity,
-            "specificity": specificity,
-            "f1": 2 * true_positive / (positives + true_positive + false_positive),
-            "balanced_accuracy": (sensitivity + specificity) / 2,
-        }
+def _predicted(scores: NDArray[np.float64]) -> Predicted:
+    return Predicted(decide(scores), scores)
+
+
+def _interval(resampled: Resampled, place: int, method: Method, level: float) -> tuple[float, float]:
+    drawn = resampled.drawn[:, place]
+    if method == "percentile":
+        return percentile_interval(drawn, level)
+    return bca_interval(
+        float(resampled.value[place]), drawn, resampled.jackknife[:, place], resampled.label, level
     )
-
-
-def _weighted_auc(
-    sick: NDArray[np.float64], well: NDArray[np.float64], high: NDArray[np.float64], low: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    above = (high[:, None] > low[None, :]) + 0.5 * (high[:, None] == low[None, :])
-    return np.asarray(((sick @ above) * well).sum(axis=1) / (len(high) * len(low)))

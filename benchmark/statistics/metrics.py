@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics
 
-Array = NDArray[np.generic]
-
-_ON_DECISIONS: dict[str, Callable[[Array, Array], float]] = {
+_ON_DECISIONS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
     "accuracy": metrics.accuracy_score,
     "sensitivity": lambda label, predicted: metrics.recall_score(label, predicted, zero_division=0),
     "specificity": lambda label, predicted: metrics.recall_score(
@@ -22,25 +20,25 @@ _ON_DECISIONS: dict[str, Callable[[Array, Array], float]] = {
 METRICS: tuple[str, ...] = (*_ON_DECISIONS, "roc_auc")
 
 
-def all_metrics(label: Array, score: Array) -> dict[str, float]:
+def all_metrics(label: ArrayLike, score: ArrayLike) -> dict[str, float]:
     """Return every metric of probabilities `score` (cases,) for `label` (cases,) in {0, 1}.
 
     Raises `ValueError` when only one class is there: sensitivity, specificity and AUC are then undefined.
     """
     if len(np.unique(label)) < 2:
         raise ValueError(
-            f"all {len(label)} cases have one label: sensitivity, specificity and AUC are undefined"
+            f"all {np.size(label)} cases have one label: sensitivity, specificity and AUC are undefined"
         )
     return {name: metric_value(name, label, score) for name in METRICS}
 
 
-def metric_value(name: str, label: Array, score: Array) -> float:
+def metric_value(name: str, label: ArrayLike, score: ArrayLike) -> float:
     """Return one metric of probabilities `score` (cases,) for `label` (cases,)."""
     if name == "roc_auc":
         return float(metrics.roc_auc_score(label, score))
     return float(_ON_DECISIONS[name](label, decide(score)))
 
 
-def decide(score: Array) -> NDArray[np.intp]:
+def decide(score: ArrayLike) -> NDArray[np.intp]:
     """Return 1 where the probability exceeds 0.5, as the classifiers' own `predict` does."""
-    return (np.asarray(score) > 0.5).astype(np.intp)
+    return np.where(np.asarray(score, dtype=float) > 0.5, 1, 0)

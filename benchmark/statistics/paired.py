@@ -8,19 +8,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+EQUAL = 1e-12  # fold scores nearer than this differ by rounding alone
+
 
 @dataclass(frozen=True)
 class PairedTest:
     """A test's statistic, degrees of freedom and two-sided p-value; `note` says what a number cannot.
 
     `statistic` is None where the differences do not vary: p is then 1 when they are all zero (the methods agree in
-    every fold), and None when they are all the same but not zero (no variance to test against).
+    every fold), and None when they are all the same but not zero (no variance to test against). `low` and `high`
+    end the 95 % interval of `difference`; `effect` is the effect size called `effect_name`. `posterior` holds the
+    probabilities that the first method is worse, practically equal and better, for the Bayesian test alone.
     """
 
     statistic: float | None
-    df: int
+    df: int | None
     p: float | None
     note: str = ""
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    effect_name: str = ""
+    effect: float | None = None
+    posterior: tuple[float, float, float] | None = None
 
 
 def paired_t(a: ArrayLike, b: ArrayLike) -> PairedTest:
@@ -43,25 +53,103 @@ def nadeau_bengio(a: ArrayLike, b: ArrayLike, test_to_train: float) -> PairedTes
     return _t_test(difference, variance_factor=1 / len(difference) + test_to_train)
 
 
+def wilcoxon(a: ArrayLike, b: ArrayLike) -> PairedTest:
+    """Test the differences ``a - b`` by the Wilcoxon signed-rank test over folds.
+
+    Folds without a difference are dropped. Exact with ties too up to 13 folds, exact without ties up to 50, else
+    the normal approximation with tie correction (`scipy.stats.wilcoxon`). Shares the flaw of `paired_t`. The effect
+    is the rank-biserial correlation. The statistic is the smaller rank sum.
+    """
+    difference = np.round(_difference(a, b), 12)
+    moved = difference[difference != 0]
+    mean = float(difference.mean())
+    if len(moved) == 0:
+        return PairedTest(None, None, 1.0, "equal in every fold", difference=0.0)
+    ranks = stats.rankdata(np.abs(moved))
+    tied = len(np.unique(ranks)) < len(ranks)
+    exact = len(moved) <= (13 if tied else 50)
+    method = stats.PermutationMethod(n_resamples=2 ** len(moved)) if exact and tied else None
+    found = stats.wilcoxon(moved, method=method or ("exact" if exact else "approx"))
+    balance = float((np.sign(moved) * ranks).sum() / ranks.sum())
+    notes = [f"{len(difference) - len(moved)} folds without a difference dropped"] * (
+        len(moved) < len(difference)
+    )
+    if 2.0 ** (1 - len(moved)) > 0.05:
+        notes.append(f"{len(moved)} differences cannot give p below {2.0 ** (1 - len(moved)):g}")
+    return PairedTest(float(found.statistic), None, float(min(found.pvalue, 1.0)), "; ".join(notes), mean,
+                      effect_name="rank_biserial", effect=balance)  # fmt: skip
+
+
+def five_by_two_f(a: ArrayLike, b: ArrayLike) -> PairedTest:
+    """Test ``a - b`` by the combined 5×2cv F-test, Alpaydin 1999, doi:10.1162/089976699300016007.
+
+    `a` and `b` have shape (5, 2): repeats, folds. F has 10 and 5 degrees of freedom. Other shapes get a note.
+    """
+    difference = _difference(a, b)
+    if difference.shape != (5, 2):
+        return PairedTest(None, None, None, "needs 5 repeats of 2 folds; these folds are others")
+    mean = float(difference.mean())
+    variance = float(difference.var(axis=1, ddof=0).sum() * 2)
+    if variance <= EQUAL**2:
+        if np.abs(difference).max() <= EQUAL:
+            return PairedTest(None, 5, 1.0, "equal in every fold", 0.0)
+        return PairedTest(None, 5, None, "no difference between the halves of any repeat: no variance", mean)
+    f = float((difference**2).sum() / (2 * variance))
+    return PairedTest(f, 5, float(stats.f.sf(f, 10, 5)), difference=mean)
+
+
+def bayesian_correlated_t(a: ArrayLike, b: ArrayLike, test_to_train: float, rope: float = 0.01) -> PairedTest:
+    """Return the posterior of the mean of ``a - b`` under correlated folds: worse, within ±`rope`, better.
+
+    Corani and Benavoli 2015, doi:10.1007/s10994-015-5486-z: a Student t with J - 1 degrees of freedom around the
+    mean, its variance the one of `nadeau_bengio`. There is no p-value; the interval is the central 95 %.
+    """
+    difference = _difference(a, b)
+    if len(difference) < 2:
+        return PairedTest(
+            None, 0, None, "one fold: nothing to estimate a variance from", float(difference.mean())
+        )
+    mean, df = float(difference.mean()), len(difference) - 1
+    spread = float(difference.std(ddof=1) * np.sqrt(1 / len(difference) + test_to_train))
+    if spread <= EQUAL:
+        inside = (float(mean < -rope), float(abs(mean) <= rope), float(mean > rope))
+        note = "Bayesian: no p-value; the same difference in every fold, so the posterior is a point"
+        return PairedTest(None, df, None, note, mean, mean, mean, posterior=inside)
+    posterior = stats.t(df, loc=mean, scale=spread)
+    worse, better = float(posterior.cdf(-rope)), float(posterior.sf(rope))
+    low, high = posterior.interval(0.95)
+    return PairedTest(
+        None, df, None, f"Bayesian: no p-value; see the probabilities, equal means within ±{rope:g}",
+        mean, float(low), float(high), posterior=(worse, max(0.0, 1 - worse - better), better),
+    )  # fmt: skip
+
+
 def _difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if first.shape != second.shape or first.size == 0:
         raise ValueError(
             f"{first.size} and {second.size} fold scores: both methods need the same, at least one, fold"
         )
-    return first - second
+    if not np.isfinite(first - second).all():
+        raise ValueError("a fold's score is missing or infinite: every method needs a score in every fold")
+    return np.asarray(first - second)
 
 
 def _t_test(difference: NDArray[np.float64], variance_factor: float) -> PairedTest:
-    folds = len(difference)
+    folds, mean = len(difference), float(difference.mean())
     if folds < 2:
-        return PairedTest(None, 0, None, "one fold: nothing to estimate a variance from")
-    mean, spread = difference.mean(), difference.std(ddof=1)
-    if spread <= 1e-12:
-        if abs(mean) <= 1e-12:
-            return PairedTest(None, folds - 1, 1.0, "equal in every fold")
+        return PairedTest(None, 0, None, "one fold: nothing to estimate a variance from", mean)
+    spread = float(difference.std(ddof=1))
+    if spread <= EQUAL:
+        if abs(mean) <= EQUAL:
+            return PairedTest(None, folds - 1, 1.0, "equal in every fold", 0.0, 0.0, 0.0)
         return PairedTest(
-            None, folds - 1, None, "the same difference in every fold: no variance to test against"
+            None, folds - 1, None, "the same difference in every fold: no variance to test against", mean
         )
-    t = float(mean / (spread * np.sqrt(variance_factor)))
-    return PairedTest(t, folds - 1, float(2 * stats.t.sf(abs(t), folds - 1)))
+    error = spread * np.sqrt(variance_factor)
+    half = float(stats.t.ppf(0.975, folds - 1) * error)
+    t = float(mean / error)
+    return PairedTest(
+        t, folds - 1, float(2 * stats.t.sf(abs(t), folds - 1)), "", mean, mean - half, mean + half,
+        effect_name="cohen_d_z", effect=mean / spread,
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""Resampling patients: replicates of any metric for several methods at once, and intervals from them.
+
+Cases are resampled within each label, so every replicate keeps the cohort's class counts. All methods share the
+replicates, which makes their differences paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from benchmark.statistics.weighted import weighted_metrics
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.intp]
+
+_BLOCK = 2000  # replicates whose weights are in memory at once
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One method's out-of-fold decisions and probabilities, each of shape (repeats, cases)."""
+
+    predicted: Labels
+    score: Floats
+
+    def metrics(self, names: Sequence[str], label: Labels, weights: Floats) -> Floats:
+        """Return the metrics under each row of weights, as means over the repeats: (replicates, metrics)."""
+        per_repeat = [
+            weighted_metrics(names, label, predicted, score, weights)
+            for predicted, score in zip(self.predicted, self.score, strict=True)
+        ]
+        return np.asarray(np.mean(per_repeat, axis=0))
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Estimates (metrics,), bootstrap replicates (replicates, metrics) and jackknife (cases, metrics)."""
+
+    value: Floats
+    drawn: Floats
+    jackknife: Floats
+    label: Labels
+
+    def __sub__(self, other: Resampled) -> Resampled:
+        """Return the paired difference of two methods resampled together."""
+        return Resampled(
+            self.value - other.value, self.drawn - other.drawn, self.jackknife - other.jackknife, self.label
+        )
+
+
+def resample(
+    methods: Sequence[Predicted], label: Labels, metrics: Sequence[str], *, replicates: int, seed: int
+) -> list[Resampled]:
+    """Return each method's metrics on the same resampled cases. `label` has shape (cases,)."""
+    drawn: list[list[Floats]] = [[] for _ in methods]
+    for weights in resampled_counts(label, replicates, seed):
+        for place, method in enumerate(methods):
+            drawn[place].append(method.metrics(metrics, label, weights))
+    everyone = np.ones((1, len(label)))
+    return [
+        Resampled(
+            method.metrics(metrics, label, everyone)[0], np.concatenate(own),
+            _jackknife(method, label, metrics), label,
+        )
+        for method, own in zip(methods, drawn, strict=True)
+    ]  # fmt: skip
+
+
+def resampled_counts(label: Labels, replicates: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each case is drawn, in blocks of (replicates, cases); labels are drawn within themselves."""
+    random = np.random.default_rng(seed)
+    for start in range(0, replicates, _BLOCK):
+        size = min(_BLOCK, replicates - start)
+        counts = np.empty((size, len(label)))
+        for code in np.unique(label)[::-1]:
+            mine = np.flatnonzero(label == code)
+            counts[:, mine] = random.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), size=size)
+        yield counts
+
+
+def percentile_interval(drawn: Floats, level: float = 0.95) -> tuple[float, float]:
+    """Return the central `level` of the replicates, shape (replicates,)."""
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def percentile_p(drawn: Floats) -> float:
+    """Return the two-sided p-value of a zero difference: twice the smaller tail, zeros counted in both."""
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    return float(min(1.0, 2 * (1 + tail) / (1 + len(drawn))))
+
+
+def bca_interval(
+    value: float, drawn: Floats, jackknife: Floats, label: Labels, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated interval, Efron 1987, doi:10.1080/01621459.1987.10478410.
+
+    `jackknife` (cases,) is the estimate without each case. The acceleration is the one of a sample stratified by
+    `label` (Davison and Hinkley 1997, eq. 5.24), as in `scipy.stats.bootstrap`.
+    """
+    bias, acceleration = _bca_constants(value, drawn, jackknife, label)
+    ends = bias + np.asarray(norm.ppf([(1 - level) / 2, (1 + level) / 2]))
+    levels = np.asarray(norm.cdf(bias + ends / (1 - acceleration * ends)))
+    low, high = np.quantile(drawn, levels)
+    return float(low), float(high)
+
+
+def bca_p(value: float, drawn: Floats, jackknife: Floats, label: Labels) -> float:
+    """Return the two-sided p-value of a zero difference: 1 - the level whose BCa interval ends at zero."""
+    bias, acceleration = _bca_constants(value, drawn, jackknife, label)
+    below = norm.ppf(_share_below(drawn, 0.0)) - bias
+    one_sided = norm.cdf(below / (1 + acceleration * below) - bias)
+    return float(min(1.0, 2 * min(one_sided, 1 - one_sided)))
+
+
+def _bca_constants(value: float, drawn: Floats, jackknife: Floats, label: Labels) -> tuple[float, float]:
+    bias = float(norm.ppf(_share_below(drawn, value)))
+    cubes = squares = 0.0
+    for code in np.unique(label):
+        mine = jackknife[label == code]
+        influence = (len(mine) - 1) * (mine.mean() - mine) / len(mine)
+        cubes += float((influence**3).sum())
+        squares += float((influence**2).sum())
+    return bias, cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0
+
+
+def _share_below(drawn: Floats, value: float) -> float:
+    """Return the share of replicates below `value`, ties half, kept off 0 and 1 by one replicate's worth.
+
+    Replicates that differ from `value` by rounding alone are ties.
+    """
+    ties = np.isclose(drawn, value, rtol=0, atol=1e-12)
+    share = ((drawn < value) & ~ties).mean() + ties.mean() / 2
+    edge = 1 / (len(drawn) + 1)
+    return float(np.clip(share, edge, 1 - edge))
+
+
+def _jackknife(method: Predicted, label: Labels, metrics: Sequence[str]) -> Floats:
+    """Return the metrics without each case in turn, (cases, metrics); a label's only case is never left out."""
+    codes, counts = np.unique(label, return_counts=True)
+    removable = np.flatnonzero(np.isin(label, codes[counts > 1]))
+    everyone = method.metrics(metrics, label, np.ones((1, len(label))))
+    jackknife = np.repeat(everyone, len(label), axis=0)
+    for block in np.array_split(removable, 1 + len(removable) // _BLOCK):
+        if len(block):
+            weights = np.ones((len(block), len(label)))
+            weights[np.arange(len(block)), block] = 0
+            jackknife[block] = method.metrics(metrics, label, weights)
+    return jackknife
