@@ -31,8 +31,8 @@ def write_gallery(file: Path, qrm_dicom: Path | None = None) -> None:
     """Write the picture to `file` (PNG, SVG, …, as its ending says).
 
     The same patient in a chest and in a cardiac scan, without and with the outlines of the coronary mask and of
-    the lesions; the digital QRM insert, and beside it the real one if the folder of its DICOM series is given.
-    Raises `CaseError` where that folder cannot be read.
+    the lesions; the digital QRM insert; and the real one if the folder of its DICOM series is given, otherwise
+    the cardiac scan with contrast. Raises `CaseError` where that folder cannot be read.
     """
     from matplotlib.figure import Figure
 
@@ -40,24 +40,28 @@ def write_gallery(file: Path, qrm_dicom: Path | None = None) -> None:
     axes = figure.subplots(2, 3)
     _show_phantom(axes[0], _phantom("chest", 360.0, 0.78125), "chest, not gated")
     _show_phantom(axes[1], _phantom("cardiac", 180.0, 0.390625), "cardiac, gated")
-    _show_qrm(axes[0][2], axes[1][2], qrm_dicom)
+    _show_digital_qrm(axes[0][2])
+    if qrm_dicom is not None:
+        _show_real_qrm(axes[1][2], qrm_dicom)
+    else:
+        enhanced = _phantom("cardiac", 180.0, 0.390625, contrast=True)
+        _show(axes[1][2], enhanced.image()[_fullest_slice(enhanced)], "the same with contrast")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=90)
 
 
-def _phantom(protocol: Protocol, field_of_view_mm: float, pixel_mm: float) -> Phantom:
+def _phantom(protocol: Protocol, field_of_view_mm: float, pixel_mm: float, contrast: bool = False) -> Phantom:
     """Return the gallery's patient in a scan of that protocol."""
     patient = draw_patient(PATIENT_SEED)
     disease = DiseaseModel(median_score=350, sigma_ln=0).draw(DISEASE_SEED)
     size = {"field_of_view_mm": field_of_view_mm, "pixel_mm": pixel_mm, "coverage_mm": 66.0}
     base = Acquisition.model_validate(preset(protocol, "standard").model_dump() | size)
-    return Phantom(patient, disease, draw_acquisition(base, patient, contrast=False, seed=SCAN_SEED))
+    return Phantom(patient, disease, draw_acquisition(base, patient, contrast, seed=SCAN_SEED))
 
 
 def _show_phantom(row: NDArray[np.object_], phantom: Phantom, title: str) -> None:
     """Show the slice with the most calcium twice: as it is, and outlined."""
-    masks = phantom.masks()
-    z = int((masks["lesions"] > 0).sum(axis=(1, 2)).argmax())
+    masks, z = phantom.masks(), _fullest_slice(phantom)
     section = phantom.image()[z]
     score = phantom.disease.agatston
     _show(row[0], section, f"{title}: SD {phantom.acquisition.noise_sd_hu:.0f} HU, true Agatston {score:.0f}")
@@ -67,21 +71,25 @@ def _show_phantom(row: NDArray[np.object_], phantom: Phantom, title: str) -> Non
     _outline(row[1], masks["lesions"][z] > 0, "white", 0.7)
 
 
-def _show_qrm(digital: Axes, real: Axes, qrm_dicom: Path | None) -> None:
-    """Show the middle of both inserts, side 110 mm."""
+def _fullest_slice(phantom: Phantom) -> int:
+    """Return the index of the slice with the most calcium."""
+    return int((phantom.masks()["lesions"] > 0).sum(axis=(1, 2)).argmax())
+
+
+def _show_digital_qrm(axes: Axes) -> None:
     phantom = QrmPhantom()
     half = round(QRM_SIDE_MM / 2 / phantom.grid.spacing[1])
     part = slice(phantom.grid.shape[1] // 2 - half, phantom.grid.shape[1] // 2 + half)
-    _show(digital, phantom.image()[phantom.grid.shape[0] // 2, part, part], "QRM insert, digital")
-    if qrm_dicom is None:
-        real.axis("off")
-        return
+    _show(axes, phantom.image()[phantom.grid.shape[0] // 2, part, part], "QRM insert, digital")
+
+
+def _show_real_qrm(axes: Axes, qrm_dicom: Path) -> None:
     import SimpleITK as sitk
 
     from benchmark.imaging import read_image
 
     volume = sitk.GetArrayFromImage(read_image(qrm_dicom))
-    _show(real, volume[QRM_REAL_SLICE, QRM_ROWS, QRM_COLUMNS], "QRM insert, real scan")
+    _show(axes, volume[QRM_REAL_SLICE, QRM_ROWS, QRM_COLUMNS], "QRM insert, real scan")
 
 
 def _show(axes: Axes, section: NDArray[np.int16], title: str) -> None:

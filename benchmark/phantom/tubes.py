@@ -147,12 +147,20 @@ def _nearest_node(points: Floats, nodes: Floats) -> Indices:
     return np.concatenate(found) if found else np.zeros(0, np.intp)
 
 
-def nearest_surface(
-    tubes: Sequence[Tube], grid: Grid, reach: float
-) -> tuple[Indices, Floats, NDArray[np.int16], Indices]:
-    """Return the voxels within `reach` mm of a tube's outer wall, with the nearest wall's distance, tube and node.
+@dataclass(frozen=True)
+class Walls:
+    """Voxels near any tube (flat indices): distance to the nearest outer wall, and which tube and node that is."""
 
-    The distance is negative inside. Where tubes meet the nearer wall wins.
+    voxels: Indices
+    distance: Floats
+    tube: NDArray[np.int16]
+    node: Indices
+
+
+def nearest_walls(tubes: Sequence[Tube], grid: Grid, reach: float) -> Walls:
+    """Return the voxels within `reach` mm of a tube's outer wall; the distance is negative inside.
+
+    Where tubes meet the nearer wall wins.
     """
     distance = np.full(np.prod(grid.shape), np.inf, np.float32)
     which = np.full(distance.shape, -1, np.int16)
@@ -164,4 +172,4 @@ def nearest_surface(
         voxels = found.voxels[nearer]
         distance[voxels], which[voxels], nodes[voxels] = wall[nearer], index, found.node[nearer]
     voxels = np.flatnonzero(which >= 0)
-    return voxels, distance[voxels], which[voxels], nodes[voxels].astype(np.intp)
+    return Walls(voxels, distance[voxels], which[voxels], nodes[voxels].astype(np.intp))
