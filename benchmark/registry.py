@@ -24,6 +24,9 @@ BUILTINS: dict[Kind, dict[str, str]] = {
     "cohort": {
         "phantom": "benchmark.cohorts.phantom:PhantomCohort",
         "manifest": "benchmark.cohorts.manifest:ManifestCohort",
+        "coca_gated": "benchmark.cohorts.coca_gated:CocaGatedCohort",
+        "coca_nongated": "benchmark.cohorts.coca_nongated:CocaNongatedCohort",
+        "orcascore": "benchmark.cohorts.orcascore:OrCaScoreCohort",
     },
     "segmenter": {
         "reference": "segmenters.reference:ReferenceSegmenter",

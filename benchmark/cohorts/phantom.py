@@ -36,8 +36,8 @@ class PhantomCohort(Cohort):
     sources: ClassVar[tuple[str, ...]] = ("benchmark.phantom",)
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
-    zero: int = Field(94, ge=0, le=100_000, description="cases without coronary calcium")
-    nonzero: int = Field(88, ge=0, le=100_000, description="cases with coronary calcium")
+    zero: int = Field(94, ge=0, le=10_000, description="cases without coronary calcium")
+    nonzero: int = Field(88, ge=0, le=10_000, description="cases with coronary calcium")
     seed: int | str = Field(0, description="name of the random streams; another seed, other patients")
     protocol: Literal["cardiac", "chest", "mixed"] = Field(
         "cardiac", description="gated, non-gated, or in turn"
