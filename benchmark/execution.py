@@ -127,7 +127,13 @@ def _dask_workers(address: str) -> Iterator[Workers]:
         from distributed import Client
     except ImportError:
         raise UserError("--dask: Dask is not installed; pip install 'cacbench[dask]'") from None
-    with Client(address) as client:
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"--dask {address}: no scheduler answers ({error}); start one or correct it"
+        ) from None
+    with client:
         yield Workers(client.get_executor, max(2, len(client.scheduler_info()["workers"])))
 
 

@@ -1,23 +1,13 @@
 """Fixtures that every room's tests share."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark import registry
 from benchmark.study import Study
-
-PLUGIN_PACKAGE = Path(__file__).parent / "plugin_package"
-sys.path.insert(0, str(PLUGIN_PACKAGE))  # as if somebody had installed it: worker processes inherit the path
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _see_the_plugin_package() -> None:
-    registry._external.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -1,31 +1,10 @@
 import os
-import signal
-import time
 
 import pytest
+from toy_work import die_at_three, fail_at_three, square, threads
 
+from benchmark.errors import UserError
 from benchmark.execution import WorkerDiedError, workers
-
-
-def square(x):
-    return x * x
-
-
-def threads(_):
-    return os.environ["OMP_NUM_THREADS"]
-
-
-def fail_at_three(x):
-    if x == 3:
-        raise ValueError("three is bad")
-    return x
-
-
-def die_at_three(x):
-    if x == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.01)
-    return x
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -54,3 +33,24 @@ def test_threads_and_processes_never_exceed_the_cores():
     with workers(2) as pool:
         (_, count), *_ = pool.map(threads, [0])
     assert 2 * int(count) <= max(2, os.cpu_count())
+
+
+def test_a_dask_cluster_does_the_same_work():
+    distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": None}
+    with (
+        distributed.LocalCluster(n_workers=1, scheduler_kwargs={"dashboard": False}, **options) as cluster,
+        workers(dask=cluster.scheduler_address) as pool,
+    ):
+        results = dict(pool.map(fail_at_three, range(6)))
+    assert isinstance(results.pop(3), ValueError)
+    assert results == {x: x for x in range(6) if x != 3}
+
+
+def test_a_dask_scheduler_that_does_not_answer_is_the_users_mistake():
+    pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    with (
+        pytest.raises(UserError, match="no scheduler answers"),
+        workers(dask="tcp://127.0.0.1:9"),
+    ):
+        pass
