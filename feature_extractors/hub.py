@@ -1,32 +1,24 @@
-"""Files of the Hugging Face hub: where they lie here, whether it answers, and downloads that can be resumed.
+"""Files of the Hugging Face hub: where they lie on this disk, and whether the hub would give them.
 
-The files lie in the hub's own cache (``HF_HUB_CACHE``, ``HF_HOME``), so that other programs find them. The
-download is ours because huggingface_hub, since 1.0, starts again at the first byte when the process was
-interrupted.
+They lie in the hub's own cache (``HF_HUB_CACHE``, ``HF_HOME``), so that other programs find them. The environment
+is read when it is asked for, not when huggingface_hub is imported.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import io
 import os
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from huggingface_hub.file_download import HfFileMetadata
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes that are here and the bytes there will be."""
 
 DECISION_SECONDS = 8.0
 """How long the hub may take to answer before a study goes on without it."""
@@ -77,25 +69,18 @@ def cache_folder() -> Path:
     """Return the hub's cache, as the environment says now."""
     from huggingface_hub import constants
 
-    if home := os.environ.get("HF_HUB_CACHE"):
-        return Path(home).expanduser()
-    return (
-        Path(os.environ["HF_HOME"]).expanduser() / "hub"
-        if "HF_HOME" in os.environ
-        else Path(constants.HF_HUB_CACHE)
-    )
+    if folder := os.environ.get("HF_HUB_CACHE"):
+        return Path(folder).expanduser()
+    home = os.environ.get("HF_HOME")
+    return Path(home).expanduser() / "hub" if home else Path(constants.HF_HUB_CACHE)
 
 
 def offline() -> bool:
     """Say whether ``HF_HUB_OFFLINE`` forbids the network."""
     from huggingface_hub import constants
 
-    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in {
-        "1",
-        "ON",
-        "YES",
-        "TRUE",
-    }
+    said = os.environ.get("HF_HUB_OFFLINE", "").upper()
+    return constants.HF_HUB_OFFLINE or said in {"1", "ON", "YES", "TRUE"}
 
 
 def why_unreachable(file: HubFile) -> str:
@@ -112,10 +97,10 @@ def why_unreachable(file: HubFile) -> str:
 @cache
 def _why_unreachable(file: HubFile, address: str) -> str:
     if address not in _silent:
-        error = _within_deadline(lambda: _metadata(file, DECISION_SECONDS))
+        error = _within_deadline(lambda: metadata(file, DECISION_SECONDS))
         if error is None or hasattr(error, "response") or isinstance(error, UserError):
-            return _advice(error) if error else ""
-        _silent[address] = f"{address} does not answer ({_advice(error)})"
+            return advice(error) if error else ""
+        _silent[address] = f"{address} does not answer ({advice(error)})"
     return _silent[address]
 
 
@@ -139,39 +124,8 @@ def _within_deadline(ask: Callable[[], object]) -> Exception | None:
     return outcome[0] if outcome else TimeoutError(f"nothing came within {DECISION_SECONDS:.0f} s")
 
 
-def download(file: HubFile, progress: Progress | None = None) -> Path:
-    """Fetch `file` into the hub's cache, going on from where an interrupted download ended; return its path.
-
-    A file becomes visible under its name only when it is whole. Raises `UserError` with what stopped it.
-    """
-    from huggingface_hub import hf_hub_download
-
-    if offline():
-        raise UserError(
-            f"{file}: cannot be fetched while HF_HUB_OFFLINE is set; unset it or give `weights: {{file: …}}`"
-        )
-    try:
-        found = _metadata(file, 10.0)
-        blob = file.folder / "blobs" / str(found.etag)
-        if not blob.exists():
-            _download_blob(found, blob, progress)
-        # The blob is here: what is left for the library is the reference and the link under the file's name.
-        return Path(
-            hf_hub_download(
-                file.repo,
-                file.filename,
-                revision=file.revision,
-                endpoint=endpoint(),
-                cache_dir=cache_folder(),
-            )
-        )
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{file}: not fetched: {_advice(error)}") from None
-
-
-def _metadata(file: HubFile, timeout: float) -> HfFileMetadata:
+def metadata(file: HubFile, timeout: float) -> HfFileMetadata:
+    """Return what the hub says of `file`. Raises what huggingface_hub raises, `UserError` for another server."""
     from huggingface_hub import get_hf_file_metadata
 
     found = get_hf_file_metadata(file.url, timeout=timeout, endpoint=endpoint())
@@ -182,71 +136,7 @@ def _metadata(file: HubFile, timeout: float) -> HfFileMetadata:
     return found
 
 
-def _download_blob(found: HfFileMetadata, blob: Path, progress: Progress | None) -> None:
-    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
-
-    blob.parent.mkdir(parents=True, exist_ok=True)
-    partial = blob.with_name(f"{blob.name}.cacbench.incomplete")
-    with WeakFileLock(partial.with_suffix(".lock")):
-        if blob.exists():
-            return
-        _append_rest(found, partial, progress)
-        _verify(found, partial)
-        os.replace(partial, blob)
-
-
-class _Watched(io.BufferedWriter):
-    """A file that tells how far it has grown."""
-
-    def __init__(self, path: Path, total: int, progress: Progress | None) -> None:
-        super().__init__(io.FileIO(path, "ab"))
-        self._total, self._progress = total, progress
-
-    def write(self, data: Any) -> int:
-        written = super().write(data)
-        if self._progress:
-            self._progress(self.tell(), self._total)
-        return written
-
-
-def _append_rest(found: HfFileMetadata, partial: Path, progress: Progress | None) -> None:
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-    from huggingface_hub.utils.tqdm import silent_tqdm
-
-    total = found.size or 0
-    # A token is for the hub, not for the store of files it may redirect to.
-    token = None if urlsplit(found.location).netloc == urlsplit(endpoint()).netloc else False
-    with _Watched(partial, total, progress) as file:
-        here = file.tell()
-        if shutil.disk_usage(partial.parent).free < total - here:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        http_get(
-            found.location,
-            file,
-            resume_size=here,
-            headers=build_hf_headers(token=token),
-            expected_size=total,
-            tqdm_class=silent_tqdm,
-        )
-
-
-def _verify(found: HfFileMetadata, partial: Path) -> None:
-    """Refuse a download that is not what the hub announced. The ETag of a large file is its SHA-256."""
-    etag, size = str(found.etag), partial.stat().st_size
-    if size != found.size:
-        problem = f"{size} bytes arrived instead of {found.size}"
-    elif len(etag) == 64 and (digest := sha256_of(partial)) != etag:
-        problem = f"its SHA-256 is {digest}, announced was {etag}"
-    else:
-        return
-    partial.unlink()
-    raise UserError(
-        f"{found.location}: what arrived is not what the hub announced ({problem}); fetch it again"
-    )
-
-
-def _advice(error: Exception) -> str:
+def advice(error: Exception) -> str:
     """Return what went wrong and what to do, as part of one sentence."""
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -257,15 +147,3 @@ def _advice(error: Exception) -> str:
     if isinstance(error, OSError) and "Consistency check" in str(error):
         return "the connection ended before the file did; fetch again, it goes on from there"
     return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, computed once per process as long as size and time of change stay."""
-    stat = path.stat()
-    return _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)
-
-
-@cache
-def _sha256(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

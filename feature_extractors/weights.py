@@ -17,7 +17,8 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from benchmark.errors import UserError
 from benchmark.plugins import Availability, Plugin, digest_of
-from feature_extractors.hub import HubFile, Progress, download, sha256_of, why_unreachable
+from feature_extractors.hub import HubFile, why_unreachable
+from feature_extractors.hub_download import Progress, download, sha256_of
 
 Sha256 = Annotated[
     str, Field(pattern="^[0-9a-f]{64}$", description="refuse the file if its SHA-256 is another")

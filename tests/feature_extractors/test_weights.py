@@ -45,7 +45,8 @@ RESNET = "Lab-Rasool/RadImageNet/ResNet50.pt"
 
 
 class Hub(ThreadingHTTPServer):
-    """What huggingface_hub needs of a hub: HEAD and GET of ``/{owner}/{name}/resolve/{revision}/{file}``."""
+    """What huggingface_hub needs of a hub: it announces ``/{owner}/{name}/resolve/{revision}/{file}`` and, as for
+    every large file, sends the reader on to a store on another host."""
 
     daemon_threads = True
 
@@ -57,6 +58,7 @@ class Hub(ThreadingHTTPServer):
         self.cut_after: int | None = None
         self.is_portal = False
         self.ranges: list[str | None] = []
+        self.tokens: dict[str, str | None] = {}
 
     @property
     def endpoint(self) -> str:
@@ -68,40 +70,50 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
-        self._answer(body=False)
+        self._answer()
 
     def do_GET(self) -> None:
-        self._answer(body=True)
+        self._answer()
 
     def log_message(self, *args: object) -> None:
         pass
 
-    def _answer(self, *, body: bool) -> None:
+    def _answer(self) -> None:
         if self.server.is_portal:
-            return self._send(
-                200, {"Content-Type": "text/html"}, b"<html>Welcome to the clinic's network</html>", body
-            )
-        found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
-        content = self.server.files.get(f"{found[1]}/{found[3]}") if found else None
-        if content is None:
-            return self._send(404, {"X-Error-Code": "EntryNotFound"}, b"", body)
-        headers = {"ETag": f'"{self.server.announced_digest or _sha256(content)}"', "X-Repo-Commit": COMMIT}
-        if self.server.announced_size:
-            headers["X-Linked-Size"] = str(self.server.announced_size)
-        start, wanted = 0, self.headers.get("Range")
-        if body:
-            self.server.ranges.append(wanted)
-        if wanted:
-            start = int(wanted.removeprefix("bytes=").partition("-")[0])
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        return self._send(206 if wanted else 200, headers, content[start:], body)
+            return self._send(200, {"Content-Type": "text/html"}, b"<html>Welcome to the clinic</html>")
+        announced = re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", self.path)
+        name = f"{announced[1]}/{announced[2]}" if announced else self.path.removeprefix("/store/")
+        if name not in self.server.files:
+            return self._send(404, {"X-Error-Code": "EntryNotFound"}, b"")
+        content = self.server.files[name]
+        self.server.tokens["hub" if announced else "store"] = self.headers.get("Authorization")
+        if not announced:
+            return self._send_from_store(content)
+        size = self.server.announced_size or len(content)
+        headers = {
+            "Location": f"http://localhost:{self.server.server_address[1]}/store/{name}",
+            "X-Linked-ETag": f'"{self.server.announced_digest or _sha256(content)}"',
+            "X-Linked-Size": str(size),
+            "X-Repo-Commit": COMMIT,
+        }
+        return self._send(302, headers, b"")
 
-    def _send(self, status: int, headers: dict[str, str], content: bytes, body: bool) -> None:
+    def _send_from_store(self, content: bytes) -> None:
+        wanted = self.headers.get("Range")
+        self.server.ranges.append(wanted)
+        if not wanted:
+            return self._send(200, {}, content)
+        start = int(wanted.removeprefix("bytes=").partition("-")[0])
+        return self._send(
+            206, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}, content[start:]
+        )
+
+    def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if not body:
+        if self.command == "HEAD":
             return
         cut, self.server.cut_after = self.server.cut_after, None
         self.wfile.write(content[:cut])
@@ -147,7 +159,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     yield server
     server.shutdown()
@@ -219,6 +231,21 @@ def test_an_interrupted_download_goes_on_in_the_next_process(served: Hub, small:
     assert Path(output.stdout.strip()).read_bytes() == content_of(served)
     assert served.ranges[0] is None
     assert int((served.ranges[1] or "").removeprefix("bytes=").rstrip("-")) > 9_000_000
+
+
+def test_a_partial_file_longer_than_the_whole_is_started_again(served: Hub, small: HubWeights) -> None:
+    partial = small.file.folder / "blobs" / f"{_sha256(content_of(served))}.cacbench.incomplete"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes(bytes(30_000_001))
+    assert fetch(small).read_bytes() == content_of(served)
+
+
+def test_a_token_is_shown_to_the_hub_and_not_to_its_store(
+    monkeypatch: pytest.MonkeyPatch, served: Hub, small: HubWeights
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    fetch(small)
+    assert served.tokens == {"hub": "Bearer hf_secret", "store": None}
 
 
 def test_a_download_with_another_digest_than_announced_is_thrown_away(served: Hub, small: HubWeights) -> None:
@@ -497,7 +524,7 @@ def test_a_study_runs_with_weights_of_the_hub_and_with_controls(
 ) -> None:
     served.files = {CT_FM: ct_fm_file.read_bytes(), RESNET: resnet_file.read_bytes()}
     study = study_of(
-        toy_study, ct_fm={}, radimagenet={}, ct_fm_untrained={"use": "ct_fm", "weights": {"untrained": 0}}
+        toy_study, ct_fm={}, radimagenet={}, control={"use": "radimagenet", "weights": {"untrained": 0}}
     )
     with workers(1) as pool:
         result = run_study(study, Store(tmp_path / "store"), pool)
@@ -506,7 +533,7 @@ def test_a_study_runs_with_weights_of_the_hub_and_with_controls(
     tables = {name: list(table.columns[[0, -1]]) for name, table in result.features.tables.items()}
     assert tables["ct_fm"] == ["ct_fm_000", "ct_fm_511"]
     assert tables["radimagenet"] == ["radimagenet_0000", "radimagenet_2047"]
-    assert tables["ct_fm_untrained"] == ["ct_fm_untrained_000", "ct_fm_untrained_511"]
+    assert tables["control"] == ["radimagenet_untrained_0000", "radimagenet_untrained_2047"]
     assert {"ct_fm/toy_nearest", "radimagenet/toy_nearest"} <= set(result.predictions["run"])
 
 
