@@ -135,12 +135,14 @@ def _anomalies(row: Row) -> tuple[Anomaly, ...]:
 
 def _rows(file: Path) -> Iterator[Row]:
     """Yield the rows of the first sheet. Raises `UserError`."""
+    from zipfile import BadZipFile
+
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         book = load_workbook(file, read_only=True, data_only=True)
-    except (InvalidFileException, OSError, KeyError, ValueError) as error:
+    except (InvalidFileException, BadZipFile, OSError, KeyError, ValueError) as error:
         raise UserError(f"{file}: not a readable xlsx file ({error})") from error
     lines = book.worksheets[0].iter_rows(values_only=True)
     places = _places(file, next(lines, ()))

@@ -104,4 +104,4 @@ def _labels(file: Path) -> set[int]:
 
     from benchmark.imaging import read_mask
 
-    return set(np.unique(sitk.GetArrayViewFromImage(read_mask(file, empty=True))).tolist())
+    return set(np.unique(sitk.GetArrayFromImage(read_mask(file, empty=True))).tolist())
