@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.phantom.coronaries import AORTIC_ROOT, coronary_tree
+from benchmark.phantom.coronaries import AORTIC_AXIS, AORTIC_ROOT, coronary_tree
 from benchmark.phantom.grid import Canvas, Ellipsoid, Grid
 from benchmark.phantom.heart import HeartFrame, Vectors
 from benchmark.phantom.patient import Patient
@@ -90,9 +90,7 @@ def _ascending_aorta(patient: Patient, heart: HeartFrame) -> Tube:
     """Return the aorta from its root upwards, slightly to the right and arching back at the top."""
     root = heart.at(*AORTIC_ROOT)
     rise = np.linspace(-8, 95, 60)[:, None]
-    points = (
-        root + rise * np.array([1.0, 0.05, -0.12]) + np.clip(rise - 60, 0, None) ** 2 * [-0.006, 0.012, 0.004]
-    )
+    points = root + rise * AORTIC_AXIS + np.clip(rise - 60, 0, None) ** 2 * [-0.006, 0.012, 0.004]
     return Tube.along(points, 2.0, (patient.aorta_mm / 2, 0.48 * patient.aorta_mm))
 
 

@@ -9,14 +9,15 @@ from benchmark.phantom.coronaries import AORTIC_ROOT
 from benchmark.phantom.grid import Ellipsoid
 from benchmark.phantom.heart import BASE_XI
 from benchmark.phantom.patient import Deposit
-from benchmark.phantom.plaque import Lesion
+from benchmark.phantom.plaque import USABLE_LENGTH_MM, Lesion
 from benchmark.phantom.tubes import Tube
 
 
 def lesion_shape(lesion: Lesion, anatomy: Anatomy) -> Ellipsoid:
     """Return a lesion's ellipsoid: centred in the wall, a third of its depth inwards."""
     tube = anatomy.vessel(lesion.vessel)
-    node = tube.at(lesion.position_mm)
+    shrink = min(1.0, tube.length_mm / USABLE_LENGTH_MM[lesion.vessel])
+    node = tube.at(lesion.position_mm * shrink)
     depth = lesion.semi_axes_mm[2]
     out = max(float(tube.radius[node]) + tube.wall / 2 - depth / 3, 0.0)
     return _on_wall(tube, node, lesion.angle_deg, out, lesion.semi_axes_mm)

@@ -14,8 +14,11 @@ from benchmark.phantom.patient import Patient
 from benchmark.phantom.tubes import Tube
 
 STEP_MM = 0.8
-AORTIC_ROOT = (-23.0, 8.0, 12.0)
+AORTIC_ROOT = (-25.0, 12.0, 8.0)
 """Centre of the aortic root in heart coordinates (u, s, t), mm at scale 1."""
+AORTIC_AXIS = np.array([1.0, 0.05, -0.12]) / np.linalg.norm([1.0, 0.05, -0.12])
+"""The way of the ascending aorta, (z, y, x)."""
+OSTIUM_HEIGHT_MM = 18.0
 
 
 Knots = tuple[tuple[float, float, float], ...]
@@ -30,27 +33,34 @@ def coronary_tree(patient: Patient, heart: HeartFrame) -> list[Tube]:
     """
     rng = np.random.default_rng(patient.form_seed)
     c, right = patient.calibre, patient.dominance == "right"
-    root, aorta = heart.at(*AORTIC_ROOT), patient.aorta_mm / 2
     fork = heart.surface(np.array([97.0]), np.array([BASE_XI]), 7.0)[0]
-    towards_fork = (fork - root) / np.linalg.norm(fork - root)
-    lm = _tube("LM", 1, _line(root + (aorta - 1.0) * towards_fork, fork), c.lm, c.lm * 0.93, patient)
-    right_wall = heart.at(AORTIC_ROOT[0], AORTIC_ROOT[1] + 10, AORTIC_ROOT[2] + 5) - root
-    ostium = root + (aorta - 1.0) * right_wall / np.linalg.norm(right_wall)
+    left, ostium = (_ostium(patient, heart, towards) for towards in (fork, heart.at(-20, 36, 20)))
+    lm = _tube("LM", 1, _line(left, fork), c.lm, c.lm * 0.93, patient, ostial=True)
     jitter = rng.normal(0, 1, 8)
     lad = _course(((96, 0.1, 6), (94, 0.55, 5), (95, 0.88, 5), (200, 0.98, 5)), heart, fork, rng)
     end = (206 if right else 282) + 4 * jitter[0]
     lcx = _course(((135, -0.3, 6), (175, -0.27, 6), (end, -0.3, 6)), heart, fork, rng)
-    rca_end = (-88 if right else -32) + 3 * jitter[1]
-    rca = _course(
-        ((38, -0.3, 7), (8, -0.26, 6), (0.4 * rca_end, -0.24, 6), (rca_end, -0.3, 6)), heart, ostium, rng
-    )
+    rca_end = (-110 if right else -55) + 3 * jitter[1]
+    rca = _course(((4, -0.27, 6), (0.4 * rca_end, -0.24, 6), (rca_end, -0.3, 6)), heart, ostium, rng)
     tree = [
         lm,
         _tube("LAD", 2, lad, c.lad, c.lad_distal * 0.75, patient),
         _tube("LCx", 3, lcx, c.lcx, 0.55 * c.lcx, patient),
-        _tube("RCA", 4, rca, c.rca, 0.72 * c.rca, patient),
+        _tube("RCA", 4, rca, c.rca, 0.72 * c.rca, patient, ostial=True),
     ]
     return tree + _side_branches(tree, heart, patient, rng)
+
+
+def _ostium(patient: Patient, heart: HeartFrame, towards: Vectors) -> Vectors:
+    """Return where an artery leaves the aorta: on its wall, on the side of `towards`, above the root."""
+    root = heart.at(*AORTIC_ROOT)
+    way = towards - root
+    height = float(way @ AORTIC_AXIS)
+    outwards = way - height * AORTIC_AXIS
+    outwards /= np.linalg.norm(outwards)
+    return np.asarray(
+        root + min(height, OSTIUM_HEIGHT_MM) * AORTIC_AXIS + (patient.aorta_mm / 2 - 0.5) * outwards
+    )
 
 
 def _side_branches(
@@ -59,7 +69,7 @@ def _side_branches(
     """Return two diagonals, an obtuse marginal, an acute marginal and the posterior descending artery."""
     _, lad, lcx, rca = tree
     jitter = rng.normal(0, 1, 4)
-    giver, share = (rca, 0.97) if patient.dominance == "right" else (lcx, 0.97)
+    giver, share = (rca, 0.83) if patient.dominance == "right" else (lcx, 0.97)
     plan = (
         ("D1", lad, 0.24, ((135 + 5 * jitter[0], 0.3, 5), (146 + 5 * jitter[0], 0.6, 5))),
         ("D2", lad, 0.45, ((122 + 5 * jitter[1], 0.55, 5), (130, 0.75, 5))),
@@ -109,8 +119,16 @@ def _line(start: Vectors, stop: Vectors) -> Vectors:
     return start + np.linspace(0, 1, 50)[:, None] * (stop - start)
 
 
-def _tube(name: str, label: int, points: Vectors, first_mm: float, last_mm: float, patient: Patient) -> Tube:
-    """Resample a path and give it its taper, between two diameters, and its wall."""
+def _tube(
+    name: str,
+    label: int,
+    points: Vectors,
+    first_mm: float,
+    last_mm: float,
+    patient: Patient,
+    ostial: bool = False,
+) -> Tube:
+    """Resample a path and give it its taper, between two diameters, and its wall; `ostial`: cut at the aorta."""
     return Tube.along(
-        points, step=STEP_MM, radii=(first_mm / 2, last_mm / 2), wall=patient.wall_mm, name=name, label=label
+        points, STEP_MM, (first_mm / 2, last_mm / 2), patient.wall_mm, name, label, (ostial, False)
     )

@@ -72,17 +72,17 @@ class FineStructures:
         part = tube.section(tube.at(stent.position * tube.length_mm), stent.length_mm)
         found = nearby(part, self.grid, float(part.radius.max()) + 3.0)
         offsets, volume = subdivide(self.grid, STENT_SUB_VOXEL_MM)
-        points, axial, radius = self._sub_voxels(part, found.voxels, found.node, offsets, flat_ends=True)
+        points, axial, radius = self._sub_voxels(part, found.voxels, found.node, offsets)
         mesh = points[np.abs(axial - radius) < STENT_WALL_MM / 2]
         layer.add_points(mesh, volume, np.full(len(mesh), stent.hu, np.float32), self._path(stent.vessel))
 
     def _sub_voxels(
-        self, tube: Tube, voxels: Indices, node: Indices, offsets: Floats, flat_ends: bool = False
+        self, tube: Tube, voxels: Indices, node: Indices, offsets: Floats
     ) -> tuple[Floats, Floats, Floats]:
         """Return the sub-voxels' points (n, 3), distances to the tube's axis and the tube's radius there."""
         points = (self.grid.points(voxels)[:, None, :] + offsets).reshape(-1, 3)
         nodes = np.repeat(node, len(offsets))
-        axial = tube.axial_distance(points - tube.nodes[nodes], nodes, flat_ends)
+        axial = tube.axial_distance(points - tube.nodes[nodes], nodes)
         return points, axial, tube.radius[nodes]
 
     def _path(self, vessel: int) -> Floats:

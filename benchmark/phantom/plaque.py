@@ -19,8 +19,8 @@ from scipy.special import ndtri
 from benchmark.calcium import STANDARD
 from benchmark.phantom.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
 
-USABLE_LENGTH_MM = {1: 9.0, 2: 80.0, 3: 50.0, 4: 80.0}
-"""Length of each vessel that lesions are placed on; shorter than the shortest drawn vessel."""
+USABLE_LENGTH_MM = {1: 9.0, 2: 80.0, 3: 50.0, 4: 75.0}
+"""Length of each vessel that lesions are placed on; in a shorter vessel their positions shrink with it."""
 
 MAXIMUM_LESIONS = 23
 SCORE_LIMIT = 2000.0

@@ -16,7 +16,10 @@ _CHUNK = 200_000
 
 @dataclass(frozen=True)
 class Tube:
-    """A tube of circular section: nodes (n, 3) in (z, y, x) mm at equal steps, tangents, and radii, mm."""
+    """A tube of circular section: nodes (n, 3) in (z, y, x) mm at equal steps, tangents, and radii, mm.
+
+    Its ends are half spheres, or cut off where `flat` (beginning, end) says so.
+    """
 
     nodes: Floats
     tangents: Floats
@@ -24,6 +27,7 @@ class Tube:
     wall: float = 0.0
     name: str = ""
     label: int = 0
+    flat: tuple[bool, bool] = (False, False)
 
     @classmethod
     def along(
@@ -34,6 +38,7 @@ class Tube:
         wall: float = 0.0,
         name: str = "",
         label: int = 0,
+        flat: tuple[bool, bool] = (False, False),
     ) -> Tube:
         """Resample `points` to equal steps of about `step` mm; the radius changes linearly from end to end."""
         lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
@@ -49,6 +54,7 @@ class Tube:
             wall,
             name,
             label,
+            flat,
         )
 
     @property
@@ -65,20 +71,24 @@ class Tube:
         """Return the part of the tube within half of `length_mm` either side of a node."""
         half = round(length_mm / 2 / (self.length_mm / (len(self.nodes) - 1)))
         part = slice(max(centre - half, 0), centre + half + 1)
-        return replace(self, nodes=self.nodes[part], tangents=self.tangents[part], radius=self.radius[part])
+        return replace(
+            self,
+            nodes=self.nodes[part],
+            tangents=self.tangents[part],
+            radius=self.radius[part],
+            flat=(True, True),
+        )
 
-    def axial_distance(self, offset: Floats, node: Indices, flat_ends: bool = False) -> Floats:
-        """Return the distance to the centreline of points at `offset` from their nearest `node`.
-
-        The ends are half spheres, or, with `flat_ends`, infinitely far away beyond the last section.
-        """
+    def axial_distance(self, offset: Floats, node: Indices) -> Floats:
+        """Return the distance to the centreline of points at `offset` from their nearest `node`; inf beyond a cut."""
         along = np.einsum("ij,ij->i", offset, self.tangents[node])
-        beyond = ((node == 0) & (along < 0)) | ((node == len(self.nodes) - 1) & (along > 0))
-        along[beyond] = 0
+        before, after = (node == 0) & (along < 0), (node == len(self.nodes) - 1) & (along > 0)
+        along[before | after] = 0
         squared = np.einsum("ij,ij->i", offset, offset) - along**2
         distance = np.sqrt(np.maximum(squared, 0)).astype(np.float32)
-        if flat_ends:
-            distance[beyond] = np.inf
+        for beyond, cut in zip((before, after), self.flat, strict=True):
+            if cut:
+                distance[beyond] = np.inf
         return np.asarray(distance)
 
     def frame(self, node: int, angle_deg: float) -> tuple[Floats, Floats, Floats]:
@@ -103,7 +113,7 @@ class Nearby:
     offset: Floats
 
     def distance(self, tube: Tube) -> Floats:
-        """Return the distance of each voxel's centre to the centreline (rounded ends), mm."""
+        """Return the distance of each voxel's centre to the centreline, mm."""
         return tube.axial_distance(self.offset, self.node)
 
 

@@ -66,6 +66,36 @@ def test_side_branches_begin_on_their_parent():
             assert np.linalg.norm(nodes - branch.nodes[0], axis=1).min() < 1.0
 
 
+def test_both_coronaries_leave_the_aortas_wall_and_run_outside_it():
+    for seed in range(60):
+        anatomy = Anatomy.of(draw_patient(seed))
+        aorta = anatomy.ascending_aorta
+        for label in (1, 4):
+            artery = anatomy.vessel(label).nodes
+            apart = np.linalg.norm(artery[:, None] - aorta.nodes[None], axis=2).min(axis=1)
+            assert apart[0] == pytest.approx(float(aorta.radius[0]), abs=1.5)
+            assert apart[6:].min() > float(aorta.radius[0]) + 0.5
+
+
+def test_the_true_score_counts_no_calcium_twice():
+    """Points drawn within every lesion lie in no other one, but for a hundredth of them."""
+    ball = np.random.default_rng(0).normal(size=(200, 3))
+    ball *= np.random.default_rng(1).random((200, 1)) ** (1 / 3) / np.linalg.norm(ball, axis=1, keepdims=True)
+    shared = total = 0.0
+    for seed in range(80):
+        anatomy, disease = Anatomy.of(draw_patient(seed)), DiseaseModel().draw(seed)
+        shapes = [lesion_shape(lesion, anatomy) for lesion in disease.lesions]
+        for i, shape in enumerate(shapes):
+            points = np.asarray(shape.centre) + (ball * shape.semi_axes) @ np.asarray(shape.axes)
+            within = np.zeros(len(points), bool)
+            for other in shapes[:i] + shapes[i + 1 :]:
+                offset = points - np.asarray(other.centre)
+                within |= np.einsum("ij,jk,ik->i", offset, other.matrix, offset) < 1
+            shared += within.mean() * disease.lesions[i].agatston
+            total += disease.lesions[i].agatston
+    assert shared / total < 0.01
+
+
 def test_the_posterior_descending_artery_belongs_to_the_dominant_artery():
     for dominance, label in (("right", 4), ("left", 3)):
         tree = Anatomy.of(Patient(dominance=dominance)).coronaries
