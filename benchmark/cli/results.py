@@ -1,7 +1,6 @@
 """Commands that read what a finished study left: check, ui."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -58,4 +57,4 @@ def ui(
     print(f"http://127.0.0.1:{port}", file=sys.stderr)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(results)]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    raise typer.Exit(subprocess.call([*command, "--host", "127.0.0.1", "--port", str(port)], env=environment))  # noqa: S603
+    os.execve(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)], environment)  # noqa: S606

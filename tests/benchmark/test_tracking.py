@@ -2,11 +2,15 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 
 import mlflow
 import pandas as pd
+import psutil
 import pytest
 import yaml
 
@@ -146,3 +150,41 @@ def test_predictions_are_logged_per_run(logged):
     table = pd.read_csv(path)
     assert len(table) == 40
     assert set(table["run"]) == {"moments/lightgbm"}
+
+
+def test_the_ui_serves_this_store_on_the_loopback_address_alone(logged):
+    folder, *_ = logged
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", "from benchmark.cli import main; main()", "ui"]
+    server = subprocess.Popen(
+        [*command, "--results", folder, "--port", str(port)],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        body = answer(f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=toy")
+        assert json.loads(body)["experiment"]["name"] == "toy"
+        listening = {
+            connection.laddr.ip
+            for process in (psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True))
+            for connection in process.net_connections()
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+        }
+        assert listening == {"127.0.0.1"}
+    finally:
+        for process in psutil.Process(server.pid).children(recursive=True):
+            process.terminate()
+        server.terminate()
+        server.wait(30)
+
+
+def answer(url, seconds=90):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            return urllib.request.urlopen(url, timeout=5).read()
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"{url} did not answer within {seconds} s")
