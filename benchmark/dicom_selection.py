@@ -6,6 +6,7 @@ Localisers and secondary captures are passed over, and derived series where an o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,13 +97,14 @@ class Series:
 def shareable(header: Dataset, tag: str) -> str:
     """Return a free-text tag, or ``withheld`` if it repeats something of what identifies the patient."""
     text = " ".join(str(header.get(tag, "") or "").split())
-    private = {
-        part.casefold()
-        for name in IDENTIFYING
-        for part in str(header.get(name, "") or "").replace("^", " ").replace("\\", " ").split()
-        if len(part) > 2
-    }
-    return "withheld" if any(part in text.casefold() for part in private) else text
+    return "withheld" if repeats_identity(header, text) else text
+
+
+def repeats_identity(header: Dataset, text: str) -> bool:
+    """Say whether a text holds a part, of three letters or more, of the patient's name, number or birth date."""
+    values = " ".join(str(header.get(name, "") or "") for name in IDENTIFYING)
+    parts = (part.casefold() for part in re.split(r"[\s^\\=\[\]',]+", values))
+    return any(len(part) > 2 and part in text.casefold() for part in parts)
 
 
 def choose(

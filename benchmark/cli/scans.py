@@ -1,4 +1,4 @@
-"""Commands about single scans and phantoms: score, phantom."""
+"""Commands about scans and phantoms: score, convert, phantom."""
 
 from __future__ import annotations
 
@@ -59,6 +59,47 @@ def score(
         print(scored.to_json())
     else:
         print_score(scored)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A folder of scans, with folders below it.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
+    description: Annotated[
+        str | None, typer.Option(help="Where a folder holds several series: text of its description.")
+    ] = None,
+    thickness: Annotated[float | None, typer.Option(help="Its slice thickness, mm.")] = None,
+    slices: Annotated[str | None, typer.Option(help="Its number of slices, or `most`.")] = None,
+    numbered: Annotated[
+        bool, typer.Option("--numbered", help="Call the cases case-0001 and so on, not after their folders.")
+    ] = False,
+    jobs: Jobs = None,
+) -> None:
+    """Convert a folder of DICOM series to NIfTI with a manifest; nothing of a patient's identity is written."""
+    from pydantic import ValidationError
+
+    from benchmark.conversion import MANIFEST, REPORT
+    from benchmark.conversion import convert as convert_scans
+    from benchmark.dicom_selection import SeriesChoice
+    from benchmark.execution import workers
+    from benchmark.progress import bars
+
+    count = int(slices) if slices and slices.isdigit() else slices
+    try:
+        choice = SeriesChoice.model_validate(
+            {"description": description, "thickness_mm": thickness, "slices": count}
+        )
+    except ValidationError:
+        raise UserError("--slices: a number or `most`; --thickness: above 0 mm") from None
+    with workers(jobs) as pool:
+        done = convert_scans(source, out, pool, choice=choice, numbered=numbered, progress=bars)
+    for item in done:
+        if item.image is None:
+            print(f"excluded {item.row['case_id']}: {item.row['reason']}")
+    written = sum(item.image is not None for item in done)
+    print(
+        f"{out / MANIFEST}: {written} of {len(done)} scans; add label or cac_score. {out / REPORT}: the details"
+    )
 
 
 @app.command()

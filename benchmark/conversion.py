@@ -1,0 +1,209 @@
+"""Converts a folder of hospital CTs to NIfTI with a manifest, leaving behind whatever identifies a patient.
+
+A NIfTI file keeps voxels and grid and nothing else. Names of the written files come from the folders' names or,
+where one of these repeats something of what identifies its patient, from a number.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmark.dicom_selection import ANY, IDENTIFYING, SeriesChoice
+from benchmark.errors import CaseError, UserError
+from benchmark.execution import Workers
+from benchmark.progress import Progress, silent
+from benchmark.store import write_atomically
+
+MANIFEST = "manifest.csv"
+REPORT = "conversion.csv"
+MANIFEST_COLUMNS = ("case_id", "image", "cac_score", "label", "mask", "group", "protocol", "contrast")
+REPORT_COLUMNS = (
+    "case_id", "state", "reason", "anomalies", "series", "slices", "spacing_mm", "thickness_mm", "kvp",
+    "kernel", "manufacturer", "protocol", "contrast",
+)  # fmt: skip
+COMPRESSION = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """One folder with DICOM files, or one volume file, and the name that what is written of it gets."""
+
+    path: Path
+    case_id: str
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of a source: a row of the report; `image` is the written file's name, or None."""
+
+    row: dict[str, str]
+    image: str | None
+
+
+def convert(
+    source: Path,
+    out: Path,
+    workers: Workers,
+    *,
+    choice: SeriesChoice = ANY,
+    numbered: bool = False,
+    progress: Progress = silent,
+) -> list[Conversion]:
+    """Write every scan below `source` to ``out/images/<case_id>.nii.gz``, with a manifest and a report.
+
+    The manifest lacks labels and scores, which DICOM does not hold: they are for the user to fill in. With
+    `numbered` cases are called ``case-0001`` and so on, in the order of their folders. Raises `UserError` if
+    there is nothing to convert.
+    """
+    sources = find_sources(source, numbered=numbered)
+    if not sources:
+        raise UserError(f"{source}: no DICOM file and no volume below it; give the folder of the scans")
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    done: dict[int, Conversion] = {}
+    with progress("scans", len(sources)) as advance:
+        for position, result in workers.map(partial(convert_one, out=out, choice=choice), sources):
+            done[position] = result if isinstance(result, Conversion) else _failed(sources[position], result)
+            advance()
+    ordered = [done[position] for position in range(len(sources))]
+    write_atomically(out / MANIFEST, _csv(MANIFEST_COLUMNS, map(_manifest_row, filter(_written, ordered))))
+    write_atomically(out / REPORT, _csv(REPORT_COLUMNS, (item.row for item in ordered)))
+    return ordered
+
+
+def find_sources(root: Path, *, numbered: bool = False) -> list[Source]:
+    """List the folders that hold DICOM files and the volume files below `root`, sorted by path."""
+    from benchmark.imaging import SUFFIXES
+
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; give the folder of the scans")
+    found = [root, *(path for path in root.rglob("*") if not _hidden(path, root))]
+    scans = [
+        path for path in sorted(found)
+        if (path.is_dir() and _holds_dicom(path)) or (path.is_file() and path.name.lower().endswith(SUFFIXES))
+    ]  # fmt: skip
+    names = [f"case-{number:04d}" for number in range(1, len(scans) + 1)]
+    if not numbered:
+        names = [_name(path, root, spare) for path, spare in zip(scans, names, strict=True)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{root}: several scans would be called {twice}; convert with --numbered")
+    return [Source(path, name) for path, name in zip(scans, names, strict=True)]
+
+
+def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conversion:
+    """Write one scan as NIfTI; a scan that is refused gives a row with the reason."""
+    import SimpleITK as sitk
+
+    from benchmark.dicom_series import describe_series
+    from benchmark.imaging import read_image_noting
+
+    try:
+        image, anomalies = read_image_noting(source.path, choice)
+        about = _about(describe_series(source.path, choice)) if source.path.is_dir() else {}
+    except CaseError as error:
+        return _failed(source, error)
+    name = f"{source.case_id}.nii.gz"
+    for key in image.GetMetaDataKeys():
+        image.EraseMetaData(key)
+    partial_file = out / "images" / f".{source.case_id}.partial.nii.gz"
+    sitk.WriteImage(image, str(partial_file), True, COMPRESSION)
+    partial_file.replace(out / "images" / name)
+    row = {
+        "case_id": source.case_id,
+        "state": "converted",
+        "anomalies": "; ".join(f"{met.kind}: {met.detail}" for met in anomalies),
+        "slices": str(image.GetDepth()),
+        "spacing_mm": " × ".join(f"{value:.5g}" for value in image.GetSpacing()),
+        **about,
+    }
+    return Conversion(row, f"images/{name}")
+
+
+def _about(series: Any) -> dict[str, str]:
+    """Return what the report says of a series: acquisition, never identity."""
+    from benchmark.dicom_selection import shareable
+
+    return {
+        "series": series.description,
+        "thickness_mm": "" if series.thickness_mm is None else f"{series.thickness_mm:g}",
+        "kvp": f"{float(series.first.get('KVP') or 'nan'):g}",
+        "kernel": shareable(series.first, "ConvolutionKernel"),
+        "manufacturer": shareable(series.first, "Manufacturer"),
+        "protocol": series.protocol,
+        "contrast": {True: "yes", False: "no", None: ""}[series.contrast],
+    }
+
+
+def _failed(source: Source, error: BaseException) -> Conversion:
+    """Return the row of a scan that could not be converted; names of files and folders may be the patient's."""
+    reason = str(error) if isinstance(error, CaseError) else f"{type(error).__name__}: {error}"
+    if _identifies(source.path, reason):
+        reason = "its files are named after the patient and one is at fault; look at the folder"
+    return Conversion({"case_id": source.case_id, "state": "excluded", "reason": reason}, None)
+
+
+def _written(item: Conversion) -> bool:
+    return item.image is not None
+
+
+def _manifest_row(item: Conversion) -> dict[str, str]:
+    known = {name: item.row.get(name, "") for name in ("case_id", "protocol", "contrast")}
+    return {**dict.fromkeys(MANIFEST_COLUMNS, ""), **known, "image": str(item.image)}
+
+
+def _csv(columns: Sequence[str], rows: Iterable[dict[str, str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _holds_dicom(folder: Path) -> bool:
+    from benchmark.imaging import files_of
+
+    return any(_is_dicom(file) for file in files_of(folder))
+
+
+def _is_dicom(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
+
+
+def _name(path: Path, root: Path, spare: str) -> str:
+    """Return a name made of the folders' names, or `spare` where these hold something of the patient."""
+    from benchmark.imaging import SUFFIXES
+
+    parts = path.relative_to(root).parts or (path.name,)
+    text = "_".join(parts)
+    for suffix in SUFFIXES if path.is_file() else ():
+        text = text[: -len(suffix)] if text.lower().endswith(suffix) else text
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or spare
+    return spare if _identifies(path, text) else name
+
+
+def _identifies(path: Path, text: str) -> bool:
+    """Say whether a text repeats part of what identifies the patient of a folder of DICOM files."""
+    import pydicom
+
+    from benchmark.dicom_selection import repeats_identity
+    from benchmark.imaging import files_of
+
+    files = files_of(path) if path.is_dir() else []
+    headers = (
+        pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(IDENTIFYING))
+        for file in files
+        if _is_dicom(file)
+    )
+    return any(repeats_identity(header, text) for header in headers)
