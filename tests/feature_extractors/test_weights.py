@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import pickle
 import re
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -123,6 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+@lru_cache(maxsize=4)
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -349,32 +349,25 @@ def test_availability_needs_neither_torch_nor_a_second_question(tmp_path: Path) 
     assert output.stdout.count("does not answer") == 2
 
 
-def extract(extractor: FeatureExtractor) -> pd.Series:
-    return extractor.extract(scan(), scan())
+def extractor(name: str, **parameters: object) -> FeatureExtractor:
+    built = build("feature_extractor", {"use": name, **parameters})
+    assert isinstance(built, FeatureExtractor)
+    return built
 
 
-def test_features_from_the_hub_from_a_copy_and_from_worker_processes_are_the_same(
-    monkeypatch: pytest.MonkeyPatch, served: Hub, ct_fm_file: Path, resnet_file: Path
+def test_features_from_the_hub_and_from_a_copy_are_the_same_and_share_a_cache_key(
+    served: Hub, ct_fm_file: Path, resnet_file: Path
 ) -> None:
     served.files = {CT_FM: ct_fm_file.read_bytes(), RESNET: resnet_file.read_bytes()}
-    extractors, features = [], []
     for name, file in (("ct_fm", ct_fm_file), ("radimagenet", resnet_file)):
-        extractor = build("feature_extractor", name)
-        copy = build("feature_extractor", {"use": name, "weights": {"file": str(file)}})
-        assert isinstance(extractor, FeatureExtractor)
-        assert isinstance(copy, FeatureExtractor)
-        assert extractor.availability().ready
-        extractors.append(extractor)
-        features.append(extract(extractor))
-        assert features[-1].index[0].startswith(f"{name}_0")
-        pd.testing.assert_series_equal(extract(copy), features[-1])
-        assert extractor.weights_digest() == copy.weights_digest() == _sha256(file.read_bytes())
-        assert extractor.fingerprint() == copy.fingerprint()
-        assert len(pickle.dumps(extractor)) < 5_000
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for there, here in zip(pool.map(extract, extractors * 2), features * 2, strict=True):
-            np.testing.assert_allclose(there, here, atol=1e-6)
+        published, copy = extractor(name), extractor(name, weights={"file": str(file)})
+        assert published.availability().ready
+        features = published.extract(scan(), scan())
+        assert features.index[0].startswith(f"{name}_0")
+        pd.testing.assert_series_equal(copy.extract(scan(), scan()), features)
+        assert published.weights_digest() == copy.weights_digest() == _sha256(file.read_bytes())
+        assert published.fingerprint() == copy.fingerprint()
+        assert len(pickle.dumps(published)) < 5_000
 
 
 # --- files on this disk
@@ -411,9 +404,7 @@ def test_tensors_that_do_not_fit_are_refused_with_their_names(
     path = tmp_path / source.name
     (save_file if name == "ct_fm" else torch.save)(tensors, path)
     with pytest.raises(UserError, match=said) as caught:
-        build("feature_extractor", {"use": name, "weights": {"folder": str(tmp_path)}}).extract(
-            scan(), scan()
-        )  # type: ignore[attr-defined]
+        extractor(name, weights={"folder": str(tmp_path)}).extract(scan(), scan())
     assert str(path) in str(caught.value)
     assert "cacbench weights --fetch" in str(caught.value)
 
@@ -445,7 +436,7 @@ def test_a_file_that_holds_no_weights_is_refused(
         case "text":
             path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 311\n")
     with pytest.raises(UserError, match=said):
-        build("feature_extractor", {"use": name, "weights": {"file": str(path)}}).extract(scan(), scan())  # type: ignore[attr-defined]
+        extractor(name, weights={"file": str(path)}).extract(scan(), scan())
 
 
 class _Malice:
@@ -462,8 +453,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
 def test_a_relative_file_starts_from_the_studys_folder(tmp_path: Path, resnet_file: Path) -> None:
     shutil.copy(resnet_file, tmp_path / "ResNet50.pt")
     spec = {"use": "radimagenet", "weights": {"folder": "."}}
-    extractor = build("feature_extractor", spec, {"base": tmp_path})
-    assert extractor.availability().ready
+    assert build("feature_extractor", spec, {"base": tmp_path}).availability().ready
     assert not build("feature_extractor", spec, {"base": tmp_path / "elsewhere"}).availability().ready
 
 
@@ -475,12 +465,11 @@ def test_what_a_hub_declaration_leaves_out_is_as_published() -> None:
 def test_weights_that_do_not_fit_are_read_once_per_process(tmp_path: Path) -> None:
     path = tmp_path / "ResNet50.pt"
     torch.save({"conv1.weight": torch.zeros(2)}, path)
-    extractor = RadImageNetExtractor(weights={"file": path})
-    with pytest.raises(UserError, match="missing"):
-        extract(extractor)
-    path.unlink()
-    with pytest.raises(UserError, match="missing"):
-        extract(extractor)
+    unfit = RadImageNetExtractor(weights={"file": path})
+    for _ in range(2):
+        with pytest.raises(UserError, match="missing"):
+            unfit.extract(scan(), scan())
+        path.unlink(missing_ok=True)
 
 
 def test_a_local_files_pinned_digest_is_enforced(resnet_file: Path) -> None:
@@ -519,22 +508,25 @@ def study_of(toy_study: Callable[..., Study], **extractors: object) -> Study:
     )
 
 
-def test_a_study_runs_with_weights_of_the_hub_and_with_controls(
+def test_a_study_runs_with_weights_of_the_hub_and_its_workers_compute_the_same_features(
     served: Hub, ct_fm_file: Path, resnet_file: Path, toy_study: Callable[..., Study], tmp_path: Path
 ) -> None:
     served.files = {CT_FM: ct_fm_file.read_bytes(), RESNET: resnet_file.read_bytes()}
-    study = study_of(
-        toy_study, ct_fm={}, radimagenet={}, control={"use": "radimagenet", "weights": {"untrained": 0}}
-    )
-    with workers(1) as pool:
+    control = {"use": "radimagenet", "weights": {"untrained": 0}}
+    study = study_of(toy_study, ct_fm={}, radimagenet={}, control=control)
+    with workers(2) as pool:
         result = run_study(study, Store(tmp_path / "store"), pool)
     assert result.features.unavailable == {}
     assert not result.features.exclusions
-    tables = {name: list(table.columns[[0, -1]]) for name, table in result.features.tables.items()}
-    assert tables["ct_fm"] == ["ct_fm_000", "ct_fm_511"]
-    assert tables["radimagenet"] == ["radimagenet_0000", "radimagenet_2047"]
-    assert tables["control"] == ["radimagenet_untrained_0000", "radimagenet_untrained_2047"]
-    assert {"ct_fm/toy_nearest", "radimagenet/toy_nearest"} <= set(result.predictions["run"])
+    assert {"ct_fm/toy_nearest", "control/toy_nearest"} <= set(result.predictions["run"])
+    for name, first in (("ct_fm", "ct_fm_000"), ("control", "radimagenet_untrained_0000")):
+        table = result.features.tables[name]
+        assert table.columns[0] == first
+        for case in study.cohort.cases()[:2]:
+            loaded = case.source.load()
+            roi = study.segmenters["toy_centre"].segment(loaded)
+            here = study.extractors[name].extractor.extract(loaded.image, roi)
+            np.testing.assert_allclose(table.loc[case.case_id], here, atol=1e-6)
 
 
 def test_a_study_goes_on_without_the_weights_it_cannot_have(
