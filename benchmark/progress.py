@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 Advance = Callable[[], None]
@@ -51,3 +51,26 @@ def downloads(name: str) -> Iterator[Callable[[int, int], None]]:
     with Bars(*columns, console=Console(stderr=True)) as display:
         task = display.add_task(name, total=None)
         yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+@contextmanager
+def training_bar(name: str, steps: int, done: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """Show a training; the yielded function is told the step and what is newly known, e.g. loss and F1."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[values]}"),
+        TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True),
+    )  # fmt: skip
+    known: dict[str, float] = {}
+    with Bars(*columns, console=Console(stderr=True)) as display:
+        task = display.add_task(name, total=steps, completed=done, values="")
+
+        def show(step: int, values: Mapping[str, float]) -> None:
+            known.update(values)
+            text = ", ".join(f"{key} {value:.3f}" for key, value in known.items())
+            display.update(task, completed=step, values=text)
+
+        yield show

@@ -32,11 +32,14 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "reference": "segmenters.reference:ReferenceSegmenter",
         "whole_image": "segmenters.whole_image:WholeImageSegmenter",
         "threshold": "segmenters.threshold:ThresholdSegmenter",
+        "denseraunet": "segmenters.denseraunet.segmenter:DenseRAUnetSegmenter",
+        "totalsegmentator": "segmenters.totalsegmentator:TotalSegmentatorSegmenter",
     },
     "feature_extractor": {
         "radiomics": "feature_extractors.radiomics:RadiomicsExtractor",
         "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
+        "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
     },
     "classifier": {
         "random_forest": "classifiers.random_forest:RandomForest",

@@ -52,6 +52,19 @@ def log_study(
     return str(parent.info.run_id)
 
 
+@contextmanager
+def logged_run(results: Path, experiment: str, run_name: str, parameters: dict[str, Any]) -> Iterator[Any]:
+    """Open a run of `experiment` with its parameters, code versions and machine; yield the mlflow module."""
+    mlflow = _mlflow()
+    mlflow.set_tracking_uri(tracking_uri(results))
+    mlflow.set_experiment(experiment_id=_experiment(mlflow, experiment, results))
+    with mlflow.start_run(run_name=run_name, tags=_code_tags()):
+        for name, value in parameters.items():
+            mlflow.log_params(_flat(name, value) if isinstance(value, dict) else {name: str(value)[:500]})
+        mlflow.log_dict(machine(), "environment/machine.json")
+        yield mlflow
+
+
 def cohort_hash(result: StudyResult) -> str:
     """Return a hash of the cohort as the runs saw it: case ids, labels and groups."""
     return digest_of(result.features.cases.reset_index().astype(str).to_dict("list"))

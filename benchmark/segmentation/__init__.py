@@ -1,0 +1,1 @@
+"""Evaluates calcium segmentations against reference masks: `cacbench segmentation STUDY`."""

@@ -1,0 +1,81 @@
+"""Which voxels of a scan are coronary calcium, given a mask of the lesions: what the scoring rule would count.
+
+A mask of lesions says where calcium is, a score counts what the scanner shows of it: voxels at or above 130 HU,
+joined slice by slice, 1 mm² or more. Blurred by the point spread and by motion, a lesion shows beyond its own
+outline, so connected candidates up to `reach_mm` from the outline belong to it. For masks drawn on the scan itself
+`reach_mm` is 0, and the reference is the candidates within the mask. The definition is ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark.calcium import STANDARD, CalciumScoring, calcium_mask
+from benchmark.errors import CaseError
+from benchmark.geometry import refuse_other_grid
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from benchmark.case import Scan
+
+
+class ReferenceRule(BaseModel):
+    """Where the reference comes from and how far a lesion's calcium may show beyond its mask."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mask: str = Field("lesions", description="which of the scan's masks outlines the lesions")
+    reach_mm: float = Field(
+        3.0,
+        ge=0,
+        description="how far blurred calcium may lie from its outline; 0 for masks drawn on the scan",
+    )
+    scoring: CalciumScoring = STANDARD
+
+
+def reference_calcium(scan: Scan, rule: ReferenceRule) -> sitk.Image:
+    """Return the coronary calcium that a score counts, with the labels of the lesion mask, on the scan's grid.
+
+    Raises `CaseError` if the scan has no such mask or the mask lies on another grid.
+    """
+    import SimpleITK as sitk
+
+    if rule.mask not in scan.masks:
+        known = ", ".join(sorted(scan.masks)) or "none"
+        raise CaseError(
+            f"the case has no mask called {rule.mask!r} to learn from or compare with; it has: {known}"
+        )
+    mask = scan.masks[rule.mask]
+    refuse_other_grid(scan.image, mask, f"the mask {rule.mask!r}")
+    hu, labels = sitk.GetArrayViewFromImage(scan.image), sitk.GetArrayViewFromImage(mask)
+    grown = _grown(hu >= rule.scoring.threshold_hu, labels, scan.image.GetSpacing()[::-1], rule.reach_mm)
+    region = sitk.GetImageFromArray(grown)
+    region.CopyInformation(scan.image)
+    return sitk.Mask(region, calcium_mask(scan.image, region, rule.scoring))
+
+
+def _grown(
+    candidate: NDArray[np.bool_], labels: NDArray[Any], spacing: tuple[float, ...], reach_mm: float
+) -> NDArray[np.uint8]:
+    """Return the candidates in the labels, and those joined to them (26 neighbours) within reach, (z, y, x)."""
+    from scipy import ndimage
+
+    result = np.zeros(labels.shape, np.uint8)
+    where = np.nonzero(labels)
+    if not where[0].size:
+        return result
+    margin = [int(np.ceil(reach_mm / mm)) + 1 for mm in spacing]
+    box = tuple(
+        slice(max(axis.min() - m, 0), axis.max() + m + 1) for axis, m in zip(where, margin, strict=True)
+    )
+    inside = labels[box] > 0
+    away, nearest = ndimage.distance_transform_edt(~inside, spacing, return_indices=True)
+    near = candidate[box] & (away <= reach_mm)
+    joined = ndimage.binary_propagation(inside & near, np.ones((3, 3, 3)), near)
+    result[box] = np.where(joined, labels[box][tuple(nearest)], 0)
+    return result

@@ -1,0 +1,42 @@
+"""Bootstrapped cross-entropy plus a soft overlap: the loss of arXiv 1907.11392, and what it is compared with."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from segmenters.denseraunet.plan import Loss
+
+
+def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, loss: Loss) -> torch.Tensor:
+    """Return the weighted sum of both parts. `logits` and `target` (0 or 1) have one shape, any."""
+    total = logits.new_zeros(())
+    if loss.cross_entropy:
+        total = total + loss.cross_entropy * bootstrapped_cross_entropy(logits, target, loss.hardest)
+    if loss.overlap_weight:
+        total = total + loss.overlap_weight * soft_overlap_loss(logits, target, loss.overlap)
+    return total
+
+
+def bootstrapped_cross_entropy(logits: torch.Tensor, target: torch.Tensor, hardest: float) -> torch.Tensor:
+    """Return the mean binary cross-entropy over the `hardest` fraction of pixels, at least one.
+
+    Wu et al., arXiv 1605.06885, section 3.2: pixels that are already easy do not count.
+    """
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten()
+    if hardest >= 1:
+        return each.mean()
+    return each.topk(max(1, round(hardest * each.numel())), sorted=False).values.mean()
+
+
+def soft_overlap_loss(logits: torch.Tensor, target: torch.Tensor, overlap: str) -> torch.Tensor:
+    """Return 1 − soft IoU (Rahman and Wang, 2016, doi:10.1007/978-3-319-50835-1_22) or 1 − soft Dice.
+
+    Sums run over the whole batch, because most slices hold no calcium. One is added to both sides of the
+    fraction, so that a batch without calcium is well-behaved.
+    """
+    p = torch.sigmoid(logits)
+    both, either = (p * target).sum(), p.sum() + target.sum()
+    if overlap == "dice":
+        return 1 - (2 * both + 1) / (either + 1)
+    return 1 - (both + 1) / (either - both + 1)

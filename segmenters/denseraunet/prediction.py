@@ -1,0 +1,46 @@
+"""A network over a whole volume: batches of slices, each slice in one window or, if large, in overlapping ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmenters.denseraunet.plan import Input
+from segmenters.denseraunet.slices import channels, windowed
+
+if TYPE_CHECKING:
+    import torch
+
+OVERLAP = 0.25
+
+
+def predict(
+    network: torch.nn.Module,
+    volume: NDArray[Any],
+    given: Input,
+    *,
+    divisor: int,
+    batch: int = 8,
+    window: int = 256,
+) -> NDArray[np.float32]:
+    """Return the probability of coronary calcium, (z, y, x), of a volume in HU on the network's pixel.
+
+    Slices larger than `window` are covered by windows that overlap by a quarter, blended by MONAI's inferer with
+    Gaussian weights; smaller ones are padded to the next multiple of `divisor`.
+    """
+    import torch
+    from monai.inferers import SlidingWindowInferer
+
+    like = next(network.parameters())
+    sides = [min(window, -(-side // divisor) * divisor) for side in volume.shape[1:]]
+    infer = SlidingWindowInferer(sides, sw_batch_size=batch, overlap=OVERLAP, mode="gaussian")
+    windows, result = windowed(volume, given), np.empty(volume.shape, np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(volume), batch):
+            centres = np.arange(start, min(start + batch, len(volume)))
+            x = torch.from_numpy(channels(volume, windows, given, centres))
+            x = x.to(like.device, like.dtype, memory_format=torch.channels_last)
+            result[centres] = infer(x, network).float().sigmoid().cpu().numpy()[:, 0]
+    return result

@@ -1,0 +1,112 @@
+"""Batches of patches: around calcium, around what resembles it, and anywhere; each step's from a seed of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.seeds import derive_seed
+from segmenters.denseraunet.plan import TrainingPlan
+from segmenters.denseraunet.slices import channels, windowed
+from segmenters.denseraunet.training_set import TrainingScan
+
+AIR_HU = -1000
+
+Patch = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class PatchSampler:
+    """Draws the batch of any step without the steps before it, which makes a resumed training exact."""
+
+    def __init__(self, scans: Sequence[TrainingScan], plan: TrainingPlan) -> None:
+        self.scans, self.plan = scans, plan
+        self._calcium = _slices_with(scan.calcium for scan in scans)
+        self._confounder = _slices_with(scan.confounder for scan in scans)
+
+    def batch(self, step: int) -> Patch:
+        """Return (images (batch, channels, y, x), targets (batch, 1, y, x))."""
+        rng = np.random.default_rng(derive_seed(self.plan.seed, "batch", step))
+        patches = [self._patch(rng) for _ in range(self.plan.sampling.batch)]
+        return np.concatenate([image for image, _ in patches]), np.stack([target for _, target in patches])
+
+    def _patch(self, rng: np.random.Generator) -> Patch:
+        """Return one patch: its channels (1, channels, y, x) and its target (1, y, x)."""
+        scan, z, centre = self._place(rng)
+        half, augmentation = self.plan.input.slices // 2, self.plan.augmentation
+        around = np.clip(np.arange(z - half, z + half + 1), 0, len(scan.hu) - 1)
+        side = self.plan.sampling.patch_pixels
+        corner = np.array(centre) - side // 2
+        if rng.random() < augmentation.warped:
+            matrix = _rotation(rng, augmentation.rotation_deg, augmentation.scale)
+            stack = _warp(scan.hu[around], matrix, corner, side, order=1)
+            target = _warp(scan.calcium[z][None], matrix, corner, side, order=0)
+        else:
+            stack, target = (
+                _crop(scan.hu[around], corner, side, AIR_HU),
+                _crop(scan.calcium[z][None], corner, side, 0),
+            )
+        if (
+            self.plan.input.candidate_hu is not None
+        ):  # interpolation may have taken a pixel below the threshold
+            target = target.astype(bool) & (stack[half] >= self.plan.input.candidate_hu)
+        windows = windowed(stack, self.plan.input, float(rng.normal(0, augmentation.brightness_hu)))
+        return channels(stack, windows, self.plan.input, np.array([half])), target.astype(np.float32)
+
+    def _place(self, rng: np.random.Generator) -> tuple[TrainingScan, int, tuple[int, int]]:
+        """Draw a scan, a slice and the patch's centre (y, x)."""
+        share, sampling = rng.random(), self.plan.sampling
+        for places, masks, below in (
+            (self._calcium, "calcium", sampling.foreground),
+            (self._confounder, "confounder", sampling.foreground + sampling.confounder),
+        ):
+            if share < below and places:
+                number, slices = places[rng.integers(len(places))]
+                z = int(slices[rng.integers(len(slices))])
+                pixels = np.argwhere(getattr(self.scans[number], masks)[z])
+                y, x = pixels[rng.integers(len(pixels))] + rng.integers(
+                    -sampling.patch_pixels // 3, sampling.patch_pixels // 3 + 1, 2
+                )
+                return self.scans[number], z, (int(y), int(x))
+        scan = self.scans[rng.integers(len(self.scans))]
+        z, y, x = (int(rng.integers(size)) for size in scan.hu.shape)
+        return scan, z, (y, x)
+
+
+def _slices_with(masks: Any) -> list[tuple[int, NDArray[np.intp]]]:
+    """Return (position of the scan, its slices that hold anything) of every scan with any."""
+    found = [(number, np.flatnonzero(mask.any(axis=(1, 2)))) for number, mask in enumerate(masks)]
+    return [(number, slices) for number, slices in found if slices.size]
+
+
+def _crop(stack: NDArray[Any], corner: NDArray[np.intp], side: int, fill: int) -> NDArray[Any]:
+    """Return the square of each slice that begins at `corner` (y, x); beyond the image is `fill`."""
+    patch = np.full((len(stack), side, side), fill, stack.dtype)
+    low = np.clip(corner, 0, stack.shape[1:])
+    high = np.clip(corner + side, 0, stack.shape[1:])
+    (y0, x0), (y1, x1) = low - corner, high - corner
+    patch[:, y0:y1, x0:x1] = stack[:, low[0] : high[0], low[1] : high[1]]
+    return patch
+
+
+def _rotation(rng: np.random.Generator, degrees: float, scale: float) -> NDArray[np.float64]:
+    """Draw a rotation with scaling, as the 2 × 2 matrix from the patch's pixels to the slice's."""
+    angle, factor = np.deg2rad(rng.uniform(-degrees, degrees)), np.exp(rng.uniform(-1, 1) * np.log1p(scale))
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * factor
+
+
+def _warp(
+    stack: NDArray[Any], matrix: NDArray[np.float64], corner: NDArray[np.intp], side: int, order: int
+) -> NDArray[Any]:
+    """Return each slice's square at `corner`, turned about its centre by `matrix`."""
+    from scipy import ndimage
+
+    middle = np.full(2, (side - 1) / 2)
+    offset = corner + middle - matrix @ middle
+    source = stack.astype(np.float32)
+    fill = AIR_HU if order else 0
+    return np.stack(
+        [ndimage.affine_transform(s, matrix, offset, (side, side), order=order, cval=fill) for s in source]
+    )

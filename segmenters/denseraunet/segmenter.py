@@ -1,0 +1,173 @@
+"""The plug-in: coronary calcium found by DenseRAUnet, with the weights that ship or others."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationInfo, field_validator
+
+from benchmark.calcium import CalciumScoring, calcium_mask
+from benchmark.errors import UserError
+from benchmark.plugins import Availability, Segmenter
+from feature_extractors.hub import sha256_of
+from feature_extractors.inference import Device, Precision, prepare, resolve_device, resolve_precision
+from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+    import torch
+
+    from benchmark.case import Scan
+
+SHIPPED = Path(__file__).parent / "weights"
+
+
+class DenseRAUnetSegmenter(Segmenter):
+    """Coronary calcium as a trained network sees it; by default the weights that ship, trained on chest phantoms."""
+
+    sources: ClassVar[tuple[str, ...]] = (
+        "segmenters.denseraunet", "benchmark.calcium", "benchmark.geometry", "feature_extractors.inference",
+    )  # fmt: skip
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy", "scipy")
+
+    weights: Path = Field(
+        Path("denseraunet.safetensors"),
+        description="file that `cacbench train denseraunet` wrote, relative to the study's folder, or one that ships",
+    )
+    network: Network = Field(DenseRAUnet(), description="the architecture the weights must be of")
+    input: Input = Field(Input(), description="what the network sees, as it was trained")
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="lowest probability; none: the one that was best on the validation patients",
+    )
+    candidate_rule: bool = Field(True, description="take only voxels at or above `hu`, as a score does")
+    hu: float = Field(130.0, gt=0, description="lowest HU of the candidate rule")
+    minimum_area_mm2: float = Field(
+        1.0, ge=0, description="area in mm² below which a slice's component is dropped"
+    )
+    batch: int = Field(8, ge=1, description="slices in a batch")
+    window_pixels: int = Field(
+        256, ge=32, description="slices larger than this are covered by overlapping windows"
+    )
+    device: Device = Field("auto", validate_default=True, description="auto: a GPU if there is one")
+    precision: Precision = Field(
+        "auto", validate_default=True, description="auto: bf16 where the hardware has it"
+    )
+
+    @field_validator("weights", mode="after")
+    @classmethod
+    def _from_the_study(cls, file: Path, info: ValidationInfo) -> Path:
+        own = Path((info.context or {}).get("base", ".")) / file.expanduser()
+        return file if file.parent == Path() and not own.is_file() else own
+
+    @field_validator("device", mode="after")
+    @classmethod
+    def _resolve_device(cls, device: Device) -> Device:
+        return resolve_device(device)
+
+    @field_validator("precision", mode="after")
+    @classmethod
+    def _resolve_precision(cls, precision: Precision, info: ValidationInfo) -> Precision:
+        return resolve_precision(precision, info.data.get("device", "cpu"))
+
+    @property
+    def weights_path(self) -> Path:
+        """The file: the study's own, or the one of that name that ships."""
+        return self.weights if self.weights.is_file() else SHIPPED / self.weights
+
+    def availability(self) -> Availability:
+        """Ready if the weights file is here."""
+        if self.weights_path.is_file():
+            return Availability()
+        remedy = "make it with `cacbench train denseraunet STUDY --out FILE` or mend `weights:`"
+        return Availability(ready=False, reason=f"{self.weights}: no such weights file; {remedy}")
+
+    def weights_digest(self) -> str:
+        """Return the SHA-256 of the weights file. Raises `UserError` if there is none."""
+        if not (state := self.availability()).ready:
+            raise UserError(state.reason)
+        return sha256_of(self.weights_path)
+
+    def segment(self, scan: Scan) -> sitk.Image:
+        """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
+        import SimpleITK as sitk
+
+        probability = self.probability(scan.image)
+        threshold = self.threshold if self.threshold is not None else self._header_threshold()
+        called = sitk.BinaryThreshold(probability, threshold, 2.0)
+        if not self.candidate_rule:
+            return called
+        scoring = CalciumScoring(threshold_hu=self.hu, minimum_area_mm2=self.minimum_area_mm2)
+        return calcium_mask(scan.image, called, scoring)
+
+    def probability(self, image: sitk.Image) -> sitk.Image:
+        """Return the probability of coronary calcium (float32) on the image's grid."""
+        import SimpleITK as sitk
+
+        from segmenters.denseraunet.prediction import predict
+        from segmenters.denseraunet.slices import axial, on_network_pixels, refuse_too_few
+
+        lying = on_network_pixels(axial(image), self.input)
+        refuse_too_few(lying.GetDepth(), self.input)
+        volume: NDArray[np.float32] = sitk.GetArrayFromImage(lying)
+        network = _load(
+            self.weights_path, self.weights_digest(), self.network, self.input, self.device, self.precision
+        )
+        found = sitk.GetImageFromArray(
+            predict(
+                network,
+                volume,
+                self.input,
+                divisor=self.network.divisor,
+                batch=self.batch,
+                window=self.window_pixels,
+            )
+        )
+        found.CopyInformation(lying)
+        return (
+            found if lying is image else sitk.Resample(found, image, sitk.Transform(), sitk.sitkLinear, 0.0)
+        )
+
+    def _header_threshold(self) -> float:
+        from segmenters.denseraunet.weights_file import read_header
+
+        return read_header(self.weights_path).threshold
+
+
+@cache
+def _load(
+    path: Path,
+    digest: str,
+    network: DenseRAUnet | BasicUNet,
+    given: Input,
+    device: Device,
+    precision: Precision,
+) -> torch.nn.Module:
+    """Return the network ready for inference, once per process and file content."""
+    from feature_extractors.checkpoint import load_strictly
+    from segmenters.denseraunet.network import build_network
+    from segmenters.denseraunet.weights_file import read_header
+
+    header = read_header(path)
+    for name, wanted, found in (("network", network, header.network), ("input", given, header.input)):
+        if wanted != found:
+            raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, found)}")
+    module = build_network(network, given)
+    load_strictly(module, path)
+    return prepare(module, device, precision)
+
+
+def _difference(name: str, wanted: object, found: object) -> str:
+    """Return e.g. ``input.slices is 5 in the file and 3 in the study: …``."""
+    ours, theirs = vars(wanted), vars(found)
+    key = next(key for key in {**theirs, **ours} if ours.get(key) != theirs.get(key))
+    return (
+        f"{name}.{key} is {theirs.get(key)} in the file and {ours.get(key)} in the study: "
+        f"declare the file's `{name}`, or train again"
+    )

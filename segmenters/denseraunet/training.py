@@ -1,0 +1,203 @@
+"""The training loop: one cycle of AdamW, early stopping by voxel F1 on patients kept aside, exact resumption.
+
+A batch and a learning rate depend on the step alone, so a checkpoint is the network, the optimiser and the best
+weights so far; a training resumed from it equals one that was never interrupted, to the last bit on a CPU with the
+same number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.errors import UserError
+from benchmark.plugins import digest_of
+from benchmark.seeds import derive_seed
+from feature_extractors.inference import Device, Precision, resolve_device, resolve_precision, torch_dtype
+from segmenters.denseraunet.loss import segmentation_loss
+from segmenters.denseraunet.network import build_network
+from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, TrainingPlan
+from segmenters.denseraunet.prediction import predict
+from segmenters.denseraunet.sampling import PatchSampler
+from segmenters.denseraunet.training_set import TrainingScan, TrainingSet
+from segmenters.denseraunet.weights_file import WeightsFile, read_checkpoint, write_tensors
+
+Report = Callable[[int, Mapping[str, float]], None]
+THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
+WARM_UP = 0.1
+"""Share of the steps over which the learning rate rises."""
+
+
+@dataclass
+class Progress:
+    """How far a training has come."""
+
+    step: int = 0
+    best_f1: float = -1.0
+    best_step: int = 0
+    threshold: float = 0.5
+    stale: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Training:
+    """One network on its way. `run` goes on from wherever it stands."""
+
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        name: str,
+        data: TrainingSet,
+        *,
+        device: Device = "auto",
+        precision: Precision = "auto",
+    ) -> None:
+        self.plan, self.data = plan, data
+        self.architecture: DenseRAUnet | BasicUNet = plan.networks[name]
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(plan.seed, "initialisation"))
+            network = build_network(self.architecture, plan.input)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=plan.weight_decay)
+        self.best = _copied(self.network)
+        self.progress = Progress()
+        self._sampler = PatchSampler(data.learning, plan)
+
+    def run(self, checkpoint: Path | None = None, report: Report = lambda step, values: None) -> None:
+        """Train to the last step or until it stops early; write `checkpoint` at every validation."""
+        while not self.finished:
+            loss = self._step()
+            report(self.progress.step, {"loss": loss})
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"training: the loss is {loss} at step {self.progress.step}: lower `learning_rate`, now "
+                    f"{self.plan.learning_rate:g}, or train in fp32"
+                )
+            if self.progress.step % self.plan.validate_every == 0 or self.progress.step == self.plan.steps:
+                report(self.progress.step, self._validate())
+                if checkpoint is not None:
+                    self.save(checkpoint)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left, or F1 has not improved for as long as the plan allows."""
+        return self.progress.step >= self.plan.steps or self.progress.stale >= self.plan.patience
+
+    def _step(self) -> float:
+        images, targets = self._sampler.batch(self.progress.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.progress.step, self.plan)
+        x = torch.from_numpy(images).to(self.device, memory_format=torch.channels_last)
+        target = torch.from_numpy(targets).to(self.device)
+        self.network.train()
+        with torch.autocast(self.device, torch_dtype(self.precision), enabled=self.precision != "fp32"):
+            logits = self.network(x)
+        loss = segmentation_loss(logits.float(), target, self.plan.loss)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.progress.step += 1
+        return float(loss.detach())
+
+    def _validate(self) -> dict[str, float]:
+        """Score the patients kept aside; keep the weights if they are the best so far."""
+        f1, threshold = validation_f1(
+            self.network, self.data.validation, self.plan, self.architecture, self.precision
+        )
+        now = self.progress
+        now.stale += 1
+        if f1 > now.best_f1:
+            now.best_f1, now.best_step, now.threshold, now.stale = f1, now.step, threshold, 0
+            self.best = _copied(self.network)
+        values = {"validation_f1": f1, "threshold": threshold, "best_f1": now.best_f1}
+        now.history.append({"step": now.step, **values})
+        return values
+
+    def result(self, trained: Mapping[str, Any]) -> tuple[WeightsFile, dict[str, torch.Tensor]]:
+        """Return the best weights and their header; `trained` is added to what it says of the training."""
+        now = self.progress
+        about = {
+            "validation_f1": round(now.best_f1, 4), "best_step": now.best_step, "steps": now.step,
+            "validation_patients": len(self.data.validation), "patients": len(self.data.learning),
+            "precision": self.precision, "device": self.device, **trained,
+        }  # fmt: skip
+        return WeightsFile(self.architecture, self.plan.input, now.threshold, about), self.best
+
+    def save(self, path: Path) -> None:
+        """Write all that `restore` needs."""
+        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": tensor for name, tensor in state.items()}
+        header = {"plan": self._digest(), **vars(self.progress)}
+        write_tensors(tensors, header, path)
+
+    def restore(self, path: Path) -> None:
+        """Go back to where `save` was called. Raises `UserError` for another plan's or a damaged checkpoint."""
+        tensors, header = read_checkpoint(path)
+        if header.pop("plan") != self._digest():
+            raise UserError(
+                f"{path}: this checkpoint is of another training (cohort, network or parameters differ): "
+                "restore the study, or start again with --force"
+            )
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "best": {}, "optimiser": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = tensor
+        self.network.load_state_dict(parts["network"])
+        self.best = {name: tensor.clone() for name, tensor in parts["best"].items()}
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in parts["optimiser"].items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        self.progress = Progress(**header)
+
+    def _digest(self) -> str:
+        """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""
+        plan = self.plan.model_dump(mode="json", exclude={"cohort", "networks"})
+        scans = [[scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]
+                 for scan in (*self.data.learning, *self.data.validation)]  # fmt: skip
+        return digest_of([plan, self.architecture.model_dump(mode="json"), self.precision, scans])
+
+
+def learning_rate(step: int, plan: TrainingPlan) -> float:
+    """Return the rate of a step: up along a line, down along a cosine to 0 (Smith and Topin, arXiv 1708.07120)."""
+    done = (step + 1) / plan.steps
+    if done < WARM_UP:
+        return plan.learning_rate * done / WARM_UP
+    return plan.learning_rate * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def validation_f1(
+    network: nn.Module, scans: tuple[TrainingScan, ...], plan: TrainingPlan,
+    architecture: DenseRAUnet | BasicUNet, precision: Precision,
+) -> tuple[float, float]:  # fmt: skip
+    """Return the voxel F1 pooled over whole scans, and the threshold it is highest at."""
+    network.eval()
+    hit, called = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))
+    for scan in scans:
+        device = next(network.parameters()).device.type
+        with torch.autocast(device, torch_dtype(precision), enabled=precision != "fp32"):
+            probability = predict(network, scan.hu, plan.input, divisor=architecture.divisor)
+        candidate = scan.hu >= plan.reference.scoring.threshold_hu
+        above = probability[candidate][None] >= THRESHOLDS[:, None]
+        called += above.sum(axis=1)
+        hit += (above & scan.calcium[candidate]).sum(axis=1)
+    f1 = 2 * hit / np.maximum(called + sum(int(scan.calcium.sum()) for scan in scans), 1)
+    best = int(f1.argmax())
+    return float(f1[best]), float(THRESHOLDS[best])
+
+
+def _copied(network: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}

@@ -1,0 +1,148 @@
+"""The training set: every case's slices on the network's pixel, with its calcium and the confounders, kept on disk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.case import Case
+from benchmark.errors import CaseError, UserError
+from benchmark.execution import Workers
+from benchmark.plugins import code_digest, digest_of
+from benchmark.progress import Progress, silent
+from benchmark.seeds import derive_seed
+from benchmark.segmentation.reference import ReferenceRule, reference_calcium
+from benchmark.store import Store
+from segmenters.denseraunet.plan import Input, TrainingPlan
+
+KIND = "training_scans"
+
+
+@dataclass(frozen=True)
+class TrainingScan:
+    """One case: `hu` int16, `calcium` and `confounder` bool, all (z, y, x) on the network's pixel."""
+
+    case_id: str
+    hu: NDArray[np.int16]
+    calcium: NDArray[np.bool_]
+    confounder: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The scans that are learnt from and those kept for early stopping; no patient is in both."""
+
+    learning: tuple[TrainingScan, ...]
+    validation: tuple[TrainingScan, ...]
+    excluded: dict[str, str]
+
+
+def read_training_set(
+    plan: TrainingPlan, store: Store, workers: Workers, progress: Progress = silent
+) -> TrainingSet:
+    """Read, or render, every case once; what the store has is not made again.
+
+    Raises `UserError` where no case can be used, or none of those to learn from, or of the others, has calcium.
+    """
+    cases = list(plan.cohort.cases())
+    if len(cases) < 2:
+        raise UserError(
+            "training: the cohort has fewer than 2 cases: patients to learn from, and others to stop by"
+        )
+    scans, excluded = _scans(cases, plan, store, workers, progress)
+    kept = _validation_patients(list(scans), plan)
+    parts = [[scan for name, scan in scans.items() if (name in kept) == held] for held in (False, True)]
+    for scans_of_part, purpose in zip(parts, ("to learn from", "to stop by"), strict=True):
+        if not any(scan.calcium.any() for scan in scans_of_part):
+            first = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:1])
+            raise UserError(
+                f"training: of the {len(scans_of_part)} cases {purpose} none has calcium at or above "
+                f"{plan.reference.scoring.threshold_hu:g} HU inside its mask {plan.reference.mask!r}"
+                f"{f' ({len(excluded)} cases were left out, the first is {first})' if excluded else ''}: "
+                "add cases with lesions"
+            )
+    return TrainingSet(tuple(parts[0]), tuple(parts[1]), excluded)
+
+
+def _scans(
+    cases: list[Case], plan: TrainingPlan, store: Store, workers: Workers, progress: Progress
+) -> tuple[dict[str, TrainingScan], dict[str, str]]:
+    """Return the scans by case id in the cohort's order, and why cases were left out."""
+    code = [
+        code_digest(name)
+        for name in (__name__, "benchmark.segmentation.reference", "segmenters.denseraunet.slices")
+    ]
+    made_of = [plan.input.pixel_mm, plan.input.slices, plan.reference.model_dump(), code]
+    excluded: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for case in cases:
+        try:
+            keys[case.case_id] = digest_of([case.source.digest(), *made_of])
+        except CaseError as error:
+            excluded[case.case_id] = str(error)
+    found = {name: store.get_bytes(KIND, key, suffix="npz") for name, key in keys.items()}
+    lacking = [case for case in cases if case.case_id in keys and found[case.case_id] is None]
+    with progress("scans", len(lacking)) as advance:
+        prepare = partial(_prepare, given=plan.input, rule=plan.reference)
+        for position, result in workers.map(prepare, lacking):
+            name = lacking[position].case_id
+            if isinstance(result, CaseError):
+                excluded[name] = str(result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                store.put_bytes(KIND, keys[name], result, suffix="npz")
+                found[name] = result
+            advance()
+    return {name: _read(name, content) for name, content in found.items() if content is not None}, excluded
+
+
+def _prepare(case: Case, given: Input, rule: ReferenceRule) -> bytes:
+    """Return one case as the bytes of an .npz file. Raises `CaseError`."""
+    import SimpleITK as sitk
+
+    from segmenters.denseraunet.slices import axial, on_network_pixels, refuse_too_few
+
+    scan = case.source.load()
+    hu = sitk.GetArrayFromImage(on_network_pixels(axial(scan.image), given))
+    refuse_too_few(len(hu), given)
+    calcium = on_network_pixels(axial(reference_calcium(scan, rule)), given, label=True)
+    candidate = hu >= rule.scoring.threshold_hu
+    mine = (sitk.GetArrayFromImage(calcium) > 0) & candidate
+    heart = scan.masks.get("heart")
+    inside = (
+        True
+        if heart is None
+        else sitk.GetArrayFromImage(on_network_pixels(axial(heart), given, label=True)) > 0
+    )
+    file = io.BytesIO()
+    np.savez(
+        file,
+        hu=np.rint(hu).astype(np.int16),
+        calcium=np.packbits(mine),
+        confounder=np.packbits(candidate & inside & ~mine),
+    )
+    return file.getvalue()
+
+
+def _read(name: str, content: bytes) -> TrainingScan:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        hu = file["hu"]
+        masks = {key: _unpacked(file[key], hu.shape) for key in ("calcium", "confounder")}
+    return TrainingScan(name, hu, **masks)
+
+
+def _unpacked(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(bool)
+
+
+def _validation_patients(names: Sequence[str], plan: TrainingPlan) -> set[str]:
+    """Draw whole patients, by their ids alone, so that another case in the cohort moves no other."""
+    ranked = sorted(names, key=lambda name: derive_seed(plan.seed, "validation", name))
+    return set(ranked[: max(1, round(plan.validation * len(names)))])
