@@ -50,7 +50,7 @@ def delong(label: NDArray[np.intp], a: Floats, b: Floats) -> PairedTest:
     positives, negatives = int((label == 1).sum()), int((label == 0).sum())
     if min(positives, negatives) < 2:
         raise ValueError("DeLong's test needs at least two cases of each label")
-    components = auc_components(label, a) - auc_components(label, b)
+    components = (auc_components(label, a) - auc_components(label, b)).mean(axis=0)
     sick, well = components[label == 1], components[label == 0]
     difference = float(sick.mean())
     error = float(np.sqrt(sick.var(ddof=1) / positives + well.var(ddof=1) / negatives))
@@ -66,7 +66,7 @@ def delong(label: NDArray[np.intp], a: Floats, b: Floats) -> PairedTest:
 
 
 def auc_components(label: NDArray[np.intp], scores: Floats) -> Floats:
-    """Return each case's share in the AUC, mean over the repeats, shape (cases,).
+    """Return each case's share in the AUC of each row of `scores` (rows, cases), same shape.
 
     For a positive case it is the share of negatives that score below it, for a negative one the share of positives
     above it, ties half. Their mean within either label is the AUC.
@@ -76,7 +76,7 @@ def auc_components(label: NDArray[np.intp], scores: Floats) -> Floats:
     everyone = stats.rankdata(scores, axis=1)
     components[:, sick] = (everyone[:, sick] - stats.rankdata(scores[:, sick], axis=1)) / len(well)
     components[:, well] = 1 - (everyone[:, well] - stats.rankdata(scores[:, well], axis=1)) / len(sick)
-    return np.asarray(components.mean(axis=0))
+    return components
 
 
 def bootstrap_percentile(difference: Resampled, place: int) -> PairedTest:

@@ -11,10 +11,12 @@ from scipy.optimize import brentq
 from scipy.stats import binom, norm
 
 from benchmark.statistics.alignment import CaseScores, align_cases
-from benchmark.statistics.case_tests import auc_components, delong
+from benchmark.statistics.case_tests import auc_components
+from benchmark.statistics.paired import EQUAL
 
 Floats = NDArray[np.float64]
 
+_BLOCK = 200  # simulated studies in memory at once
 POWER_METRICS = ("accuracy", "roc_auc")
 
 
@@ -32,13 +34,16 @@ def power_curve(
 ) -> pd.DataFrame:
     """Return the power to tell `run` from `reference` at each number of scans in `sizes`.
 
-    Studies of each size are drawn from the cases of `predictions` (see `align_cases`; the first repeat), at its
-    class balance, and tested: ``accuracy`` by McNemar's exact test, ``roc_auc`` by DeLong's. The share with p below
-    `alpha` is the power. `difference` is the true difference to plan for (run - reference); cases are then drawn
-    with exponentially tilted chances so that the finished study's methods differ by just that. Without it they
-    differ as observed, and an observed difference is itself uncertain: columns `low` and `high` are the powers
-    (normal approximation) at the ends of its 95 % interval; with a declared difference they are the binomial error
-    of the simulation. Columns scans, difference, power, low, high.
+    Studies of each size are drawn, with replacement and at their class balance, from the cases of `predictions`
+    (see `align_cases`; the first repeat). ``accuracy`` is tested by McNemar's exact test, ``roc_auc`` by DeLong's;
+    the share of studies with p below `alpha` is the power.
+
+    `difference` is the true difference to plan for (run - reference): cases are then drawn with exponentially tilted
+    chances so that the methods differ by just that, and `low` and `high` are the simulation's binomial error. Without
+    it the methods differ as observed, which is itself uncertain: `low` and `high` are then the powers (normal
+    approximation) at the ends of the observed difference's 95 % interval.
+
+    Columns scans, difference, power, low, high.
     Raises `ValueError` for other metrics, unequal cases, and differences that no weighting of the cases gives.
     """
     if metric not in POWER_METRICS:
@@ -69,7 +74,8 @@ def scans_needed(curve: pd.DataFrame, power: float = 0.8) -> int | None:
         return int(scans[0])
     before = after - 1
     share = (power - reached[before]) / (reached[after] - reached[before])
-    return int(np.ceil(scans[before] + share * (scans[after] - scans[before])))
+    # a hair less, so that rounding does not ask for one scan more
+    return int(np.ceil(scans[before] + share * (scans[after] - scans[before]) - 1e-9))
 
 
 class _Pilot:
@@ -115,16 +121,8 @@ class _Pilot:
         """Return the p-values of simulated studies with `size` scans."""
         if self.metric == "accuracy":
             return self._mcnemar(chances, size, studies, random)
-        a, b = self.a.score[:1], self.b.score[:1]
-        found = []
-        for _ in range(studies):
-            drawn = np.concatenate([
-                random.choice(mine, count, p=chances[mine] / chances[mine].sum())
-                for mine, count in zip(self.classes, self._counts(size), strict=True)
-            ])  # fmt: skip
-            p = delong(self.label[drawn], a[:, drawn], b[:, drawn]).p
-            found.append(0.0 if p is None else p)
-        return np.array(found)
+        blocks = [min(_BLOCK, studies - start) for start in range(0, studies, _BLOCK)]
+        return np.concatenate([self._delong(chances, size, block, random) for block in blocks])
 
     def observed_range(self, size: int, alpha: float) -> tuple[float, float]:
         """Return the powers at the ends of the observed difference's 95 % interval."""
@@ -160,6 +158,20 @@ class _Pilot:
         smaller, total = counts[:, :2].min(axis=1), counts[:, :2].sum(axis=1)
         return np.asarray(np.minimum(1.0, 2 * binom.cdf(smaller, total, 0.5)))
 
+    def _delong(self, chances: Floats, size: int, studies: int, random: np.random.Generator) -> Floats:
+        """Draw the cases of each study within its classes and test all studies at once, as `delong` does."""
+        counts = self._counts(size)
+        drawn = np.hstack([
+            random.choice(mine, (studies, count), p=chances[mine] / chances[mine].sum())
+            for mine, count in zip(self.classes, counts, strict=True)
+        ])  # fmt: skip
+        label = np.repeat([0, 1], counts)
+        a, b = (auc_components(label, method.score[0][drawn]) for method in (self.a, self.b))
+        well, sick = np.split(a - b, [counts[0]], axis=1)
+        error = np.sqrt(sick.var(axis=1, ddof=1) / counts[1] + well.var(axis=1, ddof=1) / counts[0])
+        z = np.divide(sick.mean(axis=1), error, out=np.zeros(studies), where=error > EQUAL)
+        return np.asarray(2 * norm.sf(np.abs(z)))
+
     def _auc_influence(self, chances: Floats) -> Floats:
         """Return each case's share in the AUC difference when cases count with `chances`."""
         a, b = (_weighted_components(self.label, method.score[0], chances) for method in (self.a, self.b))
@@ -169,7 +181,7 @@ class _Pilot:
 def _weighted_components(label: NDArray[np.intp], score: Floats, chances: Floats) -> Floats:
     """Return `auc_components` with weighted cases: the weight of the other class on the wrong side is lost."""
     if np.ptp(chances) == 0:
-        return auc_components(label, score[None, :])
+        return np.asarray(auc_components(label, score[None, :])[0])
     values, group = np.unique(score, return_inverse=True)
     components = np.empty(len(score))
     for code in (0, 1):

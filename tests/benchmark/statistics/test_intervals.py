@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from benchmark.statistics.intervals import bootstrap_metrics, interval_table, wilson
+from benchmark.statistics.intervals import bootstrap_metrics, headline_intervals, interval_table, wilson
 from benchmark.statistics.metrics import METRICS, all_metrics
 
 
@@ -62,3 +62,30 @@ def test_the_auc_interval_covers_the_truth_as_often_as_it_says():
         assert row["value"] == pytest.approx(roc_auc_score(label, score))
         covered += row["low"] <= truth <= row["high"]
     assert covered >= 180, "95 % nominal; below 180 of 200 has probability 0.002 at a true coverage of 0.95"
+
+
+def test_the_bca_interval_leans_away_from_the_bound_of_a_skewed_metric():
+    random = np.random.default_rng(5)
+    label = np.arange(60) % 2
+    score = stats.norm.cdf(random.normal(size=60) + 2.5 * label - 1.25)
+    tables = {name: interval_table(label, score[None, :], method=name).set_index("metric") for name in
+              ("percentile", "bca")}  # fmt: skip
+    assert (tables["bca"]["value"] == tables["percentile"]["value"]).all()
+    assert tables["bca"].loc["roc_auc", "low"] < tables["percentile"].loc["roc_auc", "low"]
+
+
+def test_every_headline_number_has_a_bca_and_every_proportion_a_wilson_interval(predicted):
+    label, score = predicted
+    table = headline_intervals(label, np.stack([score, score]), replicates=500)
+    assert set(table.loc[table["method"] == "bca", "metric"]) == {*METRICS, "brier"}
+    assert set(table.loc[table["method"] == "wilson", "metric"]) == {"accuracy", "sensitivity", "specificity"}
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+    row = table[(table["metric"] == "sensitivity") & (table["method"] == "wilson")].iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx(wilson(row["value"] * 40, 40))
+
+
+def test_one_label_alone_and_unknown_methods_are_refused():
+    with pytest.raises(ValueError, match="undefined"):
+        interval_table(np.ones(4, dtype=int), np.full((1, 4), 0.5))
+    with pytest.raises(ValueError, match="exact is not an interval method"):
+        interval_table(np.array([0, 1]), np.full((1, 2), 0.5), method="exact")
