@@ -5,9 +5,11 @@ Images and masks are `SimpleITK.Image`; as arrays they are (z, y, x). Intensitie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from benchmark.errors import CaseError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -35,6 +37,20 @@ class Scan:
     masks: Mapping[str, sitk.Image] = field(default_factory=dict)
     anomalies: tuple[Anomaly, ...] = ()
     """What was met while reading."""
+    regions: dict[str, sitk.Image | CaseError] = field(default_factory=dict, compare=False)
+    """What expensive segmenters found in this scan, or why they failed, by what identifies the finding."""
+
+    def region(self, key: str, find: Callable[[], sitk.Image]) -> sitk.Image:
+        """Return the region kept under `key`; find it first, once, if there is none. Raises `CaseError` each time."""
+        if key not in self.regions:
+            try:
+                self.regions[key] = find()
+            except CaseError as error:
+                self.regions[key] = error
+        found = self.regions[key]
+        if isinstance(found, CaseError):
+            raise found
+        return found
 
 
 class ScanSource(Protocol):

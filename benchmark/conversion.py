@@ -133,7 +133,7 @@ def _about(series: Any) -> dict[str, str]:
     return {
         "series": series.description,
         "thickness_mm": "" if series.thickness_mm is None else f"{series.thickness_mm:g}",
-        "kvp": f"{float(series.first.get('KVP') or 'nan'):g}",
+        "kvp": f"{float(kvp):g}" if (kvp := series.first.get("KVP")) else "",
         "kernel": shareable(series.first, "ConvolutionKernel"),
         "manufacturer": shareable(series.first, "Manufacturer"),
         "protocol": series.protocol,

@@ -87,6 +87,13 @@ class Cohort(Plugin):
 class Segmenter(Plugin):
     """Finds the region of interest in a scan."""
 
+    expensive: ClassVar[bool] = False
+    """Whether what it finds is worth keeping in the store. It then asks for it by ``Scan.region(region_key(), …)``."""
+
+    def region_key(self) -> str:
+        """Return what identifies the region that is kept, free of what is cheap to do afterwards."""
+        return self.fingerprint()
+
     @abstractmethod
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the ROI as a label image on the scan's grid; 0 is background. Raises `CaseError`.

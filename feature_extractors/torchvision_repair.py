@@ -1,4 +1,4 @@
-"""Lets `timm` import torchvision beside a CPU-only torch.
+"""Lets `timm` and nnU-Net import torchvision beside a CPU-only torch.
 
 The published torchvision wheel registers its operators from a library built against CUDA torch. Beside a
 CPU-only torch that library does not load, and `import torchvision` stops at ``operator torchvision::nms does
@@ -21,15 +21,21 @@ _SCHEMAS = (
 @cache
 def import_timm() -> Any:
     """Import and return `timm`, declaring torchvision's missing operators first where they are missing."""
+    import_torchvision()
+    import timm
+
+    return timm
+
+
+@cache
+def import_torchvision() -> None:
+    """Import torchvision, declaring its missing operators where they are missing."""
     try:
         import torchvision  # type: ignore[import-untyped]  # noqa: F401
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
         _declare_operators()
-    import timm
-
-    return timm
 
 
 def _declare_operators() -> None:

@@ -37,6 +37,10 @@ class Weights(Plugin):
     def path(self) -> Path:
         """Return the verified file, fetched if need be. Raises `UserError` saying what to do."""
 
+    def fetch(self, progress: Progress | None) -> Path:
+        """Return the file, fetched if need be; `progress` hears of the bytes. Raises `UserError`."""
+        return self.path()
+
     @abstractmethod
     def __str__(self) -> str:
         """Name the source for a person."""
@@ -89,14 +93,13 @@ class HubWeights(Weights):
     def fetch(self, progress: Progress | None) -> Path:
         """Return the file, fetched if need be; `progress` hears of the bytes. Raises `UserError`."""
         path = self.locate() or download(self.file, progress)
-        digest = sha256_of(path)
-        recorded = self._recorded()
-        if (known := self.sha256 or recorded.get("sha256", digest)) != digest:
-            source = "the study pins" if self.sha256 else "was recorded when it was first fetched"
-            raise UserError(
-                f"{path}: its SHA-256 is {digest}, but {source} {known}; "
-                "delete the file and fetch it again, or mend the pin"
-            )
+        digest, recorded = sha256_of(path), self._recorded()
+        if self.sha256 not in (None, digest):
+            raise _other_digest(path, digest, f"the study pins {self.sha256}", "mend the pin")
+        if self.sha256 is None and recorded.get("sha256", digest) != digest:
+            known = f"{recorded['sha256']} was recorded when it was first fetched"
+            remedy = f"say `revision: {recorded.get('commit')}`, or delete {self._record_path} to accept the new one"
+            raise _other_digest(path, digest, known, remedy)
         if not recorded:
             self._record({"commit": path.parent.name, "sha256": digest, "bytes": path.stat().st_size})
         return path
@@ -153,10 +156,7 @@ class LocalWeights(Weights):
         if not self.file.is_file():
             raise UserError(self.availability().reason)
         if self.sha256 and (digest := sha256_of(self.file)) != self.sha256:
-            raise UserError(
-                f"{self.file}: its SHA-256 is {digest}, but the study pins {self.sha256}; "
-                "mend the file or the pin"
-            )
+            raise _other_digest(self.file, digest, f"the study pins {self.sha256}", "mend the pin")
         return self.file
 
 
@@ -180,6 +180,12 @@ class UntrainedWeights(Weights):
     def weights_digest(self) -> str:
         """Return a digest of the seed; the network's architecture is part of the extractor's fingerprint."""
         return digest_of({"untrained": self.untrained})
+
+
+def _other_digest(path: Path, digest: str, known: str, remedy: str) -> UserError:
+    return UserError(
+        f"{path}: its SHA-256 is {digest}, but {known}: delete the file and fetch it again, or {remedy}"
+    )
 
 
 def _kind(spec: Any) -> str:
@@ -217,8 +223,12 @@ def required_weights(plugins: Mapping[str, Plugin]) -> list[RequiredWeights]:
 
     `size` is in bytes; it and `sha256` are known for files that are here.
     """
-    sources = {name: getattr(plugin, "weights", None) for name, plugin in plugins.items()}
-    return [_row(name, source) for name, source in sources.items() if isinstance(source, Weights)]
+    sources = {name: getattr(plugin, "weights", ()) for name, plugin in plugins.items()}
+    return [
+        _row(name, source)
+        for name, found in sources.items()
+        for source in (found if isinstance(found, tuple) else (found,))
+    ]
 
 
 def _row(name: str, source: Weights) -> RequiredWeights:
@@ -238,4 +248,4 @@ def fetch(source: Weights, progress: Progress | None = None) -> Path:
     `progress` is called with the bytes that are here and the bytes there will be, from the first resumed byte
     on.
     """
-    return source.fetch(progress) if isinstance(source, HubWeights) else source.path()
+    return source.fetch(progress)
