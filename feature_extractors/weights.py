@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from benchmark.errors import UserError
-from benchmark.plugins import Availability, Plugin, digest_of
+from benchmark.plugins import Availability, Plugin, digest_of, with_nested
 from feature_extractors.hub import HubFile, why_unreachable
 from feature_extractors.hub_download import Progress, download, sha256_of
 
@@ -223,12 +223,17 @@ def required_weights(plugins: Mapping[str, Plugin]) -> list[RequiredWeights]:
 
     `size` is in bytes; it and `sha256` are known for files that are here.
     """
-    sources = {name: getattr(plugin, "weights", ()) for name, plugin in plugins.items()}
-    return [
-        _row(name, source)
-        for name, found in sources.items()
-        for source in (found if isinstance(found, tuple) else (found,))
-    ]
+    return [_row(name, source) for name, plugin in plugins.items() for source in _sources(plugin)]
+
+
+def _sources(plugin: Plugin) -> list[Weights]:
+    """Return the sets of weights of a plug-in and of those within it."""
+    found: list[Weights] = []
+    for each in with_nested(plugin):
+        declared = getattr(each, "weights", ())
+        several = declared if isinstance(declared, tuple) else (declared,)
+        found += [source for source in several if isinstance(source, Weights)]
+    return found
 
 
 def _row(name: str, source: Weights) -> RequiredWeights:
