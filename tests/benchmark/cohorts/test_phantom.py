@@ -129,10 +129,10 @@ def test_shape_tells_nothing_among_many_more_patients():
 
 
 def test_some_positives_lie_below_the_noise(study):
-    """At least one in twenty positives has no voxel of its ROI beyond what zeros show (99th percentile)."""
+    """The ROI of some positives shows no HU that one zero in twenty does not show as well."""
     peak, label = study["inside"][:, 6], study["label"]
-    hidden = (peak[label == 1] < np.percentile(peak[label == 0], 50)).mean()
-    assert 0.02 <= hidden <= 0.3
+    hidden = (peak[label == 1] < np.percentile(peak[label == 0], 95)).mean()
+    assert 0.04 <= hidden <= 0.3
 
 
 def test_a_case_is_the_same_bytes_whatever_the_size_of_the_cohort():
