@@ -90,7 +90,7 @@ class BasicUNet(_Declared):
 
     use: Literal["basic_unet"] = "basic_unet"
     features: tuple[int, int, int, int, int, int] = Field(
-        (16, 32, 64, 96, 128, 16), description="channels of the five levels and of the last layer"
+        (16, 32, 64, 112, 144, 16), description="channels of the five levels and of the last layer"
     )
 
     @property
@@ -106,7 +106,7 @@ class Loss(_Declared):
     """Cross-entropy over the hardest pixels plus soft IoU (paper: bootstrap and IoU loss; the weights are ours)."""
 
     cross_entropy: float = Field(1.0, ge=0, description="weight of the cross-entropy")
-    hardest: float = Field(0.02, gt=0, le=1, description="fraction of a batch's pixels that counts; 1: plain")
+    hardest: float = Field(0.003, gt=0, le=1, description="fraction of a batch's pixels that counts; 1: plain")
     overlap: Literal["iou", "dice"] = Field("iou", description="which soft overlap")
     overlap_weight: float = Field(1.0, ge=0, description="weight of the soft overlap")
 
@@ -155,7 +155,7 @@ class TrainingPlan(_Declared):
     validate_every: int = Field(200, ge=1, description="batches between validations and checkpoints")
     patience: int = Field(4, ge=1, description="validations without a better F1 after which training stops")
     validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
-    learning_rate: float = Field(2e-3, gt=0, description="highest; AdamW, one cycle")
+    learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
     weight_decay: float = Field(1e-2, ge=0)
 
     @field_validator("cohort", mode="plain")
