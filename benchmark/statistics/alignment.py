@@ -78,8 +78,11 @@ def align_cases(predictions: pd.DataFrame, runs: Sequence[str], metrics: Sequenc
     shape = (first.index.get_level_values("repeat").nunique(), -1)
     if len(first) % shape[0] or (first.groupby(level="case_id").size() != shape[0]).any():
         raise ValueError(f"{runs[0]} has not predicted every case in every repeat: evaluate it again")
+    labels = first["label"].to_numpy(dtype=np.intp).reshape(shape)
+    if (labels != labels[0]).any():
+        raise ValueError(f"{runs[0]} has cases whose label changes from repeat to repeat: evaluate it again")
     return CaseScores(
-        first["label"].to_numpy(dtype=np.intp).reshape(shape)[0],
+        labels[0],
         {run: Predicted(table["predicted"].to_numpy(dtype=np.intp).reshape(shape),
                         table["score"].to_numpy(dtype=float).reshape(shape))
          for run, table in tables.items()},

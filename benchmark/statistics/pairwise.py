@@ -48,12 +48,16 @@ def compare_all(
     """Compare the runs of each pair (run, reference) on each metric by each of `tests`, default all of `TESTS`.
 
     `folds` and `predictions` are described at `align_folds` and `align_cases`. Returns one row per metric, pair and
-    test, with the columns `COLUMNS`: `difference` is run - reference, over folds (`unit` fold) or over the pooled
-    out-of-fold cases (`unit` case), with its 95 % interval; `p` is two-sided; `p_holm` and `p_bh` are adjusted over
+    test, with the columns `COLUMNS`. `difference` is run - reference, over folds (`unit` fold) or over the pooled
+    out-of-fold cases (`unit` case), with its 95 % interval. `p` is two-sided; `p_holm` and `p_bh` are adjusted over
     the declared family: all pairs and metrics of one test (``study``), or all pairs of one metric (``metric``).
-    A number that does not exist is missing and `note` says why. McNemar's test is for accuracy, sensitivity and
-    specificity, DeLong's for roc_auc: the other metrics have no row for them. `rope` is the half-width of practical
-    equality in the Bayesian test. Raises `ValueError`, one sentence, for what cannot be compared.
+
+    A p-value that does not exist is missing and `note` says why; what a test does not have (the interval of a rank
+    or F test, the effect size of DeLong's and the bootstrap tests) is missing too. McNemar's test is for accuracy,
+    sensitivity and specificity, DeLong's for roc_auc: the other metrics have no row for them. `rope` is the
+    half-width of practical equality in the Bayesian test, in units of the metric.
+
+    Raises `ValueError`, one sentence, for what cannot be compared.
     """
     tests = tuple(TESTS) if tests is None else tests
     _check_declaration(pairs, metrics, tests)

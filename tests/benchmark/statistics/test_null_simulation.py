@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,15 +9,8 @@ from scipy import stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from benchmark.statistics.metrics import all_metrics
-from benchmark.statistics.null_simulation import (
-    COHORTS,
-    Cohort,
-    Folds,
-    discriminant_scores,
-    false_positive_rates,
-    rates_by_repeats,
-    study_tables,
-)  # fmt: skip
+from benchmark.statistics.null_simulation import COHORTS, false_positive_rates, rates_by_repeats
+from benchmark.statistics.null_studies import Cohort, Folds, discriminant_scores, study_tables
 
 
 def test_the_learner_ranks_test_cases_as_scikit_learns_discriminant_analysis():
@@ -86,3 +81,13 @@ def test_the_command_rewrites_the_table_and_the_figure_alone(tmp_path):
     assert "old" not in text
     assert "| `nadeau_bengio` | accuracy |" in text
     assert (tmp_path / "figures" / "null_paired_t.svg").exists()
+
+
+def test_the_documented_rates_of_the_recommended_tests_are_at_most_7_percent():
+    page = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    for test in ("nadeau_bengio", "bayesian_correlated_t"):
+        rows = re.findall(rf"^\| `{test}` \| \w+ \|(.*)\|$", page, flags=re.MULTILINE)
+        rates = [float(rate) for row in rows for rate in re.findall(r"(0\.\d+) \(", row)]
+        assert len(rates) == 6, "three metrics in two cohorts"
+        assert max(rates) <= 0.07
+    assert "1000 studies;" in page

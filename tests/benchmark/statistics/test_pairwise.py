@@ -154,6 +154,17 @@ def test_unequal_folds_of_a_case_are_refused(study):
         compare_all(folds, predictions, [("b", "a")], METRICS)
 
 
+def test_a_label_that_changes_between_repeats_and_a_repeat_without_a_case_are_refused(study):
+    folds, predictions = study(repeats=2)
+    here = (predictions["case_id"] == "case0004") & (predictions["repeat"] == 1)
+    with pytest.raises(ValueError, match="label changes from repeat to repeat"):
+        compare_all(
+            folds, predictions.assign(label=predictions["label"].where(~here, 1)), [("b", "a")], METRICS
+        )
+    with pytest.raises(ValueError, match="has not predicted every case in every repeat"):
+        compare_all(folds, predictions[~here], [("b", "a")], METRICS)
+
+
 def test_a_fold_without_positives_is_refused_for_the_metrics_that_need_them(study):
     folds, predictions = study()
     predictions["fold"] = np.where(
