@@ -106,7 +106,9 @@ class Loss(_Declared):
     """Cross-entropy over the hardest pixels plus soft IoU (paper: bootstrap and IoU loss; the weights are ours)."""
 
     cross_entropy: float = Field(1.0, ge=0, description="weight of the cross-entropy")
-    hardest: float = Field(0.003, gt=0, le=1, description="fraction of a batch's pixels that counts; 1: plain")
+    hardest: float = Field(
+        0.003, gt=0, le=1, description="fraction of a batch's pixels that counts; 1: plain"
+    )
     overlap: Literal["iou", "dice"] = Field("iou", description="which soft overlap")
     overlap_weight: float = Field(1.0, ge=0, description="weight of the soft overlap")
 

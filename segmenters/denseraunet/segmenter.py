@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -13,7 +14,6 @@ from pydantic import Field, ValidationInfo, field_validator
 from benchmark.calcium import CalciumScoring, calcium_mask
 from benchmark.errors import UserError
 from benchmark.plugins import Availability, Segmenter
-from feature_extractors.hub import sha256_of
 from feature_extractors.inference import Device, Precision, prepare, resolve_device, resolve_precision
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 
@@ -92,7 +92,8 @@ class DenseRAUnetSegmenter(Segmenter):
         """Return the SHA-256 of the weights file. Raises `UserError` if there is none."""
         if not (state := self.availability()).ready:
             raise UserError(state.reason)
-        return sha256_of(self.weights_path)
+        with self.weights_path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
