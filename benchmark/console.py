@@ -71,7 +71,7 @@ def print_plugins(described: dict[str, Any]) -> None:
 
 def print_weights(rows: list[RequiredWeights]) -> None:
     """Print which weights a study needs and where they are."""
-    table = Table("extractor", "source", "state", "size", "SHA-256", title_justify="left")
+    table = Table("plug-in", "source", "state", "size", "SHA-256", title_justify="left")
     for row in rows:
         size = f"{row.size / 1e6:.1f} MB" if row.size is not None else ""
         state = f"{row.state}: {row.reason}" if row.reason else str(row.where or row.state)
@@ -117,7 +117,7 @@ def _comparison_table(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) ->
     for name, metrics in ranked:
         accuracy = metrics["accuracy"]
         others = [f"{metrics[key]['value']:.2f}" for key in ("sensitivity", "specificity", "f1", "roc_auc")]
-        p = "ref." if name == facts["reference"] else f"{tests[name]:.3f}" if name in tests else "–"
+        p = "ref." if name == facts["reference"] else f"{p_values[name]:.3f}" if name in p_values else "–"
         table.add_row(
             name, f"{accuracy['value']:.3f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}]", *others, p
         )

@@ -11,7 +11,7 @@ import hashlib
 import importlib.util
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -133,6 +133,14 @@ class Classifier(Plugin):
         the earlier steps leave it.
         """
         raise TypeError(f"{type(self).__name__} names stages but does not predict them")
+
+
+def with_nested(plugin: Plugin) -> Iterator[Plugin]:
+    """Yield a plug-in and the plug-ins that are its parameters, their own included."""
+    yield plugin
+    for name in type(plugin).model_fields:
+        if isinstance(value := getattr(plugin, name), Plugin):
+            yield from with_nested(value)
 
 
 def _plain(value: Any) -> Any:

@@ -53,7 +53,8 @@ def weights(
     from feature_extractors.weights import required_weights
 
     declared = read_study(study)
-    plugins = {name: extraction.extractor for name, extraction in declared.extractors.items()}
+    extractors = {name: extraction.extractor for name, extraction in declared.extractors.items()}
+    plugins = {**declared.segmenters, **extractors}
     if fetch:
         for row in required_weights(plugins):
             if row.state == "to fetch":
