@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from benchmark.case import Case, Exclusion, Scan, Stage
-from benchmark.errors import CaseError
+from benchmark.errors import CaseError, UserError
 from benchmark.plugins import FeatureExtractor, Segmenter
+from benchmark.regions import give, take
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -35,6 +36,16 @@ class ExtractionTask:
 
     case: Case
     wanted: tuple[Wanted, ...]
+    regions: Mapping[str, bytes] = field(default_factory=dict)
+    """What expensive segmenters found in the case before, packed."""
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What came of a task: per extraction its record or the case's Exclusion, and newly found regions, packed."""
+
+    outcomes: dict[str, dict[str, Any] | Exclusion]
+    regions: dict[str, bytes]
 
 
 class _StageError(Exception):
@@ -62,11 +73,16 @@ class _Once(Generic[T]):
                 raise
         return self._outcome[0]
 
+    @property
+    def done(self) -> bool:
+        """Whether there is an outcome that is no error."""
+        return bool(self._outcome)
 
-def extract(task: ExtractionTask) -> dict[str, dict[str, Any] | Exclusion]:
-    """Return for each wanted extraction its record (``features``, ``seconds``) or the case's Exclusion."""
+
+def extract(task: ExtractionTask) -> Extracted:
+    """Return for each wanted extraction its record (``features``, ``seconds``, ``anomalies``) or an Exclusion."""
     results: dict[str, dict[str, Any] | Exclusion] = {}
-    scan = _Once(lambda: _guarded("read", task.case.source.load))
+    scan = _Once(lambda: _guarded("read", lambda: _load(task)))
     regions: dict[str, _Once[sitk.Image]] = {}
     for wanted in task.wanted:
         segmenter = wanted.segmenter
@@ -75,7 +91,13 @@ def extract(task: ExtractionTask) -> dict[str, dict[str, Any] | Exclusion]:
             results[wanted.name] = _features(wanted, scan.get(), region.get())
         except _StageError as error:
             results[wanted.name] = Exclusion(task.case.case_id, wanted.name, error.stage, str(error))
-    return results
+    return Extracted(results, take(scan.get(), task.regions) if scan.done else {})
+
+
+def _load(task: ExtractionTask) -> Scan:
+    scan = task.case.source.load()
+    give(scan, task.regions)
+    return scan
 
 
 def _segment(segmenter: Segmenter, scan: _Once[Scan]) -> sitk.Image:
@@ -94,14 +116,18 @@ def _features(wanted: Wanted, scan: Scan, roi: sitk.Image) -> dict[str, Any]:
     if not np.isfinite(values).all():
         name = features.index[~np.isfinite(values)][0]
         raise _StageError("extract", f"feature {name} is {features[name]}")
-    return {"features": dict(zip(map(str, features.index), values.tolist(), strict=True)), "seconds": seconds}
+    return {
+        "features": dict(zip(map(str, features.index), values.tolist(), strict=True)),
+        "seconds": seconds,
+        "anomalies": [[met.kind, met.detail] for met in scan.anomalies],
+    }
 
 
 def _guarded(stage: Stage, work: Callable[[], T]) -> T:
     """Do `work`; whatever goes wrong concerns this case alone and becomes the reason of its Exclusion."""
     try:
         return work()
-    except CaseError as error:
+    except (CaseError, UserError) as error:  # the latter from weights that do not fit their network
         raise _StageError(stage, str(error)) from error
     except Exception as error:
         text = " ".join(str(error).split())[:300]

@@ -24,6 +24,10 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "cases": len(result.case_ids),
         "labels": {str(label): int((cases["label"] == label).sum()) for label in (0, 1)},
         "excluded": len({item.case_id for item in result.features.exclusions}),
+        "anomalies": {
+            str(kind): int(count)
+            for kind, count in sorted(result.features.anomalies["anomaly"].value_counts().items())
+        },
         "protocol": _describe(result),
         "reference": result.reference_run,
         "runs": {

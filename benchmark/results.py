@@ -17,7 +17,7 @@ class Features:
     """The features of all cases: one table per extraction, indexed by case_id, float64."""
 
     cases: pd.DataFrame
-    """Index case_id; columns label, cac_score, group, protocol."""
+    """Index case_id; columns label, cac_score, group, protocol, contrast (on, off, or empty: not known)."""
     tables: dict[str, pd.DataFrame]
     exclusions: list[Exclusion]
     unavailable: dict[str, str]
@@ -26,6 +26,10 @@ class Features:
     """Mean seconds per case of each extraction, as measured when it was computed."""
     computed: int = 0
     """How many (case, extraction) pairs were computed now rather than found in the store."""
+    anomalies: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["case_id", "anomaly", "detail"])
+    )
+    """What was odd about the cases' data and left as it is: case_id, anomaly, detail."""
 
 
 def tally(exclusions: list[Exclusion]) -> str:

@@ -12,9 +12,10 @@ import pandas as pd
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution import Workers
-from benchmark.extraction import ExtractionTask, Wanted, extract
+from benchmark.extraction import Extracted, ExtractionTask, Wanted, extract
 from benchmark.plugins import code_digest, digest_of
 from benchmark.progress import Progress, silent
+from benchmark.regions import region_keys
 from benchmark.results import Features, tally
 from benchmark.store import Store
 from benchmark.study import Study
@@ -29,6 +30,8 @@ class _Plan:
     tasks: list[ExtractionTask]
     keys: list[dict[str, str]]
     """For each task: the store's key of each extraction."""
+    scans: list[str]
+    """For each task: the digest of its scan."""
     outcomes: Outcomes
     """What the store has already, and the cases that cannot even be read."""
 
@@ -49,7 +52,11 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
     outcomes, computed = plan.outcomes, 0
     with progress("features", len(plan.tasks)) as advance:
         for position, result in workers.map(extract, plan.tasks):
-            new = _store(plan.tasks[position], plan.keys[position], result, store)
+            task = plan.tasks[position]
+            new = _store(task, plan.keys[position], result, store)
+            if isinstance(result, Extracted):
+                for key, content in result.regions.items():
+                    store.put_bytes("regions", digest_of([plan.scans[position], key]), content, suffix="z")
             computed += sum(not isinstance(outcome, Exclusion) for outcome in new.values())
             outcomes |= new
             advance()
@@ -60,7 +67,10 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
             f"{study.name}: every one of the {len(cases)} cases was excluded: {tally(exclusions)}"
         )
     seconds = {item.name: _mean_seconds(_records(item, cases, outcomes)) for item in wanted}
-    return Features(_about(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed)
+    anomalies = _anomalies(cases, outcomes)
+    return Features(
+        _about(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed, anomalies
+    )
 
 
 def _why_unavailable(study: Study, extraction: str) -> str:
@@ -89,7 +99,7 @@ def _plan(
     progress: Progress,
 ) -> _Plan:
     """Find out what the store lacks; hashing the files of real scans takes a while."""
-    plan = _Plan([], [], {})
+    plan = _Plan([], [], [], {})
     with progress("cases", len(cases)) as advance:
         for case in cases:
             advance()
@@ -106,9 +116,17 @@ def _plan(
                     plan.outcomes[case.case_id, name] = record
             lacking = tuple(item for item in wanted if (case.case_id, item.name) not in plan.outcomes)
             if lacking:
-                plan.tasks.append(ExtractionTask(case, lacking))
+                plan.tasks.append(ExtractionTask(case, lacking, _kept_regions(scan, lacking, store)))
                 plan.keys.append(keys)
+                plan.scans.append(scan)
     return plan
+
+
+def _kept_regions(scan: str, wanted: Sequence[Wanted], store: Store) -> dict[str, bytes]:
+    """Return what expensive segmenters found in this scan before, packed."""
+    keys = region_keys(item.segmenter for item in wanted)
+    found = {key: store.get_bytes("regions", digest_of([scan, key]), suffix="z") for key in keys}
+    return {key: content for key, content in found.items() if content is not None}
 
 
 def _store(task: ExtractionTask, keys: dict[str, str], result: Any, store: Store) -> Outcomes:
@@ -116,11 +134,13 @@ def _store(task: ExtractionTask, keys: dict[str, str], result: Any, store: Store
     case_id = task.case.case_id
     if isinstance(result, BaseException):
         reason = " ".join(f"{type(result).__name__}: {result}".split())
-        result = {item.name: Exclusion(case_id, item.name, "extract", reason) for item in task.wanted}
-    for name, outcome in result.items():
+        outcomes = {item.name: Exclusion(case_id, item.name, "extract", reason) for item in task.wanted}
+    else:
+        outcomes = result.outcomes
+    for name, outcome in outcomes.items():
         if not isinstance(outcome, Exclusion):
             store.put("features", keys[name], outcome)
-    return {(case_id, name): outcome for name, outcome in result.items()}
+    return {(case_id, name): outcome for name, outcome in outcomes.items()}
 
 
 def _records(item: Wanted, cases: Sequence[Case], outcomes: Outcomes) -> dict[str, dict[str, Any]]:
@@ -151,9 +171,22 @@ def _about(cases: Sequence[Case]) -> pd.DataFrame:
             "cac_score": [case.cac_score for case in cases],
             "group": [case.group for case in cases],
             "protocol": [case.protocol for case in cases],
+            "contrast": [{True: "on", False: "off", None: ""}[case.contrast] for case in cases],
         },
         index=pd.Index([case.case_id for case in cases], name="case_id"),
     )
+
+
+def _anomalies(cases: Sequence[Case], outcomes: Outcomes) -> pd.DataFrame:
+    """Return what was met while listing and while reading: columns case_id, anomaly, detail."""
+    rows = [(case.case_id, met.kind, met.detail) for case in cases for met in case.anomalies]
+    rows += [
+        (case_id, kind, detail)
+        for (case_id, _), outcome in sorted(outcomes.items(), key=lambda item: item[0])
+        if not isinstance(outcome, Exclusion)
+        for kind, detail in outcome.get("anomalies", ())
+    ]
+    return pd.DataFrame(dict.fromkeys(rows), columns=["case_id", "anomaly", "detail"])
 
 
 def _in_order(exclusions: list[Exclusion], cases: Sequence[Case]) -> list[Exclusion]:
