@@ -61,6 +61,8 @@ def compare_all(
     """
     tests = tuple(TESTS) if tests is None else tests
     _check_declaration(pairs, metrics, tests)
+    if family not in ("study", "metric"):
+        raise ValueError(f"{family} is not a family of comparisons: choose study or metric")
     runs = list(dict.fromkeys(run for pair in pairs for run in pair))
     cases = align_cases(predictions, runs, metrics)
     check_metrics(metrics, cases.label)

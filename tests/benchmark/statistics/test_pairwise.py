@@ -217,6 +217,11 @@ def test_a_declaration_that_cannot_be_compared_is_refused(study, pairs, metrics,
         compare_all(*study(), pairs, metrics, tests=tests)
 
 
+def test_an_unknown_family_is_refused(study):
+    with pytest.raises(ValueError, match="all is not a family of comparisons: choose study or metric"):
+        compare_all(*study(), [("b", "a")], ["accuracy"], family="all")
+
+
 def test_random_studies_with_ties_and_equal_folds_have_stated_answers_only(study):
     for seed in range(20):
         random = np.random.default_rng(seed)
