@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmark.environment import versions
 from benchmark.errors import UserError
+from benchmark.protocol import EVERY
 from benchmark.results import StudyResult
 from benchmark.store import write_atomically
 
@@ -121,4 +122,7 @@ def _describe(result: StudyResult) -> str:
     name = "nested" if protocol.selection == "nested" else "flat (optimistic)"
     repeats = f", {protocol.repeats} repeats" if protocol.repeats > 1 else ""
     control = ", labels permuted" if protocol.permute_labels else ""
-    return f"{name} stratified {protocol.folds}-fold cross-validation{repeats}{control}"
+    filtered = ""
+    if (protocol.train_on, protocol.test_on) != (EVERY, EVERY):
+        filtered = f", trained on {protocol.train_on}, tested on {protocol.test_on}"
+    return f"{name} stratified {protocol.folds}-fold cross-validation{repeats}{control}{filtered}"

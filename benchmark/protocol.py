@@ -13,6 +13,7 @@ from benchmark.seeds import derive_seed
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
 Metric = Literal["accuracy", "sensitivity", "specificity", "f1", "roc_auc", "balanced_accuracy"]
@@ -26,6 +27,50 @@ class Split:
     fold: int
     train: NDArray[np.intp]
     test: NDArray[np.intp]
+
+
+class CaseFilter(BaseModel):
+    """Which cases may take part; what is not given does not matter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    contrast: Literal["on", "off"] | None = Field(None, description="with or without contrast medium")
+    protocols: tuple[str, ...] | None = Field(
+        None, min_length=1, description="names of acquisition protocols"
+    )
+
+    def __str__(self) -> str:
+        """Say in words which cases pass."""
+        parts = [] if self.contrast is None else [f"contrast {self.contrast}"]
+        parts += [] if self.protocols is None else [f"protocol {' or '.join(self.protocols)}"]
+        return ", ".join(parts) or "all cases"
+
+    def keeps(self, cases: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which rows pass, shape (n,); `cases` has the columns contrast and protocol.
+
+        Raises `UserError` where contrast matters and is not known of a case, or no case has a named protocol.
+        """
+        import numpy as np
+
+        kept = np.ones(len(cases), bool)
+        if self.contrast is not None:
+            unknown = cases.index[~cases["contrast"].isin(["on", "off"])]
+            if len(unknown):
+                raise UserError(
+                    f"protocol: whether contrast was given is not known of {len(unknown)} cases, {unknown[0]} among "
+                    "them: say so in the manifest's column `contrast`, or take it from DICOM by `read_tags: true`"
+                )
+            kept &= (cases["contrast"] == self.contrast).to_numpy()
+        for name in self.protocols or ():
+            if not (cases["protocol"] == name).any():
+                known = ", ".join(sorted(set(cases["protocol"]))) or "none"
+                raise UserError(f"protocol: no case has the protocol {name!r}; there are: {known}")
+        if self.protocols is not None:
+            kept &= cases["protocol"].isin(self.protocols).to_numpy()
+        return kept
+
+
+EVERY = CaseFilter()
 
 
 class Protocol(BaseModel):
@@ -48,34 +93,70 @@ class Protocol(BaseModel):
     permute_labels: bool = Field(
         False, description="control: shuffle the labels, so that nothing can be learnt"
     )
+    train_on: CaseFilter = Field(EVERY, description="the only cases that train; default: all")
+    test_on: CaseFilter = Field(EVERY, description="the only cases that are tested; default: all")
 
-    def splits(self, labels: NDArray[np.intp], seed: object) -> Iterator[Split]:
-        """Yield the outer folds for `labels` (n,). Raises `UserError` when a class is too small to split."""
+    def splits(
+        self, labels: NDArray[np.intp], seed: object, cases: pd.DataFrame | None = None
+    ) -> Iterator[Split]:
+        """Yield the outer folds for `labels` (n,). Raises `UserError` when a class is too small to split.
+
+        Folds are drawn over all `cases` (their rows are those of `labels`; needed where there is a filter) that may
+        train or be tested, so that a case is never in both parts, and stratified by who may be tested, too.
+        """
+        import numpy as np
         from sklearn.model_selection import StratifiedKFold
 
-        self.check(labels)
+        may_train, may_test = self.eligible(labels, cases)
+        self.check(labels, may_train, may_test)
+        taking_part = np.flatnonzero(may_train | may_test)
+        strata = (labels + 2 * may_test)[taking_part]
         for repeat in range(self.repeats):
             splitter = StratifiedKFold(
                 self.folds, shuffle=True, random_state=derive_seed(seed, "outer", repeat)
             )
-            for fold, (train, test) in enumerate(splitter.split(labels, labels)):
-                yield Split(repeat, fold, train, test)
+            for fold, (train, test) in enumerate(splitter.split(strata, strata)):
+                train, test = taking_part[train], taking_part[test]
+                yield Split(repeat, fold, train[may_train[train]], test[may_test[test]])
 
-    def check(self, labels: NDArray[np.intp]) -> None:
-        """Raise `UserError` unless every class of `labels` can be spread over all outer and inner folds."""
+    def eligible(
+        self, labels: NDArray[np.intp], cases: pd.DataFrame | None
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return who may train and who may be tested, shape (n,) each. Raises `UserError`."""
         import numpy as np
 
-        classes, counts = np.unique(labels, return_counts=True)
-        if len(classes) < 2:
-            raise UserError(
-                f"all {len(labels)} cases have label {classes[0] if len(classes) else 'none'}: "
-                "a classifier needs cases of both labels, add the missing ones to the cohort"
-            )
-        smallest = int(counts.min())
-        in_training = smallest - -(-smallest // self.folds)
-        needed = self.folds if self.selection == "flat" else max(self.folds, self.inner_folds)
-        if smallest < self.folds or (self.selection == "nested" and in_training < self.inner_folds):
-            raise UserError(
-                f"protocol: only {smallest} cases have label {classes[counts.argmin()]}, too few for "
-                f"{needed} folds: lower `folds` or `inner_folds`, or add cases"
-            )
+        everybody = np.ones(len(labels), bool)
+        if cases is None:
+            return everybody, everybody
+        return self.train_on.keeps(cases), self.test_on.keeps(cases)
+
+    def check(
+        self,
+        labels: NDArray[np.intp],
+        may_train: NDArray[np.bool_] | None = None,
+        may_test: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Raise `UserError` unless every class can be spread over all outer and inner folds.
+
+        `may_train` and `may_test`, shape (n,), say who takes which part; default: all of them both.
+        """
+        import numpy as np
+
+        for part, kept in (("train", may_train), ("test", may_test)):
+            mine = labels if kept is None else labels[kept]
+            classes, counts = np.unique(mine, return_counts=True)
+            which = "" if kept is None or kept.all() else f" that may {part}"
+            if len(classes) < 2:
+                raise UserError(
+                    f"all {len(mine)} cases{which} have label {classes[0] if len(classes) else 'none'}: "
+                    "a classifier needs cases of both labels, add the missing ones to the cohort"
+                )
+            smallest = int(counts.min())
+            in_training = smallest - -(-smallest // self.folds)
+            inner = self.selection == "nested" and part == "train"
+            if smallest < self.folds or (inner and in_training < self.inner_folds):
+                needed = self.folds if self.selection == "flat" else max(self.folds, self.inner_folds)
+                raise UserError(
+                    f"protocol: only {smallest} cases{which} have label {classes[counts.argmin()]}, too few for "
+                    f"{needed} folds: lower `folds` or `inner_folds`, or add cases"
+                )

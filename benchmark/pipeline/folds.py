@@ -35,7 +35,7 @@ def run_study(study: Study, store: Store, workers: Workers, progress: Progress =
     _refuse_nothing(study, runs, failed)
     case_ids = _shared_cases(study, features, runs)
     labels = _labels(study, features, case_ids)
-    splits = list(study.protocol.splits(labels, study.seed))
+    splits = list(study.protocol.splits(labels, study.seed, features.cases.loc[case_ids]))
     tasks = {run: _task(study, features, case_ids, labels, run) for run in runs}
     folds = {
         (run.name, split): replace(task, train=split.train, test=split.test,
@@ -108,9 +108,10 @@ def _labels(study: Study, features: Features, case_ids: list[str]) -> NDArray[np
 def _task(
     study: Study, features: Features, case_ids: list[str], labels: NDArray[np.intp], run: Run
 ) -> FoldTask:
-    """Return the task that trains on every case; a fold's task replaces `train` and `test`."""
+    """Return the task that trains on every case that may; a fold's task replaces `train` and `test`."""
     table = features.tables[run.extractor].loc[case_ids]
-    everything = np.arange(len(case_ids))
+    may_train, _ = study.protocol.eligible(labels, features.cases.loc[case_ids])
+    everything = np.flatnonzero(may_train)
     return FoldTask(
         study.classifiers[run.classifier], study.protocol, tuple(table.columns), table.to_numpy(), labels,
         train=everything, test=everything[:0], seed=derive_seed(study.seed, "final"),
