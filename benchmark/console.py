@@ -31,12 +31,19 @@ def print_study(finished: Finished) -> None:
         style="dim",
     )
     console.print("Nadeau–Bengio corrected and Holm-adjusted", style="dim")
+    for sentence in facts["diagnosis"]:
+        console.print(f"diagnosis: {sentence}", style="yellow", markup=False, soft_wrap=True)
     for reason, runs in _by_reason(facts["without_result"]).items():
         console.print(
             f"no result for {', '.join(runs)}: {reason}", style="yellow", markup=False, soft_wrap=True
         )
     if facts["excluded"]:
         console.print(f"{facts['excluded']} cases excluded, see tables/exclusions.csv", style="yellow")
+    if facts["anomalies"]:
+        met = "; ".join(f"{count} × {kind}" for kind, count in facts["anomalies"].items())
+        console.print(
+            f"anomalies, left as they are (tables/anomalies.csv): {met}", style="yellow", markup=False
+        )
     console.print(
         f"{finished.computed} features extracted and {finished.fitted} models fitted in this execution"
     )
@@ -110,9 +117,8 @@ def _comparison_table(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) ->
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("run", "accuracy", "sens.", "spec.", "F1", "AUC", "p"):
         table.add_column(name, no_wrap=True, overflow="fold", justify="left" if name == "run" else "right")
-    tests = (
-        tables["comparisons"].query("metric == 'accuracy'").set_index("run")["p_nadeau_bengio_holm"].dropna()
-    )
+    tests = tables["comparisons"].query("metric == 'accuracy' and test == 'nadeau_bengio'")
+    p_values = tests.set_index("run")["p_holm"].dropna()
     ranked = sorted(facts["runs"].items(), key=lambda item: -item[1]["accuracy"]["value"])
     for name, metrics in ranked:
         accuracy = metrics["accuracy"]

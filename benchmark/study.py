@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import (
@@ -24,6 +24,11 @@ from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Plugin, Segm
 from benchmark.protocol import Metric, Protocol
 from benchmark.registry import Kind, build, did_you_mean, plugin_class
 
+Test = Literal[
+    "paired_t", "nadeau_bengio", "wilcoxon", "five_by_two_f", "bayesian_correlated_t", "mcnemar", "delong",
+    "bootstrap_percentile", "bootstrap_bca",
+]  # fmt: skip
+
 
 class _Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -37,12 +42,32 @@ class Extraction(_Declared):
 
 
 class Comparisons(_Declared):
-    """What the runs are compared with, and on which metrics."""
+    """What the runs are compared with, on which metrics, and by which tests."""
 
     reference: str | None = Field(
         None, description="the run all others are compared with; default: the first"
     )
-    metrics: tuple[Metric, ...] = Field(("accuracy", "f1"), min_length=1)
+    metrics: tuple[Metric, ...] = Field(
+        ("accuracy", "f1"), min_length=1, description="compared by every test"
+    )
+    tests: tuple[Test, ...] = Field(
+        (
+            "paired_t",
+            "nadeau_bengio",
+            "wilcoxon",
+            "mcnemar",
+            "delong",
+            "bootstrap_bca",
+            "bayesian_correlated_t",
+        ),
+        min_length=1,
+        description="see docs/statistics.md for what each assumes and how often it errs",
+    )
+    family: Literal["study", "metric"] = Field(
+        "metric",
+        description="what p-values are adjusted over: all pairs and metrics of a test, or a metric's pairs",
+    )
+    rope: float = Field(0.01, gt=0, lt=1, description="half-width of practical equality in the Bayesian test")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import pandas as pd
 
 from benchmark.store import write_atomically
 
+SHOWN = ["metric", "run", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
+
 
 def write_page(
     file: Path, *, facts: dict[str, Any], tables: dict[str, pd.DataFrame], figures: list[Path]
@@ -22,7 +24,7 @@ def write_page(
     page = environment.get_template("page.html.jinja").render(
         facts=facts,
         headline=headline_table(tables["summary"]),
-        comparisons=tables["comparisons"].round(4),
+        comparisons=tables["comparisons"][SHOWN].round(4),
         exclusions=tables["exclusions"],
         without_result=tables["runs_without_result"],
         figures=[_data_uri(figure) for figure in figures],

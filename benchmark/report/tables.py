@@ -9,8 +9,8 @@ import pandas as pd
 
 from benchmark.results import StudyResult
 from benchmark.seeds import derive_seed
-from benchmark.statistics.comparison import compare_with_reference
 from benchmark.statistics.intervals import interval_table
+from benchmark.statistics.pairwise import COLUMNS, compare_all
 from benchmark.store import write_atomically
 
 
@@ -26,6 +26,7 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
             [asdict(item) for item in result.features.exclusions],
             columns=["case_id", "extractor", "stage", "reason"],
         ),
+        "anomalies": result.features.anomalies,
         "runs_without_result": pd.DataFrame(result.failed.items(), columns=["run", "reason"]),
         "cases": result.features.cases.reset_index(),
     }
@@ -54,8 +55,16 @@ def summary(result: StudyResult) -> pd.DataFrame:
 
 
 def comparisons(result: StudyResult) -> pd.DataFrame:
-    """Return every run against the reference, on the declared metrics."""
-    return compare_with_reference(result.folds, result.reference_run, result.study.comparisons.metrics)
+    """Return every run against the reference, on the declared metrics, by the declared tests."""
+    declared = result.study.comparisons
+    names = [run.name for run in result.all_runs()]
+    pairs = [(name, result.reference_run) for name in names if name != result.reference_run]
+    if not pairs:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return compare_all(
+        result.folds, result.predictions, pairs, declared.metrics, tests=declared.tests, rope=declared.rope,
+        family=declared.family, seed=derive_seed(result.study.seed, "comparisons"),
+    )  # fmt: skip
 
 
 def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.diagnosis import as_table, diagnose
 from benchmark.headline import facts_of
 from benchmark.report.figure import comparison_figure, write_figure
 from benchmark.report.page import write_page
@@ -34,6 +35,9 @@ def finish(result: StudyResult, results: Path, study_file: Path) -> Finished:
     folder = results / result.study.name
     tables = all_tables(result)
     facts = facts_of(result, tables["summary"])
+    findings = diagnose(result, tables["summary"])
+    tables["diagnosis"] = as_table(findings)
+    facts["diagnosis"] = [str(finding) for finding in findings]
     write_tables(tables, folder / "tables")
     metrics = result.study.comparisons.metrics
     figure = comparison_figure(tables["summary"], result.folds, metrics, result.study.name)

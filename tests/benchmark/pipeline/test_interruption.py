@@ -24,7 +24,9 @@ def start(tmp_path, declaration):
     command = [sys.executable, "-c", "from benchmark.cli import main; main()", "run", str(study), "--jobs", "2",
                "--results", str(tmp_path / "results")]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def wait_for_results(store, count, process):

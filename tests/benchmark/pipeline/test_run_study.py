@@ -29,7 +29,9 @@ def test_a_study_learns_what_can_be_learnt(run, toy_study):
 
 
 def test_permuted_labels_leave_the_majority_rate_inside_the_interval(run, toy_study):
-    result = run(toy_study(cohort={"use": "toy_cohort", "zero": 60, "nonzero": 50}, protocol={"permute_labels": True}))
+    result = run(
+        toy_study(cohort={"use": "toy_cohort", "zero": 60, "nonzero": 50}, protocol={"permute_labels": True})
+    )
     for name, rows in result.predictions.groupby("run"):
         low, high = wilson(int((rows["predicted"] == rows["label"]).sum()), len(rows))
         assert low <= 60 / 110 <= high, f"{name}: {low:.3f}–{high:.3f} does not hold the majority rate"
@@ -37,7 +39,9 @@ def test_permuted_labels_leave_the_majority_rate_inside_the_interval(run, toy_st
 
 def test_every_run_is_scored_on_the_same_cases_and_folds(run, toy_study):
     result = run(toy_study())
-    folds = {name: rows.set_index("case_id")["fold"].to_dict() for name, rows in result.predictions.groupby("run")}
+    folds = {
+        name: rows.set_index("case_id")["fold"].to_dict() for name, rows in result.predictions.groupby("run")
+    }
     first, second = folds.values()
     assert first == second
 
@@ -52,7 +56,9 @@ def test_a_second_run_computes_nothing_and_gives_the_same_tables(run, toy_study)
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(run, toy_study, tmp_path):
     for jobs in (1, 2):
-        result = run(toy_study(cohort={"use": "toy_cohort", "broken": (3, 7)}), tmp_path / f"store{jobs}", jobs)
+        result = run(
+            toy_study(cohort={"use": "toy_cohort", "broken": (3, 7)}), tmp_path / f"store{jobs}", jobs
+        )
         write_tables(all_tables(result), tmp_path / f"tables{jobs}")
     files = sorted(file.name for file in (tmp_path / "tables1").iterdir())
     assert len(files) == 8
@@ -87,21 +93,28 @@ def test_a_case_that_fails_is_an_exclusion_with_stage_and_reason_and_is_tried_ag
 
 
 def test_a_study_whose_every_case_is_excluded_fails_with_the_tally(run, toy_study):
-    with pytest.raises(UserError, match=r"every one of the 4 cases was excluded: 1 × read: toy-000: the scanner"):
+    with pytest.raises(
+        UserError, match=r"every one of the 4 cases was excluded: 1 × read: toy-000: the scanner"
+    ):
         run(toy_study(cohort={"use": "toy_cohort", "zero": 2, "nonzero": 2, "broken": (0, 1, 2, 3)}))
 
 
-def test_an_extractor_that_cannot_run_is_named_with_the_reason_and_the_others_go_on(run, toy_study, toy_declaration):
+def test_an_extractor_that_cannot_run_is_named_with_the_reason_and_the_others_go_on(
+    run, toy_study, toy_declaration
+):
     absent = {"use": "toy_moments", "segmenter": "toy_centre", "ready": False}
     result = run(toy_study(extractors={**toy_declaration["extractors"], "absent": absent}))
     assert result.failed == {
-        f"absent/{name}": "unavailable: no weights: fetch them" for name in ("logistic_regression", "toy_nearest")
+        f"absent/{name}": "unavailable: no weights: fetch them"
+        for name in ("logistic_regression", "toy_nearest")
     }
     assert len(result.models) == 2
 
 
 def test_a_classifier_that_fails_costs_its_own_run_alone(run, toy_study):
-    result = run(toy_study(classifiers={"toy_nearest": {}, "random_forest": {"grid": {"max_features": [-3]}}}))
+    result = run(
+        toy_study(classifiers={"toy_nearest": {}, "random_forest": {"grid": {"max_features": [-3]}}})
+    )
     assert list(result.failed) == ["moments/random_forest"]
     assert "max_features" in result.failed["moments/random_forest"]
 
@@ -111,7 +124,10 @@ def test_a_classifier_that_fails_costs_its_own_run_alone(run, toy_study):
     [
         ({"zero": 20, "nonzero": 0}, "all 20 cases have label 0"),
         ({"zero": 20, "nonzero": 2}, "only 2 cases have label 1, too few for 3 folds"),
-        ({"zero": 20, "nonzero": 20, "contrast": 0.0, "broken": list(range(20))}, "all 20 cases have label 1"),
+        (
+            {"zero": 20, "nonzero": 20, "contrast": 0.0, "broken": list(range(20))},
+            "all 20 cases have label 1",
+        ),
     ],
 )
 def test_labels_that_cannot_be_cross_validated_are_refused(run, toy_study, cohort, message):
