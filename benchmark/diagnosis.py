@@ -1,0 +1,106 @@
+"""Recognises, on a finished study, the ways in which this comparison is known to go wrong, and says what to run next.
+
+The signatures are those of arXiv 2510.25347 and its review: low sensitivity, the ROI misses calcium; low
+specificity, it holds other dense structures; weak embeddings, the scans are unlike those the network learnt from;
+exclusions, the segmenter did not find the vessels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmark.results import StudyResult
+from benchmark.statistics.intervals import wilson
+
+LOWEST_SENSITIVITY = 0.70
+LOWEST_SPECIFICITY = 0.60
+LOWEST_EMBEDDING_ACCURACY = 0.65
+HIGHEST_EXCLUSION_RATE = 0.05
+"""arXiv 2510.25347 lost 3.7 % of its scans to segmentation."""
+COLUMNS = ("subject", "sign", "value", "limit", "cause", "next_run")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One signature that fired: of which run or segmenter, its number against the limit, and what to do."""
+
+    subject: str
+    sign: str
+    value: float
+    limit: float
+    cause: str
+    next_run: str
+
+    def __str__(self) -> str:
+        """Say it in one sentence."""
+        number = f"{self.sign} is {self.value:.3f} (limit {self.limit:.2f})"
+        return f"{self.subject}: {number}: {self.cause}; {self.next_run}"
+
+
+def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Finding]:
+    """Return the signatures that fired, runs in the order of `summary` (a row per run and metric), exclusions last."""
+    findings = [
+        finding
+        for name, rows in summary.groupby("run", sort=False)
+        for finding in _of_run(result, str(name), rows.set_index("metric")["value"].to_dict())
+    ]
+    return [*findings, *_exclusions(result)]
+
+
+def as_table(findings: list[Finding]) -> pd.DataFrame:
+    """Return one row per finding."""
+    return pd.DataFrame([asdict(finding) for finding in findings], columns=list(COLUMNS))
+
+
+def _of_run(result: StudyResult, name: str, metrics: dict[Any, float]) -> Iterator[Finding]:
+    from feature_extractors.embedding import FrozenEmbedding
+
+    extraction = result.study.extractors[name.partition("/")[0]]
+    segmenter = result.study.segmenters[extraction.segmenter]
+    if metrics["sensitivity"] < LOWEST_SENSITIVITY:
+        wider = getattr(segmenter, "dilation_mm", None)
+        advice = (
+            f"run with another segmenter than {extraction.segmenter}"
+            if wider is None
+            else f"run with `{extraction.segmenter}: {{dilation_mm: {wider + 2:g}}}` or another segmenter"
+        )
+        yield Finding(
+            name, "sensitivity", metrics["sensitivity"], LOWEST_SENSITIVITY, "the ROI misses calcium", advice
+        )
+    if metrics["specificity"] < LOWEST_SPECIFICITY:
+        hu = getattr(segmenter, "hu", None)
+        advice = (
+            f"run with `{{use: threshold, within: {extraction.segmenter}}}`"
+            if hu is None
+            else f"run with `{extraction.segmenter}: {{hu: {hu + 20:g}}}` or within a narrower region"
+        )
+        yield Finding(
+            name, "specificity", metrics["specificity"], LOWEST_SPECIFICITY,
+            "other dense structures lie inside the ROI", advice,
+        )  # fmt: skip
+    if isinstance(extraction.extractor, FrozenEmbedding) and metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
+        yield Finding(
+            name, "accuracy", metrics["accuracy"], LOWEST_EMBEDDING_ACCURACY,
+            "the scans are unlike those the network learnt from",
+            "run the extractor with another preprocessing, and radiomics on the same ROI beside it",
+        )  # fmt: skip
+
+
+def _exclusions(result: StudyResult) -> Iterator[Finding]:
+    total = len(result.features.cases)
+    lost: dict[str, set[str]] = {}
+    for item in result.features.exclusions:
+        if item.stage == "segment":
+            lost.setdefault(result.study.extractors[item.extractor].segmenter, set()).add(item.case_id)
+    for segmenter, cases in lost.items():
+        low, high = wilson(len(cases), total)
+        much = "often" if len(cases) / total > HIGHEST_EXCLUSION_RATE else "at times"
+        yield Finding(
+            segmenter, "exclusion rate", len(cases) / total, 0.0,
+            f"the segmenter {much} finds no vessels ({len(cases)} of {total}, 95 % interval {low:.3f} to {high:.3f})",
+            "look at `cacbench quality` and run with another segmenter",
+        )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Each known failure signature fires on a study that shows it, with its number and the next run, and on no other."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from benchmark.case import Exclusion
+from benchmark.cli import app
+from benchmark.diagnosis import as_table, diagnose
+from benchmark.results import Features, StudyResult
+from benchmark.study import Study
+
+GOOD = {"accuracy": 0.84, "sensitivity": 0.95, "specificity": 0.72}
+
+
+def finished(exclusions=(), **runs):
+    """A result with the given metrics per extractor, and its summary table."""
+    study = Study.model_validate(
+        {
+            "name": "s",
+            "cohort": {"use": "toy_cohort"},
+            "segmenters": {"vessels": {"use": "reference"}, "calcium": {"use": "threshold", "within": "vessels"},
+                           "everything": {"use": "whole_image"}},
+            "extractors": {"plain": {"use": "radiomics", "segmenter": "vessels"},
+                           "dense": {"use": "radiomics", "segmenter": "calcium"},
+                           "whole": {"use": "radiomics", "segmenter": "everything"},
+                           "frozen": {"use": "ct_fm", "segmenter": "everything", "weights": {"untrained": 0}}},
+            "classifiers": {"random_forest": {}},
+        }
+    )  # fmt: skip
+    cases = pd.DataFrame({"label": [0, 1] * 20}, index=[f"c{number}" for number in range(40)])
+    features = Features(cases, {}, list(exclusions), {}, {})
+    empty = pd.DataFrame()
+    result = StudyResult(study, features, list(cases.index), empty, empty, empty, {})
+    rows = [
+        {"run": f"{name}/random_forest", "metric": metric, "value": value}
+        for name, changed in runs.items()
+        for metric, value in {**GOOD, **changed}.items()
+    ]
+    return result, pd.DataFrame(rows, columns=["run", "metric", "value"])
+
+
+def test_a_study_as_published_shows_nothing():
+    assert diagnose(*finished(plain={}, dense={}, whole={}, frozen={"accuracy": 0.74})) == []
+    assert list(as_table([]).columns) == ["subject", "sign", "value", "limit", "cause", "next_run"]
+
+
+@pytest.mark.parametrize(
+    ("run", "metrics", "sign", "advice"),
+    [
+        ("plain", {"sensitivity": 0.62}, "sensitivity", "`vessels: {dilation_mm: 2}`"),
+        ("whole", {"sensitivity": 0.62}, "sensitivity", "another segmenter than everything"),
+        ("plain", {"specificity": 0.41}, "specificity", "`{use: threshold, within: vessels}`"),
+        ("dense", {"specificity": 0.41}, "specificity", "`calcium: {hu: 150}`"),
+        ("frozen", {"accuracy": 0.63}, "accuracy", "radiomics on the same ROI"),
+    ],
+)
+def test_a_signature_fires_with_its_number_and_the_next_run(run, metrics, sign, advice):
+    (found,) = diagnose(*finished(**{run: metrics}))
+    assert found.subject == f"{run}/random_forest"
+    assert (found.sign, found.value) == (sign, next(iter(metrics.values())))
+    assert advice in found.next_run
+    assert f"{found.value:.3f}" in str(found)
+
+
+@pytest.mark.parametrize("metrics", [{"sensitivity": 0.70}, {"specificity": 0.60}, {"accuracy": 0.5}])
+def test_at_the_limit_and_for_weak_radiomics_nothing_fires(metrics):
+    assert diagnose(*finished(plain=metrics)) == []
+
+
+def test_segmentation_failures_are_counted_once_per_case_with_their_wilson_interval():
+    exclusions = [
+        Exclusion("c1", "plain", "segment", "empty"),
+        Exclusion("c1", "dense", "segment", "empty"),
+        Exclusion("c2", "plain", "segment", "empty"),
+        Exclusion("c3", "plain", "segment", "empty"),
+        Exclusion("c4", "plain", "extract", "one voxel"),
+    ]
+    first, second = diagnose(*finished(exclusions, plain={}))
+    assert (first.subject, first.sign, first.value) == ("vessels", "exclusion rate", 3 / 40)
+    # Wilson, J Am Stat Assoc 1927;22:209: (p + z²/2n ± z √(p q/n + z²/4n²)) / (1 + z²/n), p = 3/40
+    assert "3 of 40, 95 % interval 0.026 to 0.199" in first.cause
+    assert "often" in first.cause
+    assert "at times" in second.cause
+    assert second.subject == "calcium"
+
+
+def test_it_is_printed_after_the_table_and_logged(tmp_path):
+    study = {
+        "name": "noise",
+        "cohort": {"use": "toy_cohort", "contrast": 0.0, "broken": [3]},
+        "segmenters": {"toy_centre": {}},
+        "extractors": {"moments": {"use": "toy_moments", "segmenter": "toy_centre"}},
+        "classifiers": {"logistic_regression": {"grid": {"C": [0.1]}}},
+        "protocol": {"folds": 3, "inner_folds": 3},
+    }
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
+    arguments = ["run", str(tmp_path / "s.yaml"), "--results", str(tmp_path / "r"), "--jobs", "1"]
+    output = CliRunner().invoke(app, arguments).output
+    assert output.index("accuracy") < output.index("diagnosis: moments/logistic_regression: ")
+    facts = json.loads((tmp_path / "r" / "noise" / "study.json").read_text())
+    table = pd.read_csv(tmp_path / "r" / "noise" / "tables" / "diagnosis.csv")
+    assert len(table) == len(facts["diagnosis"]) >= 1
+    assert all(sentence in output for sentence in facts["diagnosis"])
+    logged = list((tmp_path / "r" / "mlartifacts").rglob("diagnosis.csv"))
+    assert len(logged) == 1
+    assert (tmp_path / "r" / "noise" / "tables" / "diagnosis.csv").read_bytes() == logged[0].read_bytes()
