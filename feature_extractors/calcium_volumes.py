@@ -36,7 +36,9 @@ class CalciumVolumesExtractor(FeatureExtractor):
     )
 
     def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
-        """Return ``calcium_agatston``, ``…_volume_mm3``, ``…_mass_mg``, ``…_lesions``, ``…_largest_lesion_mm3``,
+        """Return the amounts of calcium in all labels together and in each vessel.
+
+        ``calcium_agatston``, ``…_volume_mm3``, ``…_mass_mg``, ``…_lesions``, ``…_largest_lesion_mm3``,
         ``…_maximum_hu``, ``…_mean_hu``, and for each vessel the first four as ``calcium_LAD_agatston`` and so on.
 
         The same names for every case, whatever labels its mask holds. Raises `CaseError` if the grids differ.

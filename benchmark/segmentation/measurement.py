@@ -83,7 +83,7 @@ def compare(scan: Scan, found: sitk.Image, reference: sitk.Image, rule: Referenc
 
 
 def _lesions(
-    lesions: NDArray[np.int32],
+    lesions: NDArray[Any],
     count: int,
     hu: NDArray[Any],
     voxel: float,

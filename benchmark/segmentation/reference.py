@@ -76,6 +76,6 @@ def _grown(
     inside = labels[box] > 0
     away, nearest = ndimage.distance_transform_edt(~inside, spacing, return_indices=True)
     near = candidate[box] & (away <= reach_mm)
-    joined = ndimage.binary_propagation(inside & near, np.ones((3, 3, 3)), near)
+    joined = ndimage.binary_propagation(inside & near, np.ones((3, 3, 3), bool), near)
     result[box] = np.where(joined, labels[box][tuple(nearest)], 0)
     return result

@@ -21,9 +21,10 @@ def build_network(network: DenseRAUnet | BasicUNet, given: Input) -> nn.Module:
         return DenseRAUnetModule(network, given.channels)
     from monai.networks.nets import BasicUNet as MonaiBasicUNet
 
-    return MonaiBasicUNet(
+    baseline: nn.Module = MonaiBasicUNet(
         spatial_dims=2, in_channels=given.channels, out_channels=1, features=network.features, norm="batch"
     )
+    return baseline
 
 
 class ConvBlock(nn.Sequential):

@@ -145,7 +145,9 @@ class TrainingPlan(_Declared):
 
     cohort: Cohort
     networks: dict[str, Network] = Field(
-        default_factory=lambda: {"denseraunet": DenseRAUnet(), "basic_unet": BasicUNet()}, min_length=1
+        {"denseraunet": DenseRAUnet(), "basic_unet": BasicUNet()},
+        min_length=1,
+        description="what may be trained, each by its own command",
     )
     reference: ReferenceRule = ReferenceRule()
     input: Input = Input()

@@ -70,7 +70,7 @@ class PatchSampler:
                     -sampling.patch_pixels // 3, sampling.patch_pixels // 3 + 1, 2
                 )
                 return self.scans[number], z, (int(y), int(x))
-        scan = self.scans[rng.integers(len(self.scans))]
+        scan = self.scans[int(rng.integers(len(self.scans)))]
         z, y, x = (int(rng.integers(size)) for size in scan.hu.shape)
         return scan, z, (y, x)
 
@@ -94,7 +94,8 @@ def _crop(stack: NDArray[Any], corner: NDArray[np.intp], side: int, fill: int) -
 def _rotation(rng: np.random.Generator, degrees: float, scale: float) -> NDArray[np.float64]:
     """Draw a rotation with scaling, as the 2 × 2 matrix from the patch's pixels to the slice's."""
     angle, factor = np.deg2rad(rng.uniform(-degrees, degrees)), np.exp(rng.uniform(-1, 1) * np.log1p(scale))
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * factor
+    sine, cosine = float(np.sin(angle) * factor), float(np.cos(angle) * factor)
+    return np.array([[cosine, -sine], [sine, cosine]])
 
 
 def _warp(
@@ -105,8 +106,7 @@ def _warp(
 
     middle = np.full(2, (side - 1) / 2)
     offset = corner + middle - matrix @ middle
-    source = stack.astype(np.float32)
-    fill = AIR_HU if order else 0
-    return np.stack(
-        [ndimage.affine_transform(s, matrix, offset, (side, side), order=order, cval=fill) for s in source]
-    )
+    source: NDArray[np.float32] = stack.astype(np.float32)
+    fill, shape = AIR_HU if order else 0, (side, side)
+    warped = [ndimage.affine_transform(s, matrix, offset, shape, None, order, cval=fill) for s in source]  # type: ignore[call-overload]
+    return np.stack(warped)

@@ -66,7 +66,8 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(plan.seed, "initialisation"))
             network = build_network(self.architecture, plan.input)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.network: nn.Module = network.to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=plan.weight_decay)
         self.best = _copied(self.network)
         self.progress = Progress()

@@ -1,0 +1,81 @@
+"""Which voxels are the reference: what a score counts, joined to a lesion and near it."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from benchmark.calcium import score
+from benchmark.case import Scan
+from benchmark.cohorts.phantom import PhantomCohort
+from benchmark.errors import CaseError
+from benchmark.segmentation.reference import ReferenceRule, reference_calcium
+
+
+def scan_of(hu, lesions, spacing=(1.0, 1.0, 1.0)):
+    image, mask = (
+        sitk.GetImageFromArray(hu.astype(np.int16)),
+        sitk.GetImageFromArray(lesions.astype(np.uint8)),
+    )
+    for each in (image, mask):
+        each.SetSpacing(spacing)
+    return Scan(image, {"lesions": mask})
+
+
+def reference(scan, **rule):
+    return sitk.GetArrayFromImage(reference_calcium(scan, ReferenceRule(**rule)))
+
+
+def test_a_blurred_lesion_is_taken_as_far_as_it_reaches_and_with_its_label():
+    hu, lesions = np.full((3, 9, 20), 40), np.zeros((3, 9, 20))
+    hu[1, 4, 2:18] = 200
+    lesions[1, 4, 9] = 3
+    found = reference(scan_of(hu, lesions), reach_mm=3)
+    assert np.flatnonzero(found[1, 4]).tolist() == list(range(6, 13))
+    assert set(found[found > 0]) == {3}
+
+
+def test_what_is_near_but_not_joined_is_no_part_of_it():
+    hu, lesions = np.full((3, 9, 20), 40), np.zeros((3, 9, 20))
+    hu[1, 4, 5:7] = hu[1, 4, 8:10] = 300
+    lesions[1, 4, 5:7] = 1
+    assert reference(scan_of(hu, lesions)).sum() == 2
+
+
+def test_with_no_reach_it_is_the_candidates_inside_the_mask():
+    rng = np.random.default_rng(0)
+    hu, lesions = rng.integers(0, 400, (4, 12, 12)), rng.integers(0, 2, (4, 12, 12))
+    found = reference(scan_of(hu, lesions), reach_mm=0, scoring={"minimum_area_mm2": 0})
+    assert (found > 0).tolist() == ((hu >= 130) & (lesions > 0)).tolist()
+
+
+def test_a_lesion_that_no_score_counts_is_not_in_it():
+    hu, lesions = np.full((3, 9, 9), 40), np.zeros((3, 9, 9))
+    lesions[1, 4, 4] = 1
+    hu[1, 4, 4] = 129
+    assert not reference(scan_of(hu, lesions)).any()
+    hu[1, 4, 4] = 500
+    assert reference(scan_of(hu, lesions)).sum() == 1
+    assert not reference(scan_of(hu, lesions, (0.5, 0.5, 3.0))).any(), "a pixel of 0.25 mm² is a speck"
+
+
+def test_a_phantom_s_reference_scores_more_than_its_outlines_and_not_its_stents():
+    cohort = PhantomCohort(
+        zero=1, nonzero=1, seed="reference", disease={"median_score": 300, "sigma_ln": 0.1}
+    )
+    for case in cohort.cases():
+        scan = case.source.load()
+        of_rule = score(scan.image, reference_calcium(scan, ReferenceRule())).total.agatston
+        of_outline = score(scan.image, scan.masks["lesions"]).total.agatston
+        if case.label:
+            assert of_rule > of_outline > 0
+        else:
+            assert of_rule == of_outline == 0
+
+
+def test_a_mask_that_is_missing_or_elsewhere_is_refused():
+    scan = scan_of(np.zeros((3, 4, 4)), np.zeros((3, 4, 4)))
+    with pytest.raises(CaseError, match="has no mask called 'vessels'"):
+        reference_calcium(scan, ReferenceRule(mask="vessels"))
+    scan.masks["lesions"].SetSpacing((1, 1, 2))
+    with pytest.raises(CaseError, match="the mask 'lesions' is on another grid"):
+        reference_calcium(scan, ReferenceRule())

@@ -1,0 +1,212 @@
+"""The plug-in: from a scan to a mask, with weights of its own, with others, with wrong ones."""
+
+import copy
+import pickle
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from benchmark.calcium import calcium_mask
+from benchmark.case import Scan
+from benchmark.cohorts.phantom import PhantomCohort
+from benchmark.errors import CaseError, UserError
+from benchmark.registry import build
+from segmenters.denseraunet.network import build_network
+from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
+from segmenters.denseraunet.segmenter import SHIPPED, DenseRAUnetSegmenter
+from segmenters.denseraunet.weights_file import WeightsFile, read_header
+
+TINY = DenseRAUnet(channels=(4, 8), growth=4, layers=1, atrous_rates=(1,))
+SEES = Input(slices=3, windows_hu=((-160.0, 240.0),), pixel_mm=1.0)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Weights of a tiny network whose answer is the same everywhere: a probability of 0.88."""
+    torch.manual_seed(0)
+    module = build_network(TINY, SEES)
+    with torch.no_grad():
+        module.head.weight.zero_()
+        module.head.bias.fill_(2.0)
+    file = tmp_path / "tiny.safetensors"
+    WeightsFile(TINY, SEES, 0.7, {}).write(module.state_dict(), file)
+    return file
+
+
+@pytest.fixture
+def scan():
+    voxels = np.full((6, 40, 50), -50, np.int16)
+    voxels[2, 10:14, 10:14] = 300
+    voxels[4, 30, 30] = 500
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((0.7, 0.7, 3.0))
+    image.SetOrigin((5, -20, 100))
+    return Scan(image)
+
+
+def tiny(weights, **changes):
+    return DenseRAUnetSegmenter(weights=weights, network=TINY, input=SEES, precision="fp32", **changes)
+
+
+def test_the_mask_is_the_candidates_that_are_probable_without_specks(scan, weights):
+    found = tiny(weights).segment(scan)
+    assert (sitk.GetArrayFromImage(found) == sitk.GetArrayFromImage(calcium_mask(scan.image))).all()
+    assert sitk.GetArrayViewFromImage(found).sum() == 16, "the pixel of 0.49 mm² is left out"
+    assert found.GetOrigin() == scan.image.GetOrigin()
+    with_specks = tiny(weights, minimum_area_mm2=0).segment(scan)
+    assert sitk.GetArrayViewFromImage(with_specks).sum() == 17
+
+
+def test_without_the_candidate_rule_the_probability_alone_decides(scan, weights):
+    everything = tiny(weights, candidate_rule=False).segment(scan)
+    assert sitk.GetArrayViewFromImage(everything).all()
+    nothing = tiny(weights, candidate_rule=False, threshold=0.9).segment(scan)
+    assert not sitk.GetArrayViewFromImage(nothing).any()
+
+
+def test_the_threshold_is_the_weights_own_unless_given(scan, weights):
+    assert sitk.GetArrayViewFromImage(tiny(weights).segment(scan)).any()
+    assert not sitk.GetArrayViewFromImage(tiny(weights, threshold=0.95).segment(scan)).any()
+
+
+def test_the_probability_lies_on_the_scan_s_grid_whichever_way_it_is_stored(scan, weights):
+    flipped = sitk.DICOMOrient(scan.image, "RAI")
+    for image in (scan.image, flipped):
+        found = tiny(weights).probability(image)
+        assert found.GetSize() == image.GetSize()
+        assert found.GetDirection() == image.GetDirection()
+        inner = sitk.GetArrayViewFromImage(found)[1:-1, 2:-2, 2:-2]
+        np.testing.assert_allclose(inner, 1 / (1 + np.exp(-2)), atol=1e-3)
+
+
+def test_a_scan_of_too_few_slices_is_refused(scan, weights):
+    with pytest.raises(CaseError, match="has 2 slices, but the network looks at 3 at once"):
+        tiny(weights).segment(Scan(scan.image[:, :, :2]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"network": BasicUNet()},
+            "another architecture: network.use is denseraunet in the file and basic_unet",
+        ),
+        (
+            {"network": TINY.model_copy(update={"growth": 8})},
+            "network.growth is 4 in the file and 8 in the study",
+        ),
+        ({"input": Input(slices=5)}, "input.slices is 3 in the file and 5 in the study"),
+    ],
+)
+def test_weights_of_another_architecture_are_refused_with_what_differs(scan, weights, changes, message):
+    segmenter = DenseRAUnetSegmenter(**{"weights": weights, "network": TINY, "input": SEES, **changes})
+    with pytest.raises(UserError, match=message):
+        segmenter.segment(scan)
+
+
+def test_a_file_cut_in_half_is_refused(scan, weights):
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    with pytest.raises(UserError, match="cut short or damaged"):
+        tiny(weights).segment(scan)
+
+
+def test_tensors_of_somebody_else_are_refused(scan, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match="these are not weights of `denseraunet`"):
+        tiny(tmp_path / "other.safetensors").segment(scan)
+
+
+def test_weights_that_are_not_here_make_it_unavailable():
+    segmenter = DenseRAUnetSegmenter(weights="nowhere.safetensors")
+    state = segmenter.availability()
+    assert not state.ready
+    assert "cacbench train denseraunet" in state.reason
+    with pytest.raises(UserError, match="no such weights file"):
+        segmenter.fingerprint()
+
+
+def test_other_weights_are_another_fingerprint_and_another_folder_is_not(weights, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    copied = tmp_path / "elsewhere" / "tiny.safetensors"
+    copied.write_bytes(weights.read_bytes())
+    assert tiny(weights).weights_digest() == tiny(copied).weights_digest()
+    header = read_header(weights)
+    torch.manual_seed(1)
+    header.write(build_network(TINY, SEES).state_dict(), copied)
+    assert tiny(weights).fingerprint() != tiny(copied).fingerprint()
+
+
+def test_the_plug_in_travels_without_its_network(scan, weights):
+    segmenter = tiny(weights)
+    segmenter.segment(scan)
+    assert len(pickle.dumps(segmenter)) < 5000
+    assert copy.deepcopy(segmenter) == segmenter
+
+
+def test_a_relative_weights_file_starts_from_the_study_s_folder(weights):
+    segmenter = build("segmenter", {"use": "denseraunet", "weights": weights.name}, {"base": weights.parent})
+    assert segmenter.weights_path == weights
+
+
+@pytest.mark.parametrize("name", ["denseraunet", "basic_unet"])
+def test_what_ships_is_small_says_how_it_was_made_and_saw_no_cardiac_scan(name):
+    file = SHIPPED / f"{name}.safetensors"
+    assert file.stat().st_size <= 10e6
+    cohort = read_header(file).training["cohort"]
+    assert cohort["protocol"] == "chest"
+    assert "standard" not in cohort["scanners"], "the scanner of the held-out scans"
+
+
+@pytest.mark.parametrize("protocol", ["chest", "cardiac"])
+def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(protocol):
+    from benchmark.segmentation.measurement import compare
+    from benchmark.segmentation.reference import ReferenceRule, reference_calcium
+
+    cohort = PhantomCohort(
+        zero=0, nonzero=2, seed="shipped", protocol=protocol, scanners=("standard",),
+        disease={"median_score": 300, "sigma_ln": 0.2},
+    )  # fmt: skip
+    hit = wrong = 0
+    for case in cohort.cases():
+        scan = case.source.load()
+        record = compare(
+            scan,
+            DenseRAUnetSegmenter().segment(scan),
+            reference_calcium(scan, ReferenceRule()),
+            ReferenceRule(),
+        )
+        hit, wrong = hit + record["voxel_tp"], wrong + record["voxel_fp"] + record["voxel_fn"]
+    assert 2 * hit / (2 * hit + wrong) > 0.6
+
+
+def test_a_slice_takes_at_most_a_tenth_of_a_second_of_one_core():
+    image = sitk.Image(192, 192, 16, sitk.sitkInt16)
+    image.SetSpacing((0.78125, 0.78125, 3.0))
+    segmenter = DenseRAUnetSegmenter()
+    segmenter.segment(Scan(image))
+    begin = time.process_time()
+    segmenter.segment(Scan(image))
+    assert time.process_time() - begin < 16 * 0.1
+
+
+def test_the_real_qrm_scan_is_segmented_without_a_complaint(real_data):
+    from benchmark.imaging import read_image
+
+    image = read_image(real_data / "qrm_phantom" / "dicom")
+    found = DenseRAUnetSegmenter().segment(Scan(image))
+    assert found.GetSize() == image.GetSize()
+    hu = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(found) > 0]
+    assert (hu >= 130).all()

@@ -1,0 +1,252 @@
+"""Training: what is learnt from, that it learns, that it stops and goes on exactly, and what it refuses."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from benchmark.case import Case, Scan
+from benchmark.errors import CaseError, UserError
+from benchmark.execution import workers
+from benchmark.plugins import Cohort
+from benchmark.store import Store
+from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Loss, Sampling, TrainingPlan
+from segmenters.denseraunet.sampling import PatchSampler
+from segmenters.denseraunet.training import Training, learning_rate
+from segmenters.denseraunet.training_set import read_training_set
+
+TINY = DenseRAUnet(channels=(8, 16), growth=8, layers=1, atrous_rates=(1, 2))
+
+
+class SpotSource:
+    """Blood with a spot of calcium on the left and one of metal on the right; `lesions` outlines the first."""
+
+    def __init__(self, number, calcium=True, slices=6, mask_spacing=1.0):
+        self.number, self.calcium, self.slices, self.mask_spacing = number, calcium, slices, mask_spacing
+
+    def load(self):
+        rng = np.random.default_rng(self.number)
+        hu = rng.normal(40, 15, (self.slices, 48, 48))
+        lesions = np.zeros(hu.shape, np.uint8)
+        for x, coronary in ((rng.integers(6, 18), self.calcium), (rng.integers(28, 40), False)):
+            z, y = rng.integers(1, 5), rng.integers(8, 40)
+            if coronary or x > 20:
+                hu[z, y : y + 3, x : x + 3] = 400 if coronary else 1500
+            if coronary:
+                lesions[z, y : y + 3, x : x + 3] = 1
+        image, mask = (sitk.GetImageFromArray(array) for array in (hu.astype(np.int16), lesions))
+        mask.SetSpacing((self.mask_spacing, 1.0, 1.0))
+        return Scan(image, {"lesions": mask})
+
+    def digest(self):
+        return hashlib.sha256(repr(vars(self)).encode()).hexdigest()
+
+
+class SpotCohort(Cohort):
+    """Scans of spots."""
+
+    count: int = 12
+    calcium: bool = True
+    slices: int = 6
+    mask_spacing: float = 1.0
+
+    def cases(self):
+        return [
+            Case(f"spot-{k:02}", SpotSource(k, self.calcium, self.slices, self.mask_spacing), label=1)
+            for k in range(self.count)
+        ]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def plan(cohort=None, **changes):
+    return TrainingPlan(
+        cohort=cohort or SpotCohort(),
+        **{
+            "networks": {"denseraunet": TINY, "basic_unet": BasicUNet(features=(8, 8, 8, 16, 16, 8))},
+            "input": Input(slices=3, pixel_mm=1.0), "sampling": Sampling(batch=4, patch_pixels=32),
+            "loss": Loss(hardest=0.1), "steps": 40, "validate_every": 20, "learning_rate": 1e-2,
+            "validation": 0.25, **changes,
+        },
+    )  # fmt: skip
+
+
+def read(plan, folder):
+    with workers(1) as pool:
+        return read_training_set(plan, Store(folder), pool)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return read(plan(), tmp_path_factory.mktemp("store"))
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_no_patient_is_on_both_sides_and_all_are_on_one(data):
+    learning, validation = ({scan.case_id for scan in part} for part in (data.learning, data.validation))
+    assert not learning & validation
+    assert len(learning | validation) == 12
+    assert len(validation) == 3
+
+
+def test_the_target_is_the_outlined_spot_and_the_confounder_the_other(data):
+    for scan in data.learning:
+        assert scan.calcium.sum() == 9
+        assert scan.confounder.sum() == 9
+        assert not scan.calcium[:, :, 22:].any()
+        assert (scan.hu[scan.calcium] == 400).all()
+
+
+def test_scans_are_prepared_once(tmp_path, monkeypatch):
+    read(plan(), tmp_path)
+    monkeypatch.setattr(SpotSource, "load", lambda self: pytest.fail("was read again"))
+    assert len(read(plan(), tmp_path).learning) == 9
+
+
+def test_patches_are_around_calcium_as_often_as_declared_and_hold_nothing_below_the_threshold(data):
+    sampler = PatchSampler(
+        data.learning, plan(sampling=Sampling(batch=200, patch_pixels=32, foreground=0.8, confounder=0))
+    )
+    images, targets = sampler.batch(0)
+    assert images.shape == (200, 7, 32, 32)
+    assert targets.shape == (200, 1, 32, 32)
+    assert 0.65 <= (targets.sum(axis=(1, 2, 3)) > 0).mean() <= 0.95
+    assert (images[:, -1:][targets > 0] == 1).all(), "the last channel is the candidates"
+
+
+def test_a_step_s_batch_is_the_same_whenever_it_is_drawn(data):
+    first, second = PatchSampler(data.learning, plan()), PatchSampler(data.learning, plan())
+    for step in range(3):
+        first.batch(step)
+    for a, b in zip(first.batch(7), second.batch(7), strict=True):
+        assert (a == b).all()
+    assert (first.batch(7)[0] != first.batch(8)[0]).any()
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing():
+    rates = [learning_rate(step, plan(steps=100)) for step in range(100)]
+    assert max(rates) == pytest.approx(1e-2, rel=0.02)
+    assert np.argmax(rates) in (8, 9, 10)
+    assert rates[-1] < 1e-5
+    assert rates[0] == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("network", ["denseraunet", "basic_unet"])
+def test_it_learns_which_spot_is_calcium(data, network):
+    training = Training(plan(), network, data, precision="fp32")
+    losses = []
+    training.run(report=lambda step, values: losses.append(values.get("loss", np.nan)))
+    losses = np.array(losses)[~np.isnan(losses)]
+    assert losses[-10:].mean() < 0.9 * losses[:5].mean()
+    assert training.progress.best_f1 > 0.7
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_resumed_training_is_the_uninterrupted_one_to_the_last_bit(data, tmp_path, precision):
+    declared = plan(steps=8, validate_every=3)
+    whole = Training(declared, "denseraunet", data, precision=precision)
+    whole.run()
+
+    class PowerCutError(Exception):
+        pass
+
+    def cut(step, values):
+        if step == 5:
+            raise PowerCutError
+
+    first = Training(declared, "denseraunet", data, precision=precision)
+    with pytest.raises(PowerCutError):
+        first.run(tmp_path / "c.safetensors", cut)
+    second = Training(declared, "denseraunet", data, precision=precision)
+    second.restore(tmp_path / "c.safetensors")
+    assert second.progress.step == 3
+    second.run(tmp_path / "c.safetensors")
+    assert same(whole.network.state_dict(), second.network.state_dict())
+    assert same(whole.best, second.best)
+    assert whole.progress == second.progress
+
+
+def test_it_stops_when_the_validation_f1_no_longer_rises(data):
+    training = Training(
+        plan(steps=100, validate_every=1, patience=2, learning_rate=1e-9), "denseraunet", data
+    )
+    training.run()
+    assert training.progress.step == training.progress.best_step + 2 < 100
+    assert training.finished
+
+
+def test_the_result_is_the_best_and_not_the_last(data):
+    training = Training(plan(), "denseraunet", data, precision="fp32")
+    training.run()
+    header, tensors = training.result({"seed": 0})
+    assert header.training["validation_f1"] == max(
+        round(row["validation_f1"], 4) for row in training.progress.history
+    )
+    assert header.threshold == training.progress.threshold
+    assert same(tensors, training.best)
+
+
+@pytest.mark.parametrize(
+    ("cohort", "message"),
+    [
+        (
+            SpotCohort(calcium=False),
+            r"of the 9 cases to learn from none has calcium at or above 130 HU inside its mask 'lesions'",
+        ),
+        (SpotCohort(count=1), "fewer than 2 cases"),
+        (SpotCohort(mask_spacing=2.0), "the mask 'lesions' is on another grid than the image"),
+        (SpotCohort(slices=5), None),
+    ],
+)
+def test_a_cohort_that_cannot_be_learnt_from_is_refused_in_a_sentence(cohort, message, tmp_path):
+    if message is None:
+        with pytest.raises(UserError, match="has 5 slices, but the network looks at 7 at once"):
+            read(plan(cohort, input=Input(slices=7, pixel_mm=1.0)), tmp_path)
+        return
+    with pytest.raises(UserError, match=message):
+        read(plan(cohort), tmp_path)
+
+
+def test_a_checkpoint_cut_in_half_is_refused(data, tmp_path):
+    file = tmp_path / "c.safetensors"
+    training = Training(plan(steps=1, validate_every=1), "denseraunet", data)
+    training.run(file)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"c\.safetensors: the file is cut short or damaged .* --force"):
+        Training(plan(steps=1, validate_every=1), "denseraunet", data).restore(file)
+
+
+def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
+    file = tmp_path / "c.safetensors"
+    Training(plan(steps=1, validate_every=1), "denseraunet", data).run(file)
+    for other in (plan(steps=2), plan(seed=5)):
+        with pytest.raises(UserError, match="this checkpoint is of another training"):
+            Training(other, "denseraunet", data).restore(file)
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_remedy(data):
+    training = Training(plan(learning_rate=1e-2), "denseraunet", data)
+    with torch.no_grad():
+        training.network.head.bias.fill_(float("nan"))
+    with pytest.raises(UserError, match="the loss is nan at step 1: lower `learning_rate`"):
+        training.run()
+
+
+def test_a_case_without_the_mask_is_named():
+    from benchmark.segmentation.reference import ReferenceRule, reference_calcium
+
+    with pytest.raises(
+        CaseError, match="has no mask called 'calcium' to learn from or compare with; it has: lesions"
+    ):
+        reference_calcium(SpotSource(0).load(), ReferenceRule(mask="calcium"))
