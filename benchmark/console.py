@@ -98,6 +98,32 @@ def print_score(score: CalciumScore) -> None:
         console.print(score.note, style="yellow", markup=False)
 
 
+def print_quality(exclusions: pd.DataFrame, agreement: pd.DataFrame, statistics: pd.DataFrame) -> None:
+    """Print how often each segmenter found nothing, how far they agree, and which cases are outliers."""
+    table = Table("segmenter", "cases", "excluded", "rate, 95 % interval", title="exclusions")
+    for row in exclusions.to_dict("records"):
+        warning = " too many" if row["too_many"] else ""
+        rate = f"{row['rate']:.3f} [{row['low']:.3f}, {row['high']:.3f}]{warning}"
+        style = "yellow" if row["too_many"] else ""
+        table.add_row(row["segmenter"], str(row["cases"]), str(row["excluded"]), rate, style=style)
+    console.print(table)
+    measures = {
+        "dice": "Dice",
+        "surface_distance_95_mm": "95 % distance, mm",
+        "volume_difference_mm3": "difference, mm³",
+    }
+    table = Table("first", "second", "cases", *measures.values(), title="agreement, median")
+    for row in agreement.to_dict("records"):
+        numbers = (f"{row[name]:.3g}" for name in measures)
+        table.add_row(row["first"], row["second"], str(row["cases"]), *numbers)
+    if len(agreement):
+        console.print(table)
+    for row in statistics.to_dict("records"):
+        if row["outlier_in"]:
+            sentence = f"outlier: {row['case_id']}, {row['segmenter']}: {row['outlier_in']}"
+            console.print(sentence, style="yellow", markup=False)
+
+
 def print_check(table: pd.DataFrame, study: str) -> None:
     """Print what moved, or that nothing did."""
     moved = table[~table["ok"]]

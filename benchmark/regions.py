@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
-from benchmark.plugins import Segmenter, with_nested
+from benchmark.plugins import Segmenter, digest_of, with_nested
+from benchmark.store import Store
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -25,6 +26,20 @@ def region_keys(segmenters: Iterable[Segmenter]) -> list[str]:
         if isinstance(plugin, Segmenter) and plugin.expensive
     ]
     return list(dict.fromkeys(keys))
+
+
+def stored(store: Store, scan: str, segmenters: Iterable[Segmenter]) -> dict[str, bytes]:
+    """Return the packed regions that the store has of the scan with this digest."""
+    found = {
+        key: store.get_bytes("regions", digest_of([scan, key]), suffix="z") for key in region_keys(segmenters)
+    }
+    return {key: content for key, content in found.items() if content is not None}
+
+
+def keep(store: Store, scan: str, regions: Mapping[str, bytes]) -> None:
+    """Store packed regions of the scan with this digest."""
+    for key, content in regions.items():
+        store.put_bytes("regions", digest_of([scan, key]), content, suffix="z")
 
 
 def give(scan: Scan, kept: Mapping[str, bytes]) -> None:

@@ -15,7 +15,7 @@ from benchmark.execution import Workers
 from benchmark.extraction import Extracted, ExtractionTask, Wanted, extract
 from benchmark.plugins import code_digest, digest_of
 from benchmark.progress import Progress, silent
-from benchmark.regions import region_keys
+from benchmark.regions import keep, stored
 from benchmark.results import Features, tally
 from benchmark.store import Store
 from benchmark.study import Study
@@ -55,8 +55,7 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
             task = plan.tasks[position]
             new = _store(task, plan.keys[position], result, store)
             if isinstance(result, Extracted):
-                for key, content in result.regions.items():
-                    store.put_bytes("regions", digest_of([plan.scans[position], key]), content, suffix="z")
+                keep(store, plan.scans[position], result.regions)
             computed += sum(not isinstance(outcome, Exclusion) for outcome in new.values())
             outcomes |= new
             advance()
@@ -116,17 +115,11 @@ def _plan(
                     plan.outcomes[case.case_id, name] = record
             lacking = tuple(item for item in wanted if (case.case_id, item.name) not in plan.outcomes)
             if lacking:
-                plan.tasks.append(ExtractionTask(case, lacking, _kept_regions(scan, lacking, store)))
+                kept = stored(store, scan, (item.segmenter for item in lacking))
+                plan.tasks.append(ExtractionTask(case, lacking, kept))
                 plan.keys.append(keys)
                 plan.scans.append(scan)
     return plan
-
-
-def _kept_regions(scan: str, wanted: Sequence[Wanted], store: Store) -> dict[str, bytes]:
-    """Return what expensive segmenters found in this scan before, packed."""
-    keys = region_keys(item.segmenter for item in wanted)
-    found = {key: store.get_bytes("regions", digest_of([scan, key]), suffix="z") for key in keys}
-    return {key: content for key, content in found.items() if content is not None}
 
 
 def _store(task: ExtractionTask, keys: dict[str, str], result: Any, store: Store) -> Outcomes:

@@ -1,0 +1,46 @@
+"""The command that judges segmenters: quality."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Results, StudyFile
+
+app = typer.Typer()
+
+
+@app.command()
+def quality(
+    study: StudyFile = DEFAULT_STUDY,
+    reference: Annotated[
+        str | None, typer.Option(help="Also compare with this mask of the scans, e.g. coronary.")
+    ] = None,
+    too_many: Annotated[
+        float, typer.Option(min=0, max=1, help="Rate of excluded cases above which to warn.")
+    ] = 0.05,
+    results: Results = DEFAULT_RESULTS,
+    jobs: Jobs = None,
+    dask: Dask = None,
+) -> None:
+    """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
+    from benchmark.console import print_quality
+    from benchmark.execution import workers
+    from benchmark.progress import bars
+    from benchmark.report.quality import summarise, write_quality
+    from benchmark.segmentation_quality import judge
+    from benchmark.store import Store
+    from benchmark.study import read_study
+
+    declared = read_study(study)
+    with workers(jobs, dask=dask) as pool:
+        found = judge(
+            list(declared.cohort.cases()), declared.segmenters, Store(results / "store"), pool,
+            reference=reference, too_many=too_many, progress=bars,
+        )  # fmt: skip
+    files = write_quality(found, results / declared.name / "quality")
+    print_quality(found.exclusions, summarise(found.agreement), found.statistics)
+    for name, segmenter in declared.segmenters.items():
+        if not segmenter.availability().ready:
+            typer.echo(f"{name} is unavailable: {segmenter.availability().reason}")
+    typer.echo(str(Path(files[0]).parent))

@@ -1,0 +1,270 @@
+"""How good the regions are that a study's features come from: exclusions, agreement, and what is in them.
+
+Agreement is measured by MONAI: Dice, and the 95th percentile of the surface distance in mm (Hausdorff distance,
+both directions). Outliers are judged by the modified z-score, 0.6745 (x - median) / MAD, beyond 3.5 (Iglewicz and
+Hoaglin, How to Detect and Handle Outliers, 1993).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.case import Case, Exclusion
+from benchmark.errors import CaseError, UserError
+from benchmark.execution import Workers
+from benchmark.plugins import Segmenter
+from benchmark.progress import Progress, silent
+from benchmark.regions import give, keep, stored, take
+from benchmark.store import Store
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+OUTLYING = 3.5
+JUDGED = ("volume_mm3", "components", "mean_hu", "sd_hu")
+"""Statistics in which a case may be an outlier among those of its segmenter."""
+CALCIUM_HU = 130
+TILE_PIXELS = 160
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A slice for a montage: grey values (rows, columns) of -160 to 340 HU as 0 to 255, and the region in it."""
+
+    grey: NDArray[np.uint8]
+    region: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class QualityTask:
+    """A case and the named segmenters to judge in it; `reference` names a mask of the scan to compare with."""
+
+    case: Case
+    segmenters: Mapping[str, Segmenter]
+    reference: str | None = None
+    regions: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of a task."""
+
+    statistics: list[dict[str, Any]]
+    agreement: list[dict[str, Any]]
+    exclusions: list[Exclusion]
+    tiles: dict[str, Tile]
+    regions: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The tables of a cohort, and a tile per segmenter and case."""
+
+    exclusions: pd.DataFrame
+    """One row per segmenter: cases, excluded, rate and its 95 % Wilson interval, too_many."""
+    reasons: pd.DataFrame
+    """One row per excluded case and segmenter: stage, reason."""
+    agreement: pd.DataFrame
+    """One row per case and pair: dice, surface_distance_95_mm, volume_difference_mm3 (first minus second)."""
+    statistics: pd.DataFrame
+    """One row per case and segmenter: what is in the region, and in which statistics it is an outlier."""
+    tiles: dict[tuple[str, str], Tile]
+
+
+def judge(
+    cases: list[Case], segmenters: Mapping[str, Segmenter], store: Store, workers: Workers, *,
+    reference: str | None = None, too_many: float = 0.05, progress: Progress = silent,
+) -> Quality:  # fmt: skip
+    """Run the segmenters on all cases and judge what they find; `too_many` is the rate of exclusions that warns.
+
+    Raises `UserError` when none of the segmenters can run.
+    """
+    ready = {name: segmenter for name, segmenter in segmenters.items() if segmenter.availability().ready}
+    if not ready:
+        reasons = "; ".join(segmenter.availability().reason for segmenter in segmenters.values())
+        raise UserError(f"no segmenter can run: {reasons}")
+    tasks, digests, exclusions = _tasks(cases, ready, reference, store)
+    done: dict[int, Judged] = {}
+    with progress("cases", len(tasks)) as advance:
+        for position, result in workers.map(judge_case, tasks):
+            if isinstance(result, Judged):
+                keep(store, digests[position], result.regions)
+                done[position] = result
+            else:
+                case_id = tasks[position].case.case_id
+                exclusions += [Exclusion(case_id, name, "segment", str(result)) for name in ready]
+            advance()
+    ordered = [done[position] for position in sorted(done)]
+    exclusions += [item for judged in ordered for item in judged.exclusions]
+    return Quality(
+        exclusions=_rates(exclusions, list(ready), len(cases), too_many),
+        reasons=pd.DataFrame(
+            [(item.case_id, item.extractor, item.stage, item.reason) for item in exclusions],
+            columns=["case_id", "segmenter", "stage", "reason"],
+        ),
+        agreement=pd.DataFrame([row for judged in ordered for row in judged.agreement]),
+        statistics=_with_outliers(pd.DataFrame([row for judged in ordered for row in judged.statistics])),
+        tiles={(name, tasks[position].case.case_id): tile
+               for position in sorted(done) for name, tile in done[position].tiles.items()},
+    )  # fmt: skip
+
+
+def judge_case(task: QualityTask) -> Judged:
+    """Segment one case by every segmenter and measure; a segmenter that fails is an Exclusion of its own."""
+    case_id = task.case.case_id
+    masks: dict[str, NDArray[np.bool_]] = {}
+    exclusions = []
+    try:
+        scan = task.case.source.load()
+    except CaseError as error:
+        return Judged(
+            [], [], [Exclusion(case_id, name, "read", str(error)) for name in task.segmenters], {}, {}
+        )
+    give(scan, task.regions)
+    for name, segmenter in task.segmenters.items():
+        try:
+            masks[name] = _nonzero(segmenter.segment(scan))
+        except CaseError as error:
+            exclusions.append(Exclusion(case_id, name, "segment", str(error)))
+    statistics = [
+        {"case_id": case_id, "segmenter": name, **region_statistics(scan.image, mask)}
+        for name, mask in masks.items()
+    ]
+    tiles = {name: tile(scan.image, mask) for name, mask in masks.items()}
+    if task.reference is not None and task.reference in scan.masks:
+        masks[f"mask {task.reference}"] = _nonzero(scan.masks[task.reference])
+    spacing = scan.image.GetSpacing()[::-1]
+    pairs = [
+        {"case_id": case_id, "first": a, "second": b, **agreement(masks[a], masks[b], spacing)}
+        for a, b in combinations(masks, 2)
+    ]
+    return Judged(statistics, pairs, exclusions, tiles, take(scan, task.regions))
+
+
+def agreement(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], spacing: tuple[float, ...]
+) -> dict[str, float]:
+    """Compare two masks (z, y, x); `spacing` is (z, y, x) in mm. Distances to an empty mask are not numbers."""
+    import torch
+    from monai.metrics import compute_dice, compute_hausdorff_distance
+
+    voxel = float(np.prod(spacing))
+    difference = (int(first.sum()) - int(second.sum())) * voxel
+    found = {"dice": np.nan, "surface_distance_95_mm": np.nan, "volume_difference_mm3": difference}
+    if first.any() or second.any():
+        box = _box(first | second)
+        a, b = (
+            torch.from_numpy(np.ascontiguousarray(np.pad(mask[box], 1)))[None, None]
+            for mask in (first, second)
+        )
+        found["dice"] = float(compute_dice(a.float(), b.float(), ignore_empty=False))
+        if first.any() and second.any():
+            distance = compute_hausdorff_distance(
+                a, b, include_background=True, percentile=95, spacing=list(spacing)
+            )
+            found["surface_distance_95_mm"] = float(distance)
+    return found
+
+
+def region_statistics(image: sitk.Image, mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return what is in a region: volume, pieces (26 neighbours), HU, share of calcium, whether it meets the border."""
+    import SimpleITK as sitk
+    from scipy import ndimage
+
+    inside = sitk.GetArrayViewFromImage(image)[mask].astype(np.float64)
+    if not inside.size:
+        return {"voxels": 0, "volume_mm3": 0.0, "components": 0}
+    box = _box(mask)
+    _, components = ndimage.label(mask[box], np.ones((3, 3, 3)))
+    ends = zip(box, mask.shape, strict=True)
+    return {
+        "voxels": inside.size,
+        "volume_mm3": inside.size * float(np.prod(image.GetSpacing())),
+        "components": int(components),
+        "mean_hu": inside.mean(),
+        "sd_hu": inside.std(),
+        "min_hu": inside.min(),
+        "max_hu": inside.max(),
+        "share_above_130_hu": float((inside >= CALCIUM_HU).mean()),
+        "meets_border": any(part.start == 0 or part.stop == size for part, size in ends),
+    }
+
+
+def tile(image: sitk.Image, mask: NDArray[np.bool_]) -> Tile:
+    """Return the slice that holds most of the region, thinned out to at most 160 pixels a side."""
+    import SimpleITK as sitk
+
+    z = int(mask.sum(axis=(1, 2)).argmax())
+    step = -(-max(mask.shape[1:]) // TILE_PIXELS)
+    values = sitk.GetArrayViewFromImage(image)[z, ::step, ::step].astype(np.float64)
+    grey = np.clip((values + 160) / 500 * 255, 0, 255).astype(np.uint8)
+    return Tile(grey, mask[z, ::step, ::step].copy())
+
+
+def _tasks(
+    cases: list[Case], segmenters: Mapping[str, Segmenter], reference: str | None, store: Store
+) -> tuple[list[QualityTask], list[str], list[Exclusion]]:
+    tasks, digests, exclusions = [], [], []
+    for case in cases:
+        try:
+            digest = case.source.digest()
+        except CaseError as error:
+            exclusions += [Exclusion(case.case_id, name, "read", str(error)) for name in segmenters]
+            continue
+        tasks.append(QualityTask(case, segmenters, reference, stored(store, digest, segmenters.values())))
+        digests.append(digest)
+    return tasks, digests, exclusions
+
+
+def _rates(exclusions: list[Exclusion], names: list[str], cases: int, too_many: float) -> pd.DataFrame:
+    """Count what a segmenter did not find; a scan that cannot be read is not its fault."""
+    from benchmark.statistics.intervals import wilson
+
+    rows = []
+    for name in names:
+        mine = [item for item in exclusions if item.extractor == name]
+        unread = sum(item.stage == "read" for item in mine)
+        lost, seen = len(mine) - unread, cases - unread
+        low, high = wilson(lost, seen) if seen else (np.nan, np.nan)
+        rate = lost / seen if seen else np.nan
+        rows.append((name, cases, unread, lost, rate, low, high, rate > too_many))
+    columns = ["segmenter", "cases", "unreadable", "excluded", "rate", "low", "high", "too_many"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _with_outliers(statistics: pd.DataFrame) -> pd.DataFrame:
+    """Add the column ``outlier_in``: the statistics in which a case lies far from others of its segmenter."""
+    if statistics.empty:
+        return statistics
+    flags = pd.Series("", index=statistics.index)
+    for _, rows in statistics.groupby("segmenter"):
+        for name in (name for name in JUDGED if name in rows):
+            far = _outlying(rows[name].to_numpy(float))
+            flags[rows.index[far]] += f"{name} "
+    return statistics.assign(outlier_in=flags.str.strip())
+
+
+def _outlying(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which values have a modified z-score beyond 3.5; none where half of the values are equal."""
+    away = np.abs(values - np.nanmedian(values)) if np.isfinite(values).any() else values
+    spread = np.nanmedian(away) if np.isfinite(away).any() else 0.0
+    return np.nan_to_num(0.6745 * away) > OUTLYING * spread if spread > 0 else np.zeros(len(values), bool)
+
+
+def _nonzero(mask: sitk.Image) -> NDArray[np.bool_]:
+    import SimpleITK as sitk
+
+    return np.asarray(sitk.GetArrayViewFromImage(mask) != 0)
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Return the box (z, y, x) around a mask that is not empty."""
+    along = (np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
+    return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in along)
