@@ -22,7 +22,7 @@ def predict(
     given: Input,
     *,
     divisor: int,
-    batch: int = 8,
+    batch: int = 4,
     window: int = 256,
 ) -> NDArray[np.float32]:
     """Return the probability of coronary calcium, (z, y, x), of a volume in HU on the network's pixel.

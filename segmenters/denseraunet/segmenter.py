@@ -51,7 +51,7 @@ class DenseRAUnetSegmenter(Segmenter):
     minimum_area_mm2: float = Field(
         1.0, ge=0, description="area in mm² below which a slice's component is dropped"
     )
-    batch: int = Field(8, ge=1, description="slices in a batch")
+    batch: int = Field(4, ge=1, description="slices in a batch")
     window_pixels: int = Field(
         256, ge=32, description="slices larger than this are covered by overlapping windows"
     )
