@@ -7,6 +7,7 @@ Hoaglin, How to Detect and Handle Outliers, 1993).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -166,6 +167,7 @@ def agreement(
         )
         found["dice"] = float(compute_dice(a.float(), b.float(), ignore_empty=False))
         if first.any() and second.any():
+            warnings.filterwarnings("ignore", "monai.metrics.utils get_mask_edges", FutureWarning)
             distance = compute_hausdorff_distance(
                 a, b, include_background=True, percentile=95, spacing=list(spacing)
             )
