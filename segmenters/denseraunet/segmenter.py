@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,14 +15,13 @@ from benchmark.errors import UserError
 from benchmark.plugins import Availability, Segmenter
 from feature_extractors.inference import Device, Precision, prepare, resolve_device, resolve_precision
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
+from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
     import torch
 
     from benchmark.case import Scan
-
-SHIPPED = Path(__file__).parent / "weights"
 
 
 class DenseRAUnetSegmenter(Segmenter):
@@ -34,8 +32,8 @@ class DenseRAUnetSegmenter(Segmenter):
     )  # fmt: skip
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy", "scipy")
 
-    weights: Path = Field(
-        Path("denseraunet.safetensors"),
+    weights: Weights = Field(
+        TrainedWeights(file=Path("denseraunet.safetensors")),
         description="file that `cacbench train denseraunet` wrote, relative to the study's folder, or one that ships",
     )
     network: Network = Field(DenseRAUnet(), description="the architecture the weights must be of")
@@ -60,12 +58,6 @@ class DenseRAUnetSegmenter(Segmenter):
         "auto", validate_default=True, description="auto: bf16 where the hardware has it"
     )
 
-    @field_validator("weights", mode="after")
-    @classmethod
-    def _from_the_study(cls, file: Path, info: ValidationInfo) -> Path:
-        own = Path((info.context or {}).get("base", ".")) / file.expanduser()
-        return file if file.parent == Path() and not own.is_file() else own
-
     @field_validator("device", mode="after")
     @classmethod
     def _resolve_device(cls, device: Device) -> Device:
@@ -76,24 +68,13 @@ class DenseRAUnetSegmenter(Segmenter):
     def _resolve_precision(cls, precision: Precision, info: ValidationInfo) -> Precision:
         return resolve_precision(precision, info.data.get("device", "cpu"))
 
-    @property
-    def weights_path(self) -> Path:
-        """The file: the study's own, or the one of that name that ships."""
-        return self.weights if self.weights.is_file() else SHIPPED / self.weights
-
     def availability(self) -> Availability:
         """Ready if the weights file is here."""
-        if self.weights_path.is_file():
-            return Availability()
-        remedy = "make it with `cacbench train denseraunet STUDY --out FILE` or mend `weights:`"
-        return Availability(ready=False, reason=f"{self.weights}: no such weights file; {remedy}")
+        return self.weights.availability()
 
     def weights_digest(self) -> str:
         """Return the SHA-256 of the weights file. Raises `UserError` if there is none."""
-        if not (state := self.availability()).ready:
-            raise UserError(state.reason)
-        with self.weights_path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return self.weights.weights_digest()
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
@@ -118,7 +99,7 @@ class DenseRAUnetSegmenter(Segmenter):
         refuse_too_few(lying.GetDepth(), self.input)
         volume: NDArray[np.float32] = sitk.GetArrayFromImage(lying)
         network = _load(
-            self.weights_path, self.weights_digest(), self.network, self.input, self.device, self.precision
+            self.weights.path, self.weights_digest(), self.network, self.input, self.device, self.precision
         )
         found = sitk.GetImageFromArray(
             predict(
@@ -138,7 +119,7 @@ class DenseRAUnetSegmenter(Segmenter):
     def _header_threshold(self) -> float:
         from segmenters.denseraunet.weights_file import read_header
 
-        return read_header(self.weights_path).threshold
+        return read_header(self.weights.path).threshold
 
 
 @cache

@@ -16,7 +16,8 @@ from benchmark.errors import CaseError, UserError
 from benchmark.registry import build
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
-from segmenters.denseraunet.segmenter import SHIPPED, DenseRAUnetSegmenter
+from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
+from segmenters.denseraunet.trained_weights import SHIPPED
 from segmenters.denseraunet.weights_file import WeightsFile, read_header
 
 TINY = DenseRAUnet(channels=(4, 8), growth=4, layers=1, atrous_rates=(1,))
@@ -142,7 +143,7 @@ def test_other_weights_are_another_fingerprint_and_another_folder_is_not(weights
     (tmp_path / "elsewhere").mkdir()
     copied = tmp_path / "elsewhere" / "tiny.safetensors"
     copied.write_bytes(weights.read_bytes())
-    assert tiny(weights).weights_digest() == tiny(copied).weights_digest()
+    assert tiny(weights).fingerprint() == tiny(copied).fingerprint()
     header = read_header(weights)
     torch.manual_seed(1)
     header.write(build_network(TINY, SEES).state_dict(), copied)
@@ -158,7 +159,7 @@ def test_the_plug_in_travels_without_its_network(scan, weights):
 
 def test_a_relative_weights_file_starts_from_the_study_s_folder(weights):
     segmenter = build("segmenter", {"use": "denseraunet", "weights": weights.name}, {"base": weights.parent})
-    assert segmenter.weights_path == weights
+    assert segmenter.weights.path == weights
 
 
 @pytest.mark.parametrize("name", ["denseraunet", "basic_unet"])
