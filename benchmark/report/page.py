@@ -24,7 +24,7 @@ def write_page(
     page = environment.get_template("page.html.jinja").render(
         facts=facts,
         headline=headline_table(tables["summary"]),
-        comparisons=tables["comparisons"][SHOWN].round(4),
+        comparisons=_blank(tables["comparisons"][SHOWN].round(4)),
         exclusions=tables["exclusions"],
         without_result=tables["runs_without_result"],
         figures=[_data_uri(figure) for figure in figures],
@@ -41,6 +41,11 @@ def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
     wide = text.pivot(index="run", columns="metric", values="text")[list(dict.fromkeys(summary["metric"]))]
     accuracy = summary[summary["metric"] == "accuracy"].set_index("run")["value"]
     return wide.loc[accuracy.sort_values(ascending=False, kind="stable").index].reset_index()
+
+
+def _blank(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with None, which the page leaves blank, for every missing value."""
+    return table.astype(object).where(table.notna(), None)
 
 
 def _data_uri(figure: Path) -> str:
