@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(run
         )
         write_tables(all_tables(result), tmp_path / f"tables{jobs}")
     files = sorted(file.name for file in (tmp_path / "tables1").iterdir())
-    assert len(files) == 8
+    assert {"summary.csv", "comparisons.csv", "folds.csv", "predictions.csv", "exclusions.csv"} <= set(files)
     for name in files:
         assert (tmp_path / "tables1" / name).read_bytes() == (tmp_path / "tables2" / name).read_bytes(), name
 
