@@ -179,7 +179,7 @@ def _anomalies(cases: Sequence[Case], outcomes: Outcomes) -> pd.DataFrame:
         if not isinstance(outcome, Exclusion)
         for kind, detail in outcome.get("anomalies", ())
     ]
-    return pd.DataFrame(dict.fromkeys(rows), columns=["case_id", "anomaly", "detail"])
+    return pd.DataFrame(list(dict.fromkeys(rows)), columns=["case_id", "anomaly", "detail"])
 
 
 def _in_order(exclusions: list[Exclusion], cases: Sequence[Case]) -> list[Exclusion]:

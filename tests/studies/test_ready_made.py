@@ -1,0 +1,22 @@
+"""The studies that come with the project can be read, run on phantoms, and are ready."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.study import read_study
+
+STUDIES = Path(__file__).parents[2] / "studies"
+
+
+@pytest.mark.parametrize(
+    ("name", "cases", "runs"),
+    [("pseudo_labels", 20, 3), ("roi_dilation", 80, 10), ("intensity_threshold", 80, 10)],
+)
+def test_a_ready_made_study_is_ready_on_phantoms(name, cases, runs):
+    study = read_study(STUDIES / f"{name}.yaml")
+    assert len(study.cohort.cases()) == cases
+    assert len(study.all_runs()) == runs
+    for extraction in study.extractors.values():
+        assert extraction.extractor.availability().ready
+        assert study.segmenters[extraction.segmenter].availability().ready
