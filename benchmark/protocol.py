@@ -34,14 +34,14 @@ class CaseFilter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contrast: Literal["on", "off"] | None = Field(None, description="with or without contrast medium")
+    contrast: bool | None = Field(None, description="on or off: with or without contrast medium")
     protocols: tuple[str, ...] | None = Field(
         None, min_length=1, description="names of acquisition protocols"
     )
 
     def __str__(self) -> str:
         """Say in words which cases pass."""
-        parts = [] if self.contrast is None else [f"contrast {self.contrast}"]
+        parts = [] if self.contrast is None else [f"contrast {'on' if self.contrast else 'off'}"]
         parts += [] if self.protocols is None else [f"protocol {' or '.join(self.protocols)}"]
         return ", ".join(parts) or "all cases"
 
@@ -60,7 +60,7 @@ class CaseFilter(BaseModel):
                     f"protocol: whether contrast was given is not known of {len(unknown)} cases, {unknown[0]} among "
                     "them: say so in the manifest's column `contrast`, or take it from DICOM by `read_tags: true`"
                 )
-            kept &= (cases["contrast"] == self.contrast).to_numpy()
+            kept &= (cases["contrast"] == ("on" if self.contrast else "off")).to_numpy()
         for name in self.protocols or ():
             if not (cases["protocol"] == name).any():
                 known = ", ".join(sorted(set(cases["protocol"]))) or "none"

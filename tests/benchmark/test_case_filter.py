@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,13 @@ def test_unknown_contrast_is_refused_with_the_remedy():
     with pytest.raises(UserError, match="not known of 10 cases, c2 among them"):
         PLAIN.keeps(table)
     assert CaseFilter(protocols=("chest",)).keeps(table).sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("off", 15), ("on", 15), ('"off"', 15), ("false", 15), ("null", 30)]
+)
+def test_on_and_off_are_understood_as_yaml_reads_them(text, kept):
+    assert CaseFilter.model_validate(yaml.safe_load(f"contrast: {text}")).keeps(cases(30)).sum() == kept
 
 
 def test_a_protocol_that_no_case_has_is_refused_with_those_there_are():

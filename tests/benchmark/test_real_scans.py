@@ -25,7 +25,7 @@ def study(manifest, **cohort):
             "segmenters": {"drawn": {"use": "reference"}, "dense": {"use": "threshold", "within": "drawn", "hu": 20},
                            "everything": {"use": "whole_image"}},
             "extractors": {"drawn": {"use": "radiomics", "segmenter": "drawn"},
-                           "dense": {"use": "radiomics", "segmenter": "dense"},
+                           "dense": {"use": "radiomics", "segmenter": "dense", "families": ["shape"]},
                            "everything": {"use": "radiomics", "segmenter": "everything", "families": ["firstorder"]}},
             "classifiers": {"logistic_regression": {}},
         }
@@ -47,7 +47,7 @@ def test_real_cts_go_from_manifest_to_table(real_data, tmp_path):
     with workers(1) as pool:
         found = extract_features(study(write_manifest(tmp_path / "m.csv", rows)), Store(tmp_path / "s"), pool)
     assert found.tables["drawn"].shape == (2, 107)
-    assert found.tables["dense"].shape == (2, 107)
+    assert found.tables["dense"].shape == (2, 14)
     assert found.tables["everything"].shape == (3, 18)
     assert {(item.case_id, item.extractor, item.stage) for item in found.exclusions} == {
         ("qrm", "drawn", "segment"), ("qrm", "dense", "segment"),
