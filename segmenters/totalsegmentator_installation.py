@@ -20,7 +20,7 @@ from benchmark.plugins import Availability, Plugin
 from feature_extractors.weights import Weights
 
 if TYPE_CHECKING:
-    from feature_extractors.hub import Progress
+    from feature_extractors.hub_download import Progress
 
 Task = Literal["coronary_arteries", "total", "heartchambers_highres"]
 DATASETS: dict[Task, dict[int, str]] = {
