@@ -130,6 +130,9 @@ class Sampling(_Declared):
     foreground: float = Field(
         0.5, ge=0, le=1, description="share of patches around a pixel of coronary calcium"
     )
+    confounder_hu: float = Field(
+        250.0, description="confounders from here on are sought out; noise, below it, is met anyway"
+    )
     confounder: float = Field(
         0.35,
         ge=0,
@@ -155,8 +158,8 @@ class TrainingPlan(_Declared):
     sampling: Sampling = Sampling()
     augmentation: Augmentation = Augmentation()
     seed: int | str = Field(0, description="of initialisation, split and every patch")
-    steps: int = Field(900, ge=1, description="batches at most; the learning rate falls to 0 over them")
-    validate_every: int = Field(225, ge=1, description="batches between validations and checkpoints")
+    steps: int = Field(600, ge=1, description="batches at most; the learning rate falls to 0 over them")
+    validate_every: int = Field(150, ge=1, description="batches between validations and checkpoints")
     patience: int = Field(4, ge=1, description="validations without a better F1 after which training stops")
     validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
     learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")

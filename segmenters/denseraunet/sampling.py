@@ -23,8 +23,9 @@ class PatchSampler:
 
     def __init__(self, scans: Sequence[TrainingScan], plan: TrainingPlan) -> None:
         self.scans, self.plan = scans, plan
-        self._calcium = _slices_with(scan.calcium for scan in scans)
-        self._confounder = _slices_with(scan.confounder for scan in scans)
+        dense = plan.sampling.confounder_hu
+        self._calcium = _Places([scan.calcium for scan in scans])
+        self._confounders = _Places([scan.confounder & (scan.hu >= dense) for scan in scans])
 
     def batch(self, step: int) -> Patch:
         """Return (images (batch, channels, y, x), targets (batch, 1, y, x))."""
@@ -58,27 +59,34 @@ class PatchSampler:
     def _place(self, rng: np.random.Generator) -> tuple[TrainingScan, int, tuple[int, int]]:
         """Draw a scan, a slice and the patch's centre (y, x)."""
         share, sampling = rng.random(), self.plan.sampling
-        for places, masks, below in (
-            (self._calcium, "calcium", sampling.foreground),
-            (self._confounder, "confounder", sampling.foreground + sampling.confounder),
+        for places, below in (
+            (self._calcium, sampling.foreground),
+            (self._confounders, sampling.foreground + sampling.confounder),
         ):
-            if share < below and places:
-                number, slices = places[rng.integers(len(places))]
-                z = int(slices[rng.integers(len(slices))])
-                pixels = np.argwhere(getattr(self.scans[number], masks)[z])
-                y, x = pixels[rng.integers(len(pixels))] + rng.integers(
-                    -sampling.patch_pixels // 3, sampling.patch_pixels // 3 + 1, 2
-                )
+            if share < below and places.slices:
+                number, z, pixel = places.draw(rng)
+                away = sampling.patch_pixels // 3
+                y, x = pixel + rng.integers(-away, away + 1, 2)
                 return self.scans[number], z, (int(y), int(x))
         scan = self.scans[int(rng.integers(len(self.scans)))]
         z, y, x = (int(rng.integers(size)) for size in scan.hu.shape)
         return scan, z, (y, x)
 
 
-def _slices_with(masks: Any) -> list[tuple[int, NDArray[np.intp]]]:
-    """Return (position of the scan, its slices that hold anything) of every scan with any."""
-    found = [(number, np.flatnonzero(mask.any(axis=(1, 2)))) for number, mask in enumerate(masks)]
-    return [(number, slices) for number, slices in found if slices.size]
+class _Places:
+    """Pixels to centre patches on: every scan that has any is drawn as often, then every slice, then every pixel."""
+
+    def __init__(self, masks: Sequence[NDArray[np.bool_]]) -> None:
+        found = [(number, np.flatnonzero(mask.any(axis=(1, 2)))) for number, mask in enumerate(masks)]
+        self.slices = [(number, slices) for number, slices in found if slices.size]
+        self._masks = masks
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int, NDArray[np.intp]]:
+        """Return the position of a scan, a slice of it and a pixel (y, x) in it."""
+        number, slices = self.slices[int(rng.integers(len(self.slices)))]
+        z = int(slices[int(rng.integers(len(slices)))])
+        pixels = np.argwhere(self._masks[number][z])
+        return number, z, pixels[int(rng.integers(len(pixels)))]
 
 
 def _crop(stack: NDArray[Any], corner: NDArray[np.intp], side: int, fill: int) -> NDArray[Any]:
