@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.environment import all_packages, git_commit, machine, versions
-from benchmark.plugins import digest_of
+from benchmark.plugins import Plugin, digest_of
 from benchmark.results import StudyResult
 from benchmark.study import Run, Study
 
@@ -43,9 +44,7 @@ def log_study(
         mlflow.log_artifacts(str(folder))
         mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
         mlflow.log_dict(machine(), "environment/machine.json")
-        for run in result.all_runs():
-            with mlflow.start_run(run_name=run.name, nested=True, tags=tags):
-                _log_run(mlflow, result, run, tables)
+        _log_rows(mlflow, result, tables, tags)
         for name, reason in result.failed.items():
             with _failed_run(mlflow, name, tags):
                 mlflow.set_tag("reason", reason)
@@ -63,6 +62,21 @@ def logged_run(results: Path, experiment: str, run_name: str, parameters: dict[s
             mlflow.log_params(_flat(name, value) if isinstance(value, dict) else {name: str(value)[:500]})
         mlflow.log_dict(machine(), "environment/machine.json")
         yield mlflow
+
+
+def _log_rows(
+    mlflow: Any, result: StudyResult, tables: dict[str, pd.DataFrame], tags: dict[str, str]
+) -> None:
+    data: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # hints about integer columns and requirements, the same for every run
+        for run in result.all_runs():
+            if run.extractor not in data:
+                data[run.extractor] = _data_set(mlflow, result, run.extractor)
+            with mlflow.start_run(run_name=run.name, nested=True, tags=tags):
+                _log_run(mlflow, result, run, tables, data[run.extractor])
 
 
 def cohort_hash(result: StudyResult) -> str:
@@ -112,57 +126,67 @@ def _study_parameters(result: StudyResult) -> dict[str, Any]:
     }
 
 
-def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> None:
-    study = result.study
-    plugins = {
-        "segmenter": study.segmenters[study.extractors[run.extractor].segmenter],
-        "extractor": study.extractors[run.extractor].extractor,
-        "classifier": study.classifiers[run.classifier],
+def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame], data: Any) -> None:
+    """Log one row into the active run: everything small in one batch, then the data set, files and the model."""
+    from mlflow.entities import Param, RunTag
+
+    names = {
+        "segmenter": result.study.extractors[run.extractor].segmenter,
+        "extractor": run.extractor,
+        "classifier": run.classifier,
     }
-    mlflow.log_params(
-        {
-            "segmenter": study.extractors[run.extractor].segmenter,
-            "extractor": run.extractor,
-            "classifier": run.classifier,
-        }
-        | {
-            key: value
-            for name, plugin in plugins.items()
-            for key, value in _flat(name, plugin.parameters()).items()
-        }
-        | _flat("protocol", study.protocol.model_dump())
-        | _flat("chosen", result.models[run.name].parameters)
+    plugins: dict[str, Plugin] = {
+        "segmenter": result.study.segmenters[names["segmenter"]],
+        "extractor": result.study.extractors[run.extractor].extractor,
+        "classifier": result.study.classifiers[run.classifier],
+    }
+    parameters = {**names, **_flat("protocol", result.study.protocol.model_dump())}
+    tags = {}
+    for name, plugin in plugins.items():
+        parameters |= _flat(name, plugin.parameters())
+        tags[f"fingerprint.{name}"] = plugin.fingerprint()
+        if weights := plugin.weights_digest():
+            tags[f"weights.{name}"] = weights
+    parameters |= _flat("chosen", result.models[run.name].parameters)
+    mlflow.MlflowClient().log_batch(
+        mlflow.active_run().info.run_id,
+        metrics=_metrics(result, run, tables["summary"]),
+        params=[Param(key, value) for key, value in parameters.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
     )
-    mlflow.set_tags({f"fingerprint.{name}": plugin.fingerprint() for name, plugin in plugins.items()})
-    mlflow.set_tags({f"weights.{name}": plugin.weights_digest() for name, plugin in plugins.items()
-                     if plugin.weights_digest()})  # fmt: skip
-    _log_metrics(mlflow, result, run, tables)
-    table = result.features.tables[run.extractor].loc[result.case_ids]
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # hints about integer columns and inferred requirements, for every run
-        labelled = table.assign(label=result.features.cases.loc[table.index, "label"].astype("int64"))
-        data = mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{run.extractor}")
-        mlflow.log_input(data, context="cross-validation")
-        _log_model(mlflow, result, run, table)
-
-
-def _log_metrics(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> None:
-    summary = tables["summary"][tables["summary"]["run"] == run.name]
-    mlflow.log_metrics(dict(zip(summary["metric"], summary["value"], strict=True)))
-    for bound in ("low", "high"):
-        mlflow.log_metrics({f"{row['metric']}_{bound}": row[bound] for _, row in summary.iterrows()})
-    folds = result.folds.loc[result.folds["run"] == run.name, list(summary["metric"])].add_prefix("fold_")
-    for step, scores in enumerate(folds.to_dict("records")):
-        mlflow.log_metrics(scores, step=step)
-    mlflow.log_metric("extraction_seconds_per_case", result.features.seconds[run.extractor])
+    mlflow.log_input(data, context="cross-validation")
     for name in ("predictions", "choices"):
         mine = tables[name][tables[name]["run"] == run.name]
         mlflow.log_text(mine.to_csv(index=False), f"{name}.csv")
+    _log_model(mlflow, result, run)
 
 
-def _log_model(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) -> None:
+def _metrics(result: StudyResult, run: Run, summary: pd.DataFrame) -> list[Any]:
+    """Return the pooled metrics with their intervals, the fold metrics as steps, and the cost of extraction."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    summary = summary[summary["run"] == run.name].set_index("metric")
+    values = {name: row["value"] for name, row in summary.iterrows()}
+    values |= {f"{name}_{end}": row[end] for name, row in summary.iterrows() for end in ("low", "high")}
+    values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
+    folds = result.folds.loc[result.folds["run"] == run.name, list(summary.index)]
+    steps = [
+        Metric(f"fold_{name}", float(value), now, step)
+        for step, scores in enumerate(folds.to_dict("records"))
+        for name, value in scores.items()
+    ]
+    return [*(Metric(str(name), float(value), now, 0) for name, value in values.items()), *steps]
+
+
+def _data_set(mlflow: Any, result: StudyResult, extractor: str) -> Any:
+    """Return the table that the extractor's runs learnt from, with its labels, as an MLflow data set."""
+    table = result.features.tables[extractor].loc[result.case_ids]
+    labelled = table.assign(label=result.features.cases.loc[table.index, "label"].astype("int64"))
+    return mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{extractor}")
+
+
+def _log_model(mlflow: Any, result: StudyResult, run: Run) -> None:
     """Log the run's pipeline, fitted on all cases, so that `mlflow models predict` works on a features CSV."""
     import skops.io
     from mlflow.models import infer_signature
@@ -170,8 +194,9 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, table: pd.DataFrame) 
     content = result.models[run.name].content
     trusted = _trusted_types(skops.io.get_untrusted_types(data=content), result.study, run)
     pipeline = skops.io.loads(content, trusted=trusted)
+    some = result.features.tables[run.extractor].loc[result.case_ids[:5]]  # enough to know the columns
     mlflow.sklearn.log_model(
-        pipeline, name="model", signature=infer_signature(table, pipeline.predict(table)),
+        pipeline, name="model", signature=infer_signature(some, pipeline.predict(some)),
         serialization_format="skops", skops_trusted_types=trusted,
         pip_requirements=[f"{name}=={number}" for name, number in versions().items() if name != "python"],
     )  # fmt: skip
