@@ -19,6 +19,9 @@ from benchmark.store import Store
 
 KIND = "segmentations"
 
+Place = tuple[str, str, str]
+"""Cohort, case id, segmenter."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -39,52 +42,61 @@ def run_segmentation(
     ready = [name for name in study.segmenters if name not in unavailable]
     if not ready:
         raise UserError(f"{study.name}: no segmenter can run here: {'; '.join(unavailable.values())}")
-    records: dict[tuple[str, str, str], dict[str, Any]] = {}
-    exclusions: list[Exclusion] = []
     cases = [(cohort, case) for cohort, declared in study.cohorts.items() for case in declared.cases()]
+    exclusions: list[Exclusion] = []
     keys = _keys(study, ready, cases, exclusions)
-    tasks: list[MeasurementTask] = []
-    places: list[str] = []
-    for cohort, case in cases:
-        mine = {
-            name: keys[cohort, case.case_id, name] for name in ready if (cohort, case.case_id, name) in keys
-        }
-        found = {name: store.get(KIND, key) for name, key in mine.items()}
-        records |= {
-            (cohort, case.case_id, name): record for name, record in found.items() if record is not None
-        }
-        lacking = {name: study.segmenters[name] for name, record in found.items() if record is None}
-        if lacking:
-            tasks.append(MeasurementTask(case, lacking, study.reference))
-            places.append(cohort)
-    with progress("scans", len(tasks)) as advance:
-        for position, result in workers.map(measure, tasks):
-            case_id, cohort = tasks[position].case.case_id, places[position]
-            advance()
+    records = {place: record for place, key in keys.items() if (record := store.get(KIND, key)) is not None}
+    lacking = _lacking(study, ready, cases, keys, records)
+    with progress("scans", len(lacking)) as advance:
+        for position, result in workers.map(measure, [task for _, task in lacking]):
+            cohort, task = lacking[position]
             if isinstance(result, UserError):
                 raise result
             if isinstance(result, BaseException):
-                exclusions.append(Exclusion(case_id, cohort, "segment", _reason(result)))
-                continue
+                exclusions.append(Exclusion(task.case.case_id, cohort, "segment", _reason(result)))
+                result = {}
             for name, record in result.items():
-                store.put(KIND, keys[cohort, case_id, name], record)
-                records[cohort, case_id, name] = record
+                place = (cohort, task.case.case_id, name)
+                store.put(KIND, keys[place], record)
+                records[place] = record
+            advance()
     if not records:
         raise UserError(
             f"{study.name}: every one of the {len(cases)} scans was excluded: {tally(exclusions)}"
         )
-    return Measured(*_tables(study, ready, cases, records), exclusions, unavailable)
+    return Measured(*_tables(ready, cases, records), exclusions, unavailable)
+
+
+def _lacking(
+    study: SegmentationStudy,
+    ready: list[str],
+    cases: list[tuple[str, Case]],
+    keys: dict[Place, str],
+    records: dict[Place, dict[str, Any]],
+) -> list[tuple[str, MeasurementTask]]:
+    """Return what is still to be measured: the cohort's name, and the task."""
+    found = []
+    for cohort, case in cases:
+        places = {name: (cohort, case.case_id, name) for name in ready}
+        todo = {
+            name: study.segmenters[name]
+            for name, place in places.items()
+            if place in keys and place not in records
+        }
+        if todo:
+            found.append((cohort, MeasurementTask(case, todo, study.reference)))
+    return found
 
 
 def _keys(
     study: SegmentationStudy, ready: list[str], cases: list[tuple[str, Case]], exclusions: list[Exclusion]
-) -> dict[tuple[str, str, str], str]:
+) -> dict[Place, str]:
     code = [
         code_digest("benchmark.segmentation.measurement"),
         code_digest("benchmark.segmentation.reference"),
     ]
     prints = {name: study.segmenters[name].fingerprint() for name in ready}
-    keys = {}
+    keys: dict[Place, str] = {}
     for cohort, case in cases:
         try:
             scan = case.source.digest()
@@ -99,10 +111,9 @@ def _keys(
 
 
 def _tables(
-    study: SegmentationStudy,
     ready: list[str],
     cases: list[tuple[str, Case]],
-    records: dict[Any, dict[str, Any]],
+    records: dict[Place, dict[str, Any]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     scans, lesions = [], []
     for name in ready:
