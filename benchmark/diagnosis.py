@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -42,12 +41,25 @@ class Finding:
 
 
 def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Finding]:
-    """Return the signatures that fired, runs in the order of `summary` (a row per run and metric), exclusions last."""
-    findings = [
-        finding
-        for name, rows in summary.groupby("run", sort=False)
-        for finding in _of_run(result, str(name), rows.set_index("metric")["value"].to_dict())
-    ]
+    """Return the signatures that fired, extractors in the study's order, exclusions last.
+
+    `summary` has a row per run and metric. Each extractor is judged by its most accurate run, so that a classifier
+    that learns badly is not taken for a bad region; a control with untrained weights is not judged at all.
+    """
+    metrics = summary.pivot(index="run", columns="metric", values="value")
+    findings: list[Finding] = []
+    for name, extraction in result.study.extractors.items():
+        mine = metrics[metrics.index.str.startswith(f"{name}/")]
+        if len(mine) and not getattr(extraction.extractor, "untrained", False):
+            best = str(mine["accuracy"].idxmax())
+            findings += _of_run(
+                result,
+                best,
+                {
+                    metric: float(mine.loc[best, metric])
+                    for metric in ("accuracy", "sensitivity", "specificity")
+                },
+            )
     return [*findings, *_exclusions(result)]
 
 
@@ -56,11 +68,19 @@ def as_table(findings: list[Finding]) -> pd.DataFrame:
     return pd.DataFrame([asdict(finding) for finding in findings], columns=list(COLUMNS))
 
 
-def _of_run(result: StudyResult, name: str, metrics: dict[Any, float]) -> Iterator[Finding]:
+def _of_run(result: StudyResult, name: str, metrics: dict[str, float]) -> Iterator[Finding]:
     from feature_extractors.embedding import FrozenEmbedding
 
     extraction = result.study.extractors[name.partition("/")[0]]
     segmenter = result.study.segmenters[extraction.segmenter]
+    if isinstance(extraction.extractor, FrozenEmbedding):
+        if metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
+            yield Finding(
+                name, "accuracy", metrics["accuracy"], LOWEST_EMBEDDING_ACCURACY,
+                "the scans are unlike those the network learnt from",
+                "run the extractor with another preprocessing, and radiomics on the same ROI beside it",
+            )  # fmt: skip
+        return
     if metrics["sensitivity"] < LOWEST_SENSITIVITY:
         wider = getattr(segmenter, "dilation_mm", None)
         advice = (
@@ -81,12 +101,6 @@ def _of_run(result: StudyResult, name: str, metrics: dict[Any, float]) -> Iterat
         yield Finding(
             name, "specificity", metrics["specificity"], LOWEST_SPECIFICITY,
             "other dense structures lie inside the ROI", advice,
-        )  # fmt: skip
-    if isinstance(extraction.extractor, FrozenEmbedding) and metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
-        yield Finding(
-            name, "accuracy", metrics["accuracy"], LOWEST_EMBEDDING_ACCURACY,
-            "the scans are unlike those the network learnt from",
-            "run the extractor with another preprocessing, and radiomics on the same ROI beside it",
         )  # fmt: skip
 
 

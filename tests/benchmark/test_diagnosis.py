@@ -27,8 +27,9 @@ def finished(exclusions=(), **runs):
             "extractors": {"plain": {"use": "radiomics", "segmenter": "vessels"},
                            "dense": {"use": "radiomics", "segmenter": "calcium"},
                            "whole": {"use": "radiomics", "segmenter": "everything"},
-                           "frozen": {"use": "ct_fm", "segmenter": "everything", "weights": {"untrained": 0}}},
-            "classifiers": {"random_forest": {}},
+                           "frozen": {"use": "ct_fm", "segmenter": "everything"},
+                           "control": {"use": "ct_fm", "segmenter": "everything", "weights": {"untrained": 0}}},
+            "classifiers": {"random_forest": {}, "xgboost": {}},
         }
     )  # fmt: skip
     cases = pd.DataFrame({"label": [0, 1] * 20}, index=[f"c{number}" for number in range(40)])
@@ -36,7 +37,7 @@ def finished(exclusions=(), **runs):
     empty = pd.DataFrame()
     result = StudyResult(study, features, list(cases.index), empty, empty, empty, {})
     rows = [
-        {"run": f"{name}/random_forest", "metric": metric, "value": value}
+        {"run": name if "/" in name else f"{name}/random_forest", "metric": metric, "value": value}
         for name, changed in runs.items()
         for metric, value in {**GOOD, **changed}.items()
     ]
@@ -69,6 +70,15 @@ def test_a_signature_fires_with_its_number_and_the_next_run(run, metrics, sign, 
 @pytest.mark.parametrize("metrics", [{"sensitivity": 0.70}, {"specificity": 0.60}, {"accuracy": 0.5}])
 def test_at_the_limit_and_for_weak_radiomics_nothing_fires(metrics):
     assert diagnose(*finished(plain=metrics)) == []
+
+
+def test_an_untrained_control_is_not_judged():
+    assert diagnose(*finished(control={"accuracy": 0.5, "sensitivity": 0.5, "specificity": 0.5})) == []
+
+
+def test_an_extractor_is_judged_by_its_most_accurate_run():
+    weak = {"accuracy": 0.60, "sensitivity": 0.30}
+    assert diagnose(*finished(**{"plain/random_forest": {}, "plain/xgboost": weak})) == []
 
 
 def test_segmentation_failures_are_counted_once_per_case_with_their_wilson_interval():
