@@ -7,8 +7,9 @@ exclusions, the segmenter did not find the vessels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -52,14 +53,7 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Finding]:
         mine = metrics[metrics.index.str.startswith(f"{name}/")]
         if len(mine) and not getattr(extraction.extractor, "untrained", False):
             best = str(mine["accuracy"].idxmax())
-            findings += _of_run(
-                result,
-                best,
-                {
-                    metric: float(mine.loc[best, metric])
-                    for metric in ("accuracy", "sensitivity", "specificity")
-                },
-            )
+            findings += _of_run(result, best, mine.loc[[best]].to_dict("records")[0])
     return [*findings, *_exclusions(result)]
 
 
@@ -68,7 +62,7 @@ def as_table(findings: list[Finding]) -> pd.DataFrame:
     return pd.DataFrame([asdict(finding) for finding in findings], columns=list(COLUMNS))
 
 
-def _of_run(result: StudyResult, name: str, metrics: dict[str, float]) -> Iterator[Finding]:
+def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Iterator[Finding]:
     from feature_extractors.embedding import FrozenEmbedding
 
     extraction = result.study.extractors[name.partition("/")[0]]
