@@ -102,7 +102,7 @@ def test_on_any_scan_the_totals_are_the_score_s(seed):
     image, mask = (
         image_of(rng.integers(0, 500, (3, 9, 9)).astype(np.int16)),
         image_of(rng.integers(0, 3, (3, 9, 9)).astype(np.uint8)),
-    )  # noqa: E501
+    )
     features = CalciumVolumesExtractor().extract(image, mask)
     total = score(image, mask).total
     assert features["calcium_agatston"] == total.agatston
