@@ -50,7 +50,7 @@ class CTFMExtractor(FrozenEmbedding):
     )
     published_name: ClassVar[str] = "ct_fm"
 
-    weights: WeightsSource = PUBLISHED
+    weights: WeightsSource = Field(PUBLISHED, description="where the weights come from; docs/embeddings.md")
     preset: Literal["model_card", "authors_script"] = Field(
         "model_card", description="what the four next parameters are where they are not given"
     )

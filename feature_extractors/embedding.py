@@ -26,7 +26,7 @@ class FrozenEmbedding(FeatureExtractor):
     was used.
     """
 
-    weights: WeightsSource
+    weights: WeightsSource = Field(description="where the weights come from; docs/embeddings.md")
     device: Device = Field(
         "auto", validate_default=True, description="where the network runs; auto: a GPU if there is one"
     )

@@ -39,8 +39,11 @@ class RadImageNetExtractor(FrozenEmbedding):
     )
     published_name: ClassVar[str] = "radimagenet"
 
-    backbone: Backbone = "resnet50"
-    weights: WeightsSource = HubWeights(repo=REPOSITORY, filename=BACKBONES["resnet50"].filename)
+    backbone: Backbone = Field("resnet50", description="network whose pooled activations are the features")
+    weights: WeightsSource = Field(
+        HubWeights(repo=REPOSITORY, filename=BACKBONES["resnet50"].filename),
+        description="where the weights come from; docs/embeddings.md",
+    )
     window_hu: HURange = Field(
         (-160.0, 240.0),
         description="the HU shown as black and as white; unpublished, this is the soft-tissue window",
