@@ -148,6 +148,17 @@ class Study(_Declared):
         """Return the names of `all_runs`."""
         return [run.name for run in self.all_runs()]
 
+    def why_no_features(self, extractor: str) -> str:
+        """Return why an extraction cannot run here, and what to do; empty if it can."""
+        declared = self.extractors[extractor]
+        return _reasons(self.segmenters[declared.segmenter], declared.extractor)
+
+    def why_unavailable(self, run: Run) -> str:
+        """Return why a run cannot be made here, and what to do; empty if it can."""
+        return "; ".join(
+            filter(None, [self.why_no_features(run.extractor), _reasons(self.classifiers[run.classifier])])
+        )
+
     @property
     def reference_run(self) -> str:
         """The run all others are compared with."""
@@ -177,6 +188,10 @@ def read_study(path: Path) -> Study:
         return Study.model_validate(content, context={"base": path.parent})
     except ValidationError as error:
         raise UserError("\n".join(_sentence(path, text, item) for item in error.errors())) from None
+
+
+def _reasons(*plugins: Plugin) -> str:
+    return "; ".join(state.reason for plugin in plugins if not (state := plugin.availability()).ready)
 
 
 def _build_all(kind: Kind, specs: Any, context: Mapping[str, Any]) -> dict[str, Plugin]:

@@ -57,7 +57,7 @@ def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     from benchmark.study import read_study
 
     declared = read_study(study)
-    plan = {run.name: _why_unavailable(declared, run) or "ready" for run in declared.all_runs()}
+    plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
     if as_json:
         print(
             json.dumps(
@@ -101,14 +101,8 @@ def features(
     print(f"{out}: {len(extracted.cases)} cases, {len(extracted.exclusions)} exclusions")
 
 
-def _why_unavailable(study: Any, run: Any) -> str:
-    declared = study.extractors[run.extractor]
-    plugins = (study.segmenters[declared.segmenter], declared.extractor, study.classifiers[run.classifier])
-    return "; ".join(state.reason for plugin in plugins if not (state := plugin.availability()).ready)
-
-
 def _refuse_unavailable(study: Any) -> None:
-    missing = {run.name: reason for run in study.all_runs() if (reason := _why_unavailable(study, run))}
+    missing = {run.name: reason for run in study.all_runs() if (reason := study.why_unavailable(run))}
     if missing:
         raise UserError(
             "--strict: " + "; ".join(f"{name} is unavailable: {why}" for name, why in missing.items())

@@ -39,7 +39,7 @@ class _Plan:
 def extract_features(study: Study, store: Store, workers: Workers, progress: Progress = silent) -> Features:
     """Extract every declared feature table. Raises `UserError` when every case of all of them was excluded."""
     cases = study.cohort.cases()
-    unavailable = {name: reason for name in study.extractors if (reason := _why_unavailable(study, name))}
+    unavailable = {name: reason for name in study.extractors if (reason := study.why_no_features(name))}
     wanted = [
         Wanted(name, study.segmenters[declared.segmenter], declared.extractor)
         for name, declared in study.extractors.items()
@@ -70,12 +70,6 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
     return Features(
         _about(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed, anomalies
     )
-
-
-def _why_unavailable(study: Study, extraction: str) -> str:
-    declared = study.extractors[extraction]
-    states = [study.segmenters[declared.segmenter].availability(), declared.extractor.availability()]
-    return "; ".join(state.reason for state in states if not state.ready)
 
 
 def _fingerprints(item: Wanted) -> list[str] | str:
