@@ -41,15 +41,20 @@ def all_packages() -> list[str]:
 
 
 def git_commit() -> str:
-    """Return the commit the code was at, with ``-dirty`` after it where files differ; empty outside a checkout."""
-    here = Path(__file__).resolve().parent
+    """Return the commit the code was at, with ``-dirty`` after it where files differ; empty outside its checkout."""
+    here = Path(__file__).resolve()
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty"],  # noqa: S607
-            cwd=here, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+        _git(
+            here.parent, "ls-files", "--error-unmatch", here.name
+        )  # installed inside another project's checkout
+        return _git(here.parent, "describe", "--always", "--abbrev=40", "--dirty")
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
 
 
