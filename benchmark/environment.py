@@ -54,7 +54,7 @@ def git_commit() -> str:
 
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
     return done.stdout.strip()
 
 
