@@ -69,6 +69,8 @@ def across_protocols(scans: pd.DataFrame, study: SegmentationStudy) -> pd.DataFr
     tables = {keys: part.set_index("case_id").sort_index() for keys, part in _parts(scans)}
     first, second = study.paired or ("", "")
     for segmenter in study.segmenters if study.paired else ():
+        if not {(first, segmenter), (second, segmenter)} <= set(tables):
+            continue
         pair = tables[first, segmenter], tables[second, segmenter]
         rows += [(segmenter, first, second, *row) for row in _differences(*pair, study)]
     columns = ["segmenter", "cohort", "other", "patients", "metric", "difference", "low", "high", "p"]

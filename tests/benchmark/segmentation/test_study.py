@@ -130,6 +130,21 @@ def test_the_oracle_is_perfect_up_to_the_blur_and_a_second_run_measures_nothing(
     pd.testing.assert_frame_equal(first.scans, second.scans)
 
 
+def test_a_segmenter_that_cannot_run_is_named_and_the_others_go_on(declaration, tmp_path):
+    absent = {"use": "denseraunet", "weights": "nowhere.safetensors"}
+    one = {**declaration["cohorts"]["chest"], "zero": 0, "nonzero": 1}
+    study = SegmentationStudy.model_validate(
+        {**declaration, "segmenters": {"absent": absent, "heart": HEART},
+         "cohorts": {"chest": one, "cardiac": {**one, "protocol": "cardiac"}}}
+    )  # fmt: skip
+    with workers(1) as pool:
+        measured = run_segmentation(study, Store(tmp_path), pool)
+    assert "no such weights file" in measured.unavailable["absent"]
+    assert set(measured.scans["segmenter"]) == {"heart"}
+    assert set(across_protocols(measured.scans, study)["segmenter"]) == {"heart"}
+    assert against_others(measured.scans, study).empty
+
+
 def test_a_case_that_fails_is_an_exclusion_with_its_reason(declaration, tmp_path):
     study = SegmentationStudy.model_validate(
         {**declaration, "reference": {"mask": "plaque"}, "paired": None,
