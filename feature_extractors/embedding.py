@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -53,9 +54,9 @@ class FrozenEmbedding(FeatureExtractor):
         return {**values, "weights": {**published.model_dump(), **given}}
 
     @classmethod
+    @abstractmethod
     def published(cls, parameters: Mapping[str, Any]) -> HubWeights:
         """Return the published weights for the given parameters."""
-        raise NotImplementedError
 
     @field_validator("device", mode="after")
     @classmethod
