@@ -14,12 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmark.grid_search import best_point, grid_points, grid_probabilities
+from benchmark.grid_search import (
+    Chosen,
+    best_point,
+    grid_points,
+    grid_probabilities,
+    probability_score,
+    spread,
+)
 from benchmark.plugins import Classifier, code_digest, digest_of
 from benchmark.protocol import Protocol
-from benchmark.statistics.metrics import metric_value
+from benchmark.statistics.threshold import choose_threshold
 
-_CODE = ("benchmark.evaluation", "benchmark.grid_search", "benchmark.statistics.metrics")
+_CODE = (
+    "benchmark.evaluation", "benchmark.grid_search", "benchmark.splits", "benchmark.statistics.metrics",
+    "benchmark.statistics.threshold",
+)  # fmt: skip
+_DECISIVE = {"selection", "split", "inner_folds", "scoring", "threshold", "threshold_target"}
 
 
 @dataclass(frozen=True)
@@ -34,14 +45,24 @@ class FoldTask:
     train: NDArray[np.intp]
     test: NDArray[np.intp]
     seed: int
+    groups: NDArray[np.intp] | None = None
+    """Codes of what must not be parted, (cases,), where the protocol keeps groups whole."""
+
+    @property
+    def classes(self) -> int:
+        """Number of class codes."""
+        return int(self.y.max()) + 1
 
     def key(self) -> str:
         """Return the SHA-256 of all that decides the result, except for names and places."""
         arrays = [self.X[self.train], self.X[self.test], self.y[self.train], self.y[self.test]]
+        if self.groups is not None:
+            arrays.append(np.unique(self.groups[self.train], return_inverse=True)[1])
         return digest_of(
             {
                 "classifier": self.classifier.fingerprint(),
-                "protocol": self.protocol.model_dump(include={"selection", "inner_folds", "scoring"}),
+                "protocol": self.protocol.model_dump(include=_DECISIVE),
+                "classes": self.classes,
                 "features": self.features,
                 "data": [[array.shape, hashlib.sha256(array.tobytes()).hexdigest()] for array in arrays],
                 "seed": self.seed,
@@ -53,9 +74,10 @@ class FoldTask:
 def evaluate(task: FoldTask) -> dict[str, Any]:
     """Do the task on one thread. Returns a JSON-able record.
 
-    ``nested``: ``parameters``, ``inner_score``, ``kept`` (names of the features the filters left) and ``score``,
-    the probability of label 1 for each test case. ``flat``: ``scores``, one list per grid point, and
-    ``kept``; `choose_flat` picks the point once all folds are there.
+    ``nested``: ``parameters``, ``inner_score``, ``kept`` (names of the features the filters left),
+    ``probabilities`` (test cases, classes), and ``threshold``, above which a probability of label 1 counts.
+    ``flat``: ``points``, the probabilities of every grid point, and ``kept``; `choose_flat` picks the point once
+    all folds are there.
     """
     with threadpool_limits(limits=1):
         return _nested(task) if task.protocol.selection == "nested" else _flat(task)
@@ -69,14 +91,14 @@ def choose_flat(records: list[dict[str, Any]], classifier: Classifier, labels: l
     """
     points = grid_points(classifier)
     scores = [
-        [metric_value(scoring, y, np.asarray(score)) for score in record["scores"]]
+        [probability_score(scoring, y, np.asarray(point)) for point in record["points"]]
         for record, y in zip(records, labels, strict=True)
     ]
     mean = np.mean(scores, axis=0)
     best = int(mean.argmax())
     return [
-        {"parameters": points[best], "inner_score": float(mean[best]), "kept": record["kept"],
-         "score": record["scores"][best]}
+        {"parameters": points[best], "inner_score": float(mean[best]), "kept": record["kept"], "threshold": 0.5,
+         "probabilities": record["points"][best]}
         for record in records
     ]  # fmt: skip
 
@@ -91,40 +113,49 @@ def fit_final(task: FoldTask) -> dict[str, Any]:
     import skops.io
 
     with threadpool_limits(limits=1):
-        point, score = _best(task)
+        chosen = _best(task)
         X = pd.DataFrame(task.X[task.train], columns=list(task.features))
-        pipeline = task.classifier.estimator(task.seed).set_params(**point).fit(X, task.y[task.train])
+        pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(X, task.y[task.train])
     content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED)
-    return {"parameters": point, "inner_score": score, "skops": content.hex()}
+    return {"parameters": chosen.point, "inner_score": chosen.score, "skops": content.hex()}
 
 
-def _best(task: FoldTask) -> tuple[dict[str, Any], float]:
+def _best(task: FoldTask) -> Chosen:
     return best_point(
-        task.classifier, task.X[task.train], task.y[task.train],
-        folds=task.protocol.inner_folds, scoring=task.protocol.scoring, seed=task.seed,
+        task.classifier, task.X[task.train], task.y[task.train], cv=task.protocol.inner(task.seed),
+        groups=None if task.groups is None else task.groups[task.train], scoring=task.protocol.scoring, seed=task.seed,
     )  # fmt: skip
 
 
 def _nested(task: FoldTask) -> dict[str, Any]:
-    point, score = _best(task)
-    pipeline = task.classifier.estimator(task.seed).set_params(**point)
-    pipeline.fit(task.X[task.train], task.y[task.train])
+    chosen = _best(task)
+    present, y = np.unique(task.y[task.train], return_inverse=True)
+    pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(task.X[task.train], y)
+    probabilities = spread(pipeline.predict_proba(task.X[task.test]), present, task.classes)
     return {
-        "parameters": point,
-        "inner_score": score,
+        "parameters": chosen.point,
+        "inner_score": chosen.score,
         "kept": _kept(pipeline, task.features),
-        "score": pipeline.predict_proba(task.X[task.test])[:, 1].tolist(),
+        "threshold": _threshold(task, chosen),
+        "probabilities": probabilities.tolist(),
     }
+
+
+def _threshold(task: FoldTask, chosen: Chosen) -> float:
+    """Return the declared threshold, from the chosen point's inner out-of-fold probabilities."""
+    if task.protocol.threshold == "half":
+        return 0.5
+    return choose_threshold(
+        task.y[task.train], chosen.out_of_fold[:, 1], rule=task.protocol.threshold,
+        target=task.protocol.threshold_target,
+    )  # fmt: skip
 
 
 def _flat(task: FoldTask) -> dict[str, Any]:
     X, y = task.X[task.train], task.y[task.train]
-    probabilities = grid_probabilities(task.classifier, X, y, task.X[task.test], task.seed)
+    points = grid_probabilities(task.classifier, X, y, task.X[task.test], task.seed, task.classes)
     pipeline = task.classifier.estimator(task.seed)
-    return {
-        "scores": probabilities[:, :, 1].tolist(),
-        "kept": _kept(pipeline[:-1].fit(X, y), task.features),
-    }
+    return {"points": points.tolist(), "kept": _kept(pipeline[:-1].fit(X, y), task.features)}
 
 
 def _kept(pipeline: Any, features: tuple[str, ...]) -> list[str]:

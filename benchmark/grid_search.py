@@ -7,14 +7,15 @@ and one boosted model or forest serves every smaller number of rounds or trees (
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.model_selection import ParameterGrid, StratifiedKFold
+from sklearn.model_selection import ParameterGrid
 
-from benchmark.statistics.metrics import metric_value
+from benchmark.statistics.metrics import decided_metric, most_probable
 
 if TYPE_CHECKING:
     from benchmark.plugins import Classifier
@@ -23,21 +24,37 @@ Matrix = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
 
-def best_point(
-    classifier: Classifier, X: Matrix, y: Labels, *, folds: int, scoring: str, seed: int
-) -> tuple[dict[str, Any], float]:
-    """Return the grid point with the best mean score in a stratified cross-validation of X, and that score.
+@dataclass(frozen=True)
+class Chosen:
+    """The best grid point, its mean score over the inner folds, and its out-of-fold probabilities.
 
-    X has shape (cases, features). The first of equally good points wins, in the order of `ParameterGrid`.
+    `out_of_fold` has shape (cases, classes); a case that no inner fold tests has none (NaN).
+    """
+
+    point: dict[str, Any]
+    score: float
+    out_of_fold: Matrix
+
+
+def best_point(
+    classifier: Classifier, X: Matrix, y: Labels, *, cv: Any, scoring: str, seed: int, groups: Labels | None = None
+) -> Chosen:  # fmt: skip
+    """Choose the grid point with the best mean score in a cross-validation of X, shape (cases, features).
+
+    `cv` is a scikit-learn cross-validator, `groups` (cases,) what it may keep together. The first of equally good
+    points wins, in the order of `ParameterGrid`.
     """
     points = grid_points(classifier)
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    scores = np.zeros((folds, len(points)))
-    for fold, (train, test) in enumerate(splitter.split(X, y)):
-        probabilities = grid_probabilities(classifier, X[train], y[train], X[test], seed)
-        scores[fold] = [metric_value(scoring, y[test], probability[:, 1]) for probability in probabilities]
-    mean = scores.mean(axis=0)
-    return points[int(mean.argmax())], float(mean.max())
+    classes = int(y.max()) + 1
+    scores = []
+    out_of_fold = np.full((len(points), len(y), classes), np.nan)
+    for train, test in cv.split(X, y, groups):
+        found = grid_probabilities(classifier, X[train], y[train], X[test], seed, classes)
+        scores.append([probability_score(scoring, y[test], probabilities) for probabilities in found])
+        out_of_fold[:, test] = found
+    mean = np.mean(scores, axis=0)
+    best = int(mean.argmax())
+    return Chosen(points[best], float(mean[best]), out_of_fold[best])
 
 
 def grid_points(classifier: Classifier) -> list[dict[str, Any]]:
@@ -45,17 +62,37 @@ def grid_points(classifier: Classifier) -> list[dict[str, Any]]:
     return list(ParameterGrid(classifier.parameter_grid()))
 
 
-def grid_probabilities(classifier: Classifier, X: Matrix, y: Labels, unseen: Matrix, seed: int) -> Matrix:
-    """Fit every grid point on X and y; return its predictions for `unseen`, (points, cases, classes)."""
+def grid_probabilities(
+    classifier: Classifier, X: Matrix, y: Labels, unseen: Matrix, seed: int, classes: int = 2
+) -> Matrix:
+    """Fit every grid point on X and y; return its predictions for `unseen`, (points, cases, classes).
+
+    `y` holds codes below `classes`. A class without a training case has probability 0.
+    """
     points = grid_points(classifier)
     found: dict[int, Matrix] = {}
+    present, y = np.unique(y, return_inverse=True)
     for shared, members in _by_preprocessing(points):
         pipeline = clone(classifier.estimator(seed)).set_params(**shared)
         before, model = pipeline[:-1], pipeline[-1]
         seen = before.fit_transform(X, y)
-        for group in _by_fit(members, points, classifier.stages):
+        for group in _by_fit(members, points, classifier.staged_parameter):
             found |= _fit_group(classifier, model, group, points, (seen, y, before.transform(unseen)))
-    return np.stack([found[index] for index in range(len(points))])
+    return spread(np.stack([found[index] for index in range(len(points))]), present, classes)
+
+
+def spread(probabilities: Matrix, present: Labels, classes: int) -> Matrix:
+    """Return probabilities (…, present) of the classes that were trained on as those of all, (…, classes)."""
+    if len(present) == classes:
+        return probabilities
+    whole = np.zeros((*probabilities.shape[:-1], classes))
+    whole[..., present] = probabilities
+    return whole
+
+
+def probability_score(scoring: str, y: Labels, probabilities: Matrix) -> float:
+    """Return a metric of probabilities (cases, classes) for labels `y` (cases,)."""
+    return decided_metric(scoring, y, most_probable(probabilities), probabilities[:, 1])
 
 
 def _fit_group(
@@ -67,7 +104,7 @@ def _fit_group(
 ) -> dict[int, Matrix]:
     """Fit the group's largest member and read all members' predictions from it."""
     seen, y, unseen = data
-    stages = [points[index].get(f"model__{classifier.stages}", 0) for index in group]
+    stages = [points[index].get(f"model__{classifier.staged_parameter}", 0) for index in group]
     largest = points[group[int(np.argmax(stages))]]
     own = {
         name.removeprefix("model__"): value for name, value in largest.items() if name.startswith("model__")

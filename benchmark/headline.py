@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.case_filter import EVERY
 from benchmark.environment import versions
 from benchmark.errors import UserError
-from benchmark.protocol import EVERY
 from benchmark.results import StudyResult
 from benchmark.store import write_atomically
 

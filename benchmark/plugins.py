@@ -116,6 +116,11 @@ class Classifier(Plugin):
     stages: ClassVar[str | None] = None
     """A parameter of the step ``model`` of which one fit with a large value holds all smaller ones exactly."""
 
+    @property
+    def staged_parameter(self) -> str | None:
+        """`stages`, or what it is called where a classifier wraps another."""
+        return self.stages
+
     @abstractmethod
     def estimator(self, seed: int) -> Pipeline:
         """Return the unfitted pipeline; its last step is named ``model``."""

@@ -3,78 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from benchmark.case_filter import EVERY, CaseFilter
+from benchmark.cohorts.files import StudyPath
 from benchmark.errors import UserError
 from benchmark.seeds import derive_seed
+from benchmark.splits import GROUPED, Scheme, Split, cross_validator, frozen_folds
+from benchmark.statistics.threshold import Rule
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-Metric = Literal["accuracy", "sensitivity", "specificity", "f1", "roc_auc", "balanced_accuracy"]
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """One fold: positions of its training and test cases in the study's case list."""
-
-    repeat: int
-    fold: int
-    train: NDArray[np.intp]
-    test: NDArray[np.intp]
-
-
-class CaseFilter(BaseModel):
-    """Which cases may take part; what is not given does not matter."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    contrast: bool | None = Field(None, description="on or off: with or without contrast medium")
-    protocols: tuple[str, ...] | None = Field(
-        None, min_length=1, description="names of acquisition protocols"
-    )
-
-    def __str__(self) -> str:
-        """Say in words which cases pass."""
-        parts = [] if self.contrast is None else [f"contrast {'on' if self.contrast else 'off'}"]
-        parts += [] if self.protocols is None else [f"protocol {' or '.join(self.protocols)}"]
-        return ", ".join(parts) or "all cases"
-
-    def keeps(self, cases: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return which rows pass, shape (n,); `cases` has the columns contrast and protocol.
-
-        Raises `UserError` where contrast matters and is not known of a case, or no case has a named protocol.
-        """
-        import numpy as np
-
-        kept = np.ones(len(cases), bool)
-        if self.contrast is not None:
-            unknown = cases.index[~cases["contrast"].isin(["on", "off"])]
-            if len(unknown):
-                raise UserError(
-                    f"protocol: whether contrast was given is not known of {len(unknown)} cases, {unknown[0]} among "
-                    "them: say so in the manifest's column `contrast`, or take it from DICOM by `read_tags: true`"
-                )
-            kept &= (cases["contrast"] == ("on" if self.contrast else "off")).to_numpy()
-        for name in self.protocols or ():
-            if not (cases["protocol"] == name).any():
-                known = ", ".join(sorted(set(cases["protocol"]))) or "none"
-                raise UserError(f"protocol: no case has the protocol {name!r}; there are: {known}")
-        if self.protocols is not None:
-            kept &= cases["protocol"].isin(self.protocols).to_numpy()
-        return kept
-
-
-EVERY = CaseFilter()
+Metric = Literal[
+    "accuracy", "sensitivity", "specificity", "f1", "roc_auc", "balanced_accuracy", "macro_f1", "quadratic_kappa"
+]  # fmt: skip
 
 
 class Protocol(BaseModel):
-    """Stratified k-fold cross-validation, the same folds for every run of the study.
+    """Cross-validation, the same folds for every run of the study.
 
     ``nested`` chooses hyperparameters by an inner cross-validation of each training fold. ``flat`` is what
     arXiv 2510.25347 describes: the grid point that does best on the very folds it is reported on. It is
@@ -84,11 +35,28 @@ class Protocol(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     selection: Literal["nested", "flat"] = Field("nested", description="how hyperparameters are chosen")
-    folds: int = Field(5, ge=2, description="outer folds")
+    split: Scheme = Field(
+        "stratified",
+        description="how cases are dealt into folds: by label; by label and whole groups (no patient or scanner on "
+        "both sides); each group tested once; `train_on` against `test_on`; as `folds_file` says",
+    )
+    folds_file: StudyPath | None = Field(
+        None,
+        description="of `split: frozen`: a CSV with case_id, fold and maybe repeat, as predictions.csv has",
+    )
+    folds: int = Field(5, ge=2, description="outer folds, where the split does not decide it")
     inner_folds: int = Field(5, ge=2, description="folds of the grid search inside a training fold")
     repeats: int = Field(1, ge=1, description="how often the outer split is drawn anew")
-    scoring: Literal["accuracy", "balanced_accuracy", "f1", "roc_auc"] = Field(
+    scoring: Literal["accuracy", "balanced_accuracy", "f1", "roc_auc", "macro_f1", "quadratic_kappa"] = Field(
         "accuracy", description="what the grid search maximises"
+    )
+    threshold: Literal["half"] | Rule = Field(
+        "half",
+        description="the probability above which a case is called positive: 0.5, or chosen in the training fold "
+        "by this rule from its inner out-of-fold probabilities",
+    )
+    threshold_target: float = Field(
+        0.95, gt=0, le=1, description="what `threshold: sensitivity` or `specificity` must reach"
     )
     permute_labels: bool = Field(
         False, description="control: shuffle the labels, so that nothing can be learnt"
@@ -96,28 +64,49 @@ class Protocol(BaseModel):
     train_on: CaseFilter = Field(EVERY, description="the only cases that train; default: all")
     test_on: CaseFilter = Field(EVERY, description="the only cases that are tested; default: all")
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.split == "frozen") != (self.folds_file is not None):
+            raise ValueError("`split: frozen` and `folds_file` go together: give both or neither")
+        if self.split == "fixed" and (self.train_on == EVERY or self.test_on == EVERY):
+            raise ValueError(
+                "`split: fixed` needs both `train_on` and `test_on`: say who trains and who is tested"
+            )
+        if self.split not in ("stratified", "grouped") and self.repeats > 1:
+            raise ValueError(f"`split: {self.split}` has nothing to draw anew: leave `repeats` out")
+        if self.selection == "flat" and self.threshold != "half":
+            raise ValueError(
+                "`selection: flat` has no inner folds to choose a threshold from: use `threshold: half` or nested"
+            )
+        return self
+
     def splits(
         self, labels: NDArray[np.intp], seed: object, cases: pd.DataFrame | None = None
     ) -> Iterator[Split]:
-        """Yield the outer folds for `labels` (n,). Raises `UserError` when a class is too small to split.
+        """Yield the outer folds for `labels` (n,), class codes.
 
-        Folds are drawn over all `cases` (their rows are those of `labels`; needed where there is a filter) that may
-        train or be tested, so that a case is never in both parts, and stratified by who may be tested, too.
+        `cases` (rows as `labels`, index case_id, columns group, protocol, contrast) is needed by every split but
+        ``stratified`` without filters. Folds are drawn over all cases that may train or be tested, so that a case
+        is never in both parts, and stratified by who may be tested, too. Raises `UserError` when a class is too
+        small, a group too few, or a fold lacks a class.
         """
-        import numpy as np
-        from sklearn.model_selection import StratifiedKFold
-
         may_train, may_test = self.eligible(labels, cases)
         self.check(labels, may_train, may_test)
-        taking_part = np.flatnonzero(may_train | may_test)
-        strata = (labels + 2 * may_test)[taking_part]
-        for repeat in range(self.repeats):
-            splitter = StratifiedKFold(
-                self.folds, shuffle=True, random_state=derive_seed(seed, "outer", repeat)
-            )
-            for fold, (train, test) in enumerate(splitter.split(strata, strata)):
-                train, test = taking_part[train], taking_part[test]
-                yield Split(repeat, fold, train[may_train[train]], test[may_test[test]])
+        groups = cases["group"].to_numpy() if self.by_group and cases is not None else None
+        if self.by_group:
+            self._check_groups(groups)
+        for split in self._drawn(labels, seed, cases, may_train, may_test):
+            self._check_fold(split, labels, groups, len(set(labels[may_train].tolist())))
+            yield split
+
+    def inner(self, seed: int) -> Any:
+        """Return the cross-validator of a training fold's grid search: it parts what the outer split parts."""
+        return cross_validator(self.split, self.inner_folds, seed)
+
+    @property
+    def by_group(self) -> bool:
+        """Whether groups stay whole, in the inner folds too."""
+        return self.split in GROUPED
 
     def eligible(
         self, labels: NDArray[np.intp], cases: pd.DataFrame | None
@@ -128,7 +117,14 @@ class Protocol(BaseModel):
         everybody = np.ones(len(labels), bool)
         if cases is None:
             return everybody, everybody
-        return self.train_on.keeps(cases), self.test_on.keeps(cases)
+        may_train, may_test = self.train_on.keeps(cases), self.test_on.keeps(cases)
+        if self.split == "fixed" and (may_train & may_test).any():
+            both = cases.index[may_train & may_test]
+            raise UserError(
+                f"protocol: {len(both)} cases would train and be tested, {both[0]} among them: `split: fixed` needs "
+                "filters that exclude each other"
+            )
+        return may_train, may_test
 
     def check(
         self,
@@ -136,12 +132,13 @@ class Protocol(BaseModel):
         may_train: NDArray[np.bool_] | None = None,
         may_test: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Raise `UserError` unless every class can be spread over all outer and inner folds.
+        """Raise `UserError` unless there are two classes, each large enough for the outer and inner folds.
 
         `may_train` and `may_test`, shape (n,), say who takes which part; default: all of them both.
         """
         import numpy as np
 
+        outer = {"stratified": self.folds, "grouped": self.folds}.get(self.split, 1)
         for part, kept in (("train", may_train), ("test", may_test)):
             mine = labels if kept is None else labels[kept]
             classes, counts = np.unique(mine, return_counts=True)
@@ -152,11 +149,95 @@ class Protocol(BaseModel):
                     "a classifier needs cases of both labels, add the missing ones to the cohort"
                 )
             smallest = int(counts.min())
-            in_training = smallest - -(-smallest // self.folds)
+            in_training = smallest - (-(-smallest // outer) if outer > 1 else 0)
             inner = self.selection == "nested" and part == "train"
-            if smallest < self.folds or (inner and in_training < self.inner_folds):
-                needed = self.folds if self.selection == "flat" else max(self.folds, self.inner_folds)
+            if smallest < outer or (inner and in_training < self.inner_folds):
+                needed = outer if self.selection == "flat" else max(outer, self.inner_folds)
                 raise UserError(
                     f"protocol: only {smallest} cases{which} have label {classes[counts.argmin()]}, too few for "
                     f"{needed} folds: lower `folds` or `inner_folds`, or add cases"
+                )
+
+    def _drawn(
+        self, labels: NDArray[np.intp], seed: object, cases: pd.DataFrame | None,
+        may_train: NDArray[np.bool_], may_test: NDArray[np.bool_],
+    ) -> Iterator[Split]:  # fmt: skip
+        import numpy as np
+
+        if self.split == "fixed":
+            yield Split(0, 0, np.flatnonzero(may_train), np.flatnonzero(may_test))
+            return
+        taking_part = np.flatnonzero(may_train | may_test)
+        for repeat, fold, train, test in self._folds(labels, seed, cases, taking_part, may_test):
+            train, test = taking_part[train], taking_part[test]
+            if len(tested := test[may_test[test]]):  # a left-out group may be one that only trains
+                yield Split(repeat, fold, train[may_train[train]], tested)
+
+    def _folds(
+        self, labels: NDArray[np.intp], seed: object, cases: pd.DataFrame | None,
+        taking_part: NDArray[np.intp], may_test: NDArray[np.bool_],
+    ) -> Iterator[tuple[int, int, NDArray[np.intp], NDArray[np.intp]]]:  # fmt: skip
+        """Yield repeat, fold and the positions within `taking_part` that train and test."""
+        from sklearn.model_selection import PredefinedSplit
+
+        if self.folds_file is not None:
+            if cases is None:
+                raise ValueError("frozen folds need the cases' ids")
+            frozen = frozen_folds(self.folds_file, cases.index[taking_part])
+            validators = [(repeat, PredefinedSplit(folds)) for repeat, folds in frozen.items()]
+        else:
+            validators = [
+                (repeat, cross_validator(self.split, self.folds, derive_seed(seed, "outer", repeat)))
+                for repeat in range(self.repeats)
+            ]
+        strata = (labels + (labels.max() + 1) * may_test)[taking_part]
+        groups = cases["group"].to_numpy()[taking_part] if self.by_group and cases is not None else None
+        for repeat, validator in validators:
+            parts = () if self.folds_file is not None else (strata, strata, groups)
+            for fold, (train, test) in enumerate(validator.split(*parts)):
+                yield repeat, fold, train, test
+
+    def _check_groups(self, groups: NDArray[Any] | None) -> None:
+        named = set() if groups is None else set(groups.tolist())
+        if "" in named or groups is None:
+            raise UserError(
+                f"protocol: `split: {self.split}` needs the group of every case: give the cohort a column `group`"
+            )
+        needed = self.folds if self.split == "grouped" else 2
+        if self.selection == "nested" and self.split == "leave_one_group_out":
+            needed = 3
+        if len(named) < needed:
+            raise UserError(
+                f"protocol: `split: {self.split}` needs {needed} groups, there are {len(named)} "
+                f"({', '.join(sorted(named))}): lower `folds`, or add cases of other groups"
+            )
+
+    def _check_fold(
+        self, split: Split, labels: NDArray[np.intp], groups: NDArray[Any] | None, classes: int
+    ) -> None:
+        """Refuse folds in which something cannot be learnt or measured, before hours are spent on the others."""
+        where = f"protocol: fold {split.fold}"
+        if groups is not None and self.split == "leave_one_group_out":
+            where += f" (group {groups[split.test][0]})"
+        tested = set(labels[split.test].tolist())
+        if len(tested) < 2:
+            raise UserError(
+                f"{where} tests {len(split.test)} cases, all of label {tested.pop()}: sensitivity, specificity and AUC "
+                "are undefined there; choose another split, or groups that have both labels"
+            )
+        if len(set(labels[split.train].tolist())) < classes:
+            raise UserError(f"{where} trains without one of the labels: choose another split, or add cases")
+        if self.by_group and self.selection == "nested" and groups is not None:
+            self._check_inner(where, labels[split.train], groups[split.train])
+
+    def _check_inner(self, where: str, labels: NDArray[np.intp], groups: NDArray[Any]) -> None:
+        count = len(set(groups.tolist()))
+        if self.split == "grouped" and count < self.inner_folds:
+            raise UserError(f"{where} trains on {count} groups, too few for {self.inner_folds} inner folds: lower "
+                            "`inner_folds`")  # fmt: skip
+        for train, test in self.inner(0).split(labels, labels, groups):
+            if min(len(set(labels[part].tolist())) for part in (train, test)) < 2:
+                raise UserError(
+                    f"{where}: an inner fold of its training cases has one label alone: lower `inner_folds`, or add "
+                    "groups that have both labels"
                 )

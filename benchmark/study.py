@@ -23,6 +23,7 @@ from benchmark.errors import UserError
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
 from benchmark.protocol import Metric, Protocol
 from benchmark.registry import Kind, build, did_you_mean, plugin_class
+from benchmark.target import Nonzero, Target
 
 Test = Literal[
     "paired_t", "nadeau_bengio", "wilcoxon", "five_by_two_f", "bayesian_correlated_t", "mcnemar", "delong",
@@ -47,8 +48,10 @@ class Comparisons(_Declared):
     reference: str | None = Field(
         None, description="the run all others are compared with; default: the first"
     )
-    metrics: tuple[Metric, ...] = Field(
-        ("accuracy", "f1"), min_length=1, description="compared by every test"
+    metrics: tuple[Metric, ...] | None = Field(
+        None,
+        min_length=1,
+        description="compared by every test; default: accuracy and f1, of bands accuracy and quadratic_kappa",
     )
     tests: tuple[Test, ...] = Field(
         (
@@ -92,6 +95,7 @@ class Study(_Declared):
     segmenters: dict[str, Segmenter] = Field(min_length=1)
     extractors: dict[str, Extraction] = Field(min_length=1)
     classifiers: dict[str, Classifier] = Field(min_length=1)
+    target: Target = Nonzero()
     protocol: Protocol = Protocol()
     comparisons: Comparisons = Comparisons()
     runs: tuple[str, ...] | None = Field(
@@ -139,6 +143,29 @@ class Study(_Declared):
             message = _names_no("run", self.comparisons.reference, self.run_names())
             raise _located("comparisons", "reference", message=message)
         return self
+
+    @model_validator(mode="after")
+    def _metrics_defined(self) -> Study:
+        allowed = self.target.metrics
+        places = [("comparisons", "metrics", name) for name in self.comparisons.metrics or ()]
+        for section, key, name in [*places, ("protocol", "scoring", self.protocol.scoring)]:
+            if name not in allowed:
+                what = f"is no metric of the target {self.target.use}: choose from {', '.join(allowed)}"
+                raise _located(section, key, message=f"{name} {what}")
+        if not self.target.binary and self.protocol.threshold != "half":
+            message = "only a target of two labels has a threshold: leave it out"
+            raise _located("protocol", "threshold", message=message)
+        return self
+
+    @property
+    def compared_metrics(self) -> tuple[str, ...]:
+        """The metrics on which runs are compared."""
+        default = ("accuracy", "f1") if self.target.binary else ("accuracy", "quadratic_kappa")
+        return self.comparisons.metrics or default
+
+    def learner(self, run: Run) -> Classifier:
+        """Return the run's classifier as it learns the study's target."""
+        return self.target.learner(self.classifiers[run.classifier])
 
     def all_runs(self) -> list[Run]:
         """Return the declared runs, by default every extractor with every classifier, in the declared order."""

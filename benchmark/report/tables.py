@@ -62,8 +62,9 @@ def comparisons(result: StudyResult) -> pd.DataFrame:
     if not pairs:
         return pd.DataFrame(columns=list(COLUMNS))
     return compare_all(
-        result.folds, result.predictions, pairs, declared.metrics, tests=declared.tests, rope=declared.rope,
-        family=declared.family, seed=derive_seed(result.study.seed, "comparisons"),
+        result.folds, result.predictions, pairs, result.study.compared_metrics,
+        tests=declared.tests, rope=declared.rope, family=declared.family,
+        seed=derive_seed(result.study.seed, "comparisons"),
     )  # fmt: skip
 
 

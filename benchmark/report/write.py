@@ -39,7 +39,7 @@ def finish(result: StudyResult, results: Path, study_file: Path) -> Finished:
     tables["diagnosis"] = as_table(findings)
     facts["diagnosis"] = [str(finding) for finding in findings]
     write_tables(tables, folder / "tables")
-    metrics = result.study.comparisons.metrics
+    metrics = result.study.compared_metrics
     figure = comparison_figure(tables["summary"], result.folds, metrics, result.study.name)
     pictures = write_figure(figure, folder, "comparison")
     page = write_page(folder / "report.html", facts=facts, tables=tables, figures=pictures[:1])

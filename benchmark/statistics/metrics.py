@@ -1,4 +1,4 @@
-"""Metrics of a binary classification: label 1 is disease, a case counts as positive above probability 0.5."""
+"""Metrics of a classification: of decisions, and of probabilities where label 1 is disease."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ _ON_DECISIONS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
     ),
     "f1": lambda label, predicted: metrics.f1_score(label, predicted, zero_division=0),
     "balanced_accuracy": metrics.balanced_accuracy_score,
+    "macro_f1": lambda label, predicted: metrics.f1_score(label, predicted, average="macro", zero_division=0),
+    "quadratic_kappa": lambda label, predicted: metrics.cohen_kappa_score(
+        label, predicted, labels=range(int(max(np.max(label), np.max(predicted))) + 1), weights="quadratic"
+    ),
 }
-METRICS: tuple[str, ...] = (*_ON_DECISIONS, "roc_auc")
+METRICS: tuple[str, ...] = (
+    "accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "roc_auc"
+)  # fmt: skip
+"""Of a target with the labels 0 and 1; `classes.CLASS_METRICS` are those of any other."""
 
 
 def all_metrics(label: ArrayLike, score: ArrayLike) -> dict[str, float]:
@@ -33,12 +40,24 @@ def all_metrics(label: ArrayLike, score: ArrayLike) -> dict[str, float]:
 
 
 def metric_value(name: str, label: ArrayLike, score: ArrayLike) -> float:
-    """Return one metric of probabilities `score` (cases,) for `label` (cases,)."""
+    """Return one metric of probabilities `score` (cases,) of label 1 for `label` (cases,), decided at 0.5."""
+    return decided_metric(name, label, decide(score), score)
+
+
+def decided_metric(name: str, label: ArrayLike, predicted: ArrayLike, score: ArrayLike) -> float:
+    """Return one metric of decisions `predicted` (cases,), or for ``roc_auc`` of probabilities `score` (cases,)."""
     if name == "roc_auc":
         return float(metrics.roc_auc_score(label, score))
-    return float(_ON_DECISIONS[name](label, decide(score)))
+    return float(_ON_DECISIONS[name](label, predicted))
 
 
-def decide(score: ArrayLike) -> NDArray[np.intp]:
-    """Return 1 where the probability exceeds 0.5, as the classifiers' own `predict` does."""
-    return np.where(np.asarray(score, dtype=float) > 0.5, 1, 0)
+def decide(score: ArrayLike, threshold: float = 0.5) -> NDArray[np.intp]:
+    """Return 1 where the probability exceeds the threshold; at 0.5, as the classifiers' own `predict` does."""
+    return np.where(np.asarray(score, dtype=float) > threshold, 1, 0)
+
+
+def most_probable(probabilities: NDArray[np.float64], threshold: float = 0.5) -> NDArray[np.intp]:
+    """Return the class of each row of `probabilities` (cases, classes); of two classes, 1 above the threshold."""
+    if probabilities.shape[1] == 2:
+        return decide(probabilities[:, 1], threshold)
+    return np.asarray(probabilities.argmax(axis=1), dtype=np.intp)

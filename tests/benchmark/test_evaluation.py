@@ -82,5 +82,7 @@ def test_flat_takes_the_point_that_does_best_on_the_test_folds(task):
             [metric_value("accuracy", y, np.array(s)) for y, s in zip(labels, scores, strict=True)]
         )
 
-    by_point = [mean_accuracy([record["scores"][point] for record in records]) for point in range(2)]
-    assert mean_accuracy([record["score"] for record in chosen]) == max(by_point)
+    by_point = [
+        mean_accuracy([np.array(record["points"][point])[:, 1] for record in records]) for point in range(2)
+    ]
+    assert mean_accuracy([np.array(record["probabilities"])[:, 1] for record in chosen]) == max(by_point)

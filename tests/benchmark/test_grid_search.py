@@ -29,9 +29,10 @@ def test_the_shared_search_chooses_what_scikit_learns_grid_search_chooses(name, 
         scoring="accuracy",
         cv=StratifiedKFold(5, shuffle=True, random_state=7),
     ).fit(X, y)
-    point, score = best_point(classifier, X, y, folds=5, scoring="accuracy", seed=7)
-    assert point == theirs.best_params_
-    assert score == pytest.approx(theirs.best_score_, abs=1e-15)
+    cv = StratifiedKFold(5, shuffle=True, random_state=7)
+    chosen = best_point(classifier, X, y, cv=cv, scoring="accuracy", seed=7)
+    assert chosen.point == theirs.best_params_
+    assert chosen.score == pytest.approx(theirs.best_score_, abs=1e-15)
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -1,0 +1,148 @@
+"""What a study evaluates: the cases that all runs share, what is predicted of them, the folds, and every task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError
+from benchmark.evaluation import FoldTask
+from benchmark.protocol import Protocol
+from benchmark.results import Features, tally
+from benchmark.seeds import derive_seed
+from benchmark.splits import Split
+from benchmark.statistics.metrics import decided_metric, most_probable
+from benchmark.study import Run, Study
+
+Records = Mapping[tuple[str, Split], Mapping[str, Any]]
+"""What `evaluate` returned, by the name of the run and the split."""
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """All runs on the same cases and folds. `failed` says why the other runs of the study cannot be evaluated."""
+
+    study: Study
+    features: Features
+    runs: list[Run]
+    failed: dict[str, str]
+    case_ids: list[str]
+    """The cases that every run has, sorted; positions in a split refer to them."""
+    labels: NDArray[np.intp]
+    """Class codes of the study's target, (cases,)."""
+    splits: list[Split]
+
+    def task(self, run: Run, split: Split, *, protocol: Protocol | None = None) -> FoldTask:
+        """Return the task of one run on one fold, under another protocol if one is given."""
+        seed = derive_seed(self.study.seed, "fit", split.repeat, split.fold)
+        task = replace(self.final_task(run), train=split.train, test=split.test, seed=seed)
+        return task if protocol is None else replace(task, protocol=protocol)
+
+    def final_task(self, run: Run) -> FoldTask:
+        """Return the task that trains on every case that may train, and tests none."""
+        table = self.features.tables[run.extractor].loc[self.case_ids]
+        protocol = self.study.protocol
+        may_train, _ = protocol.eligible(self.labels, self.cases)
+        everything = np.flatnonzero(may_train)
+        groups = np.unique(self.cases["group"], return_inverse=True)[1] if protocol.by_group else None
+        return FoldTask(
+            self.study.learner(run), protocol, tuple(table.columns), table.to_numpy(), self.labels,
+            train=everything, test=everything[:0], seed=derive_seed(self.study.seed, "final"), groups=groups,
+        )  # fmt: skip
+
+    @property
+    def cases(self) -> pd.DataFrame:
+        """What is known of the cases, rows as `case_ids`."""
+        return self.features.cases.loc[self.case_ids]
+
+    def predictions(self, records: Records) -> pd.DataFrame:
+        """Return one row per run, repeat and tested case.
+
+        Columns run, repeat, fold, case_id, label, score, predicted. `score` is the probability of label 1, or of
+        any class but the first where there are more than two; those have a column ``probability_<class>`` each.
+        """
+        return pd.concat(
+            [self._predicted(run, split, record) for (run, split), record in records.items()],
+            ignore_index=True,
+        )
+
+    def _predicted(self, run: str, split: Split, record: Mapping[str, Any]) -> pd.DataFrame:
+        probabilities = np.asarray(record["probabilities"])
+        table = pd.DataFrame(
+            {"run": run, "repeat": split.repeat, "fold": split.fold,
+             "case_id": [self.case_ids[position] for position in split.test], "label": self.labels[split.test],
+             "score": probabilities[:, 1] if probabilities.shape[1] == 2 else 1 - probabilities[:, 0],
+             "predicted": most_probable(probabilities, record["threshold"])}
+        )  # fmt: skip
+        if self.study.target.binary:
+            return table
+        columns = [f"probability_{name}" for name in self.study.target.classes]
+        return table.join(pd.DataFrame(probabilities, columns=columns[: probabilities.shape[1]]))
+
+    def fold_scores(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """Return one row per run, repeat and fold: n_train, n_test and the target's metrics."""
+        keys = ["run", "repeat", "fold"]
+        scores = pd.DataFrame(
+            {**dict(zip(keys, key, strict=True)), "n_test": len(mine),
+             **{metric: decided_metric(metric, mine["label"], mine["predicted"], mine["score"])
+                for metric in self.study.target.metrics}}
+            for key, mine in predictions.groupby(keys, sort=False)
+        )  # fmt: skip
+        trained = pd.DataFrame(
+            [(split.repeat, split.fold, len(split.train)) for split in self.splits],
+            columns=["repeat", "fold", "n_train"],
+        )
+        return scores[keys].merge(trained).join(scores.drop(columns=keys))
+
+
+def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
+    """Return the plan. Raises `UserError` when no run can be evaluated, or the cases cannot be split."""
+    failed = _why_not_evaluated(study, features)
+    runs = [run for run in study.all_runs() if run.name not in failed]
+    refuse_nothing(study, runs, failed)
+    case_ids = _shared_cases(study, features, runs)
+    cases = features.cases.loc[case_ids]
+    labels = study.target.codes(cases)
+    if study.protocol.permute_labels:
+        labels = np.random.default_rng(derive_seed(study.seed, "permute")).permutation(labels)
+    splits = list(study.protocol.splits(labels, study.seed, cases))
+    return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
+
+
+def refuse_nothing(study: Study, runs: list[Run], failed: dict[str, str]) -> None:
+    """Raise `UserError` when no run is left."""
+    if not runs:
+        raise UserError(
+            f"{study.name}: no run could be evaluated: " + "; ".join(dict.fromkeys(failed.values()))
+        )
+
+
+def _why_not_evaluated(study: Study, features: Features) -> dict[str, str]:
+    failed = {}
+    for run in study.all_runs():
+        state = study.classifiers[run.classifier].availability()
+        if run.extractor in features.unavailable:
+            failed[run.name] = f"unavailable: {features.unavailable[run.extractor]}"
+        elif not state.ready:
+            failed[run.name] = f"unavailable: {state.reason}"
+        elif features.tables[run.extractor].empty:
+            mine = [item for item in features.exclusions if item.extractor == run.extractor]
+            failed[run.name] = f"every case was excluded: {tally(mine)}"
+        elif (features.tables[run.extractor].nunique() < 2).all():
+            failed[run.name] = "every feature is the same in all cases: there is nothing to learn from"
+    return failed
+
+
+def _shared_cases(study: Study, features: Features, runs: list[Run]) -> list[str]:
+    """Return the cases that all runs have, sorted by id so that the cohort's order changes no fold."""
+    shared = set(features.cases.index)
+    for run in runs:
+        shared &= set(features.tables[run.extractor].index)
+    if not shared:
+        raise UserError(f"{study.name}: no case has the features of every run: {tally(features.exclusions)}")
+    return sorted(shared)
