@@ -199,6 +199,12 @@ class Study(_Declared):
 
 def read_study(path: Path) -> Study:
     """Read and validate a study file. Raises `UserError` naming the file, the line and the remedy."""
+    text, content = read_declaration(path)
+    return validate_study(content, path, text)
+
+
+def read_declaration(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a file's text and its YAML mapping, not validated. Raises `UserError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -211,10 +217,18 @@ def read_study(path: Path) -> Study:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no study; it starts with `name:`, `cohort:`, `segmenters:` …")
+    return text, content
+
+
+def validate_study(content: dict[str, Any], path: Path, text: str, *within: str) -> Study:
+    """Return the study that `content` declares. Raises `UserError` naming the file, the line and the remedy.
+
+    `within` are the keys under which it stands in the file's `text`; none: it is the file.
+    """
     try:
         return Study.model_validate(content, context={"base": path.parent})
     except ValidationError as error:
-        raise UserError("\n".join(_sentence(path, text, item) for item in error.errors())) from None
+        raise UserError("\n".join(_sentence(path, text, item, within) for item in error.errors())) from None
 
 
 def _reasons(*plugins: Plugin) -> str:
@@ -274,10 +288,11 @@ def _message(item: Any, known: Any) -> str:
     return str(item["msg"]).removeprefix("Value error, ")
 
 
-def _sentence(path: Path, text: str, item: Any) -> str:
-    place = [str(part) for part in item["loc"]]
+def _sentence(path: Path, text: str, item: Any, within: tuple[str, ...]) -> str:
+    inside = [str(part) for part in item["loc"]]
     owners: dict[str, type[BaseModel]] = {"protocol": Protocol, "comparisons": Comparisons}
-    message = _message(item, owners.get(place[0] if place else "", Study).model_fields)
+    message = _message(item, owners.get(inside[0] if inside else "", Study).model_fields)
+    place = [*within, *inside]
     return f"{path}:{_line_of(text, place)}: {'.'.join(place)}: {message}" if place else f"{path}: {message}"
 
 

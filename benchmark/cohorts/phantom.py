@@ -30,7 +30,8 @@ class PhantomCohort(Cohort):
     The k-th zero and the k-th non-zero case of a seed are the same bytes whatever the cohort's size. Case ids are
     hashes and the cases are listed in their order, so neither says anything about the label; patient, disease and
     scan are drawn from seeds of their own that derive from the id. Scanner, protocol and contrast take turns
-    within either class, so they are balanced over the labels.
+    within either class, so they are balanced over the labels. Another `rescan` keeps ids, patients and disease and
+    draws position, motion, contrast and noise anew.
     """
 
     sources: ClassVar[tuple[str, ...]] = ("benchmark.phantom",)
@@ -56,6 +57,12 @@ class PhantomCohort(Cohort):
     noise_sd_hu: float | None = Field(
         None, ge=0, le=200, description="in an average patient; none: the scanner's"
     )
+    rescan: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="0: the first scan; k: the same patients scanned again, for the k-th time",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> PhantomCohort:
@@ -80,8 +87,9 @@ class PhantomCohort(Cohort):
         disease = Disease()
         if stream == "nonzero":
             disease = self.disease.draw(derive_seed(self.seed, name, "disease"))
+        scan = ("scan", self.rescan) if self.rescan else ("scan",)
         acquisition = draw_acquisition(
-            self._acquisition(protocol, scanner), patient, contrast, derive_seed(self.seed, name, "scan")
+            self._acquisition(protocol, scanner), patient, contrast, derive_seed(self.seed, name, *scan)
         )
         return Case(
             case_id=f"phantom-{name}",

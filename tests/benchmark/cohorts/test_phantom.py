@@ -289,3 +289,27 @@ def test_a_full_size_volume_takes_at_most_12_seconds():
         scan = case.source.load()
         assert time.process_time() - start <= 12
     assert scan.image.GetSize() == (512, 512, 60)
+
+
+def test_a_rescan_changes_position_and_noise_but_neither_the_patient_nor_what_is_true_of_the_masks():
+    first, again = (PhantomCohort(zero=1, nonzero=2, rescan=k).cases() for k in (0, 1))
+    assert [case.case_id for case in first] == [case.case_id for case in again]
+    for one, other in zip(first, again, strict=True):
+        assert (one.label, one.cac_score) == (other.label, other.cac_score)
+        assert (one.source.patient, one.source.disease) == (other.source.patient, other.source.disease)
+        assert one.source.record()["truth"] == other.source.record()["truth"]
+        assert one.source.acquisition.noise_seed != other.source.acquisition.noise_seed
+        assert one.source.acquisition.table_mm != other.source.acquisition.table_mm
+        assert one.source.digest() != other.source.digest()
+    one, other = (cases[0].source.load() for cases in (first, again))
+    volumes = [float(array(scan.masks["coronary"]).astype(bool).sum()) for scan in (one, other)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.1)
+    assert not (array(one.image) == array(other.image)).all()
+
+
+def test_another_rescan_gives_other_noise_and_the_first_scan_is_the_default():
+    seeds = {
+        PhantomCohort(zero=1, nonzero=0, rescan=k).cases()[0].source.acquisition.noise_seed for k in range(4)
+    }
+    assert len(seeds) == 4
+    assert PhantomCohort(zero=3, nonzero=3).cases() == PhantomCohort(zero=3, nonzero=3, rescan=0).cases()
