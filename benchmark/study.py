@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -288,15 +288,19 @@ def _message(item: Any, known: Any) -> str:
     return str(item["msg"]).removeprefix("Value error, ")
 
 
-def _sentence(path: Path, text: str, item: Any, within: tuple[str, ...]) -> str:
-    inside = [str(part) for part in item["loc"]]
-    owners: dict[str, type[BaseModel]] = {"protocol": Protocol, "comparisons": Comparisons}
-    message = _message(item, owners.get(inside[0] if inside else "", Study).model_fields)
-    place = [*within, *inside]
+def located_sentence(path: Path, text: str, place: Sequence[str], message: str) -> str:
+    """Return a message about the keys `place` of a file with the content `text`, with file and line."""
     return f"{path}:{_line_of(text, place)}: {'.'.join(place)}: {message}" if place else f"{path}: {message}"
 
 
-def _line_of(text: str, place: list[str]) -> int:
+def _sentence(path: Path, text: str, item: Any, within: tuple[str, ...]) -> str:
+    place = [str(part) for part in item["loc"]]
+    owners: dict[str, type[BaseModel]] = {"protocol": Protocol, "comparisons": Comparisons}
+    message = _message(item, owners.get(place[0] if place else "", Study).model_fields)
+    return located_sentence(path, text, [*within, *place], message)
+
+
+def _line_of(text: str, place: Sequence[str]) -> int:
     """Return the 1-based line on which `place` stands in the YAML text, or the nearest one above it."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     line = 1

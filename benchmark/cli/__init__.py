@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark import __version__
-from benchmark.cli import plugins, quality, results, scans, segmentation, studies
+from benchmark.cli import plugins, quality, results, robustness, scans, segmentation, studies
 from benchmark.errors import CaseError, UserError
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (studies, results, quality, scans, plugins, segmentation):
+for module in (studies, results, quality, robustness, scans, plugins, segmentation):
     app.add_typer(module.app)
 
 

@@ -1,0 +1,80 @@
+"""Metrics under every condition, their differences from the base scans, and the ranks of the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmark.errors import UserError
+from benchmark.robustness.study import BASE
+from benchmark.statistics.alignment import align_cases
+from benchmark.statistics.bootstrap import Resampled, bca_interval, resample
+from benchmark.statistics.ranks import Ranking, rank_methods
+
+REPLICATES = 10_000
+
+
+def performance_table(
+    predictions: pd.DataFrame, metrics: Sequence[str], *, seed: int, replicates: int = REPLICATES
+) -> pd.DataFrame:
+    """Return each metric of each run under each condition, and its difference from the base scans.
+
+    `predictions` as `transferred_predictions` returns them. Patients are resampled for all conditions at once, which
+    makes the differences paired; the 95 % intervals are BCa. Columns run, condition, metric, cases, value, low, high,
+    difference, difference_low, difference_high (the last three empty for the base). Raises `UserError` for a metric
+    that a fold leaves undefined.
+    """
+    rows = []
+    for run, mine in predictions.groupby("run", sort=False):
+        conditions = list(dict.fromkeys(mine["condition"]))
+        try:
+            cases = align_cases(mine.assign(run=mine["condition"]), conditions, metrics)
+        except ValueError as error:
+            raise UserError(f"run {run}: {error}") from None
+        found = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
+        resampled = dict(zip(cases.runs, found, strict=True))
+        for condition in conditions:
+            change = None if condition == BASE else resampled[condition] - resampled[BASE]
+            for place, metric in enumerate(metrics):
+                rows.append(
+                    (run, condition, metric, len(cases.label), *_interval(resampled[condition], place),
+                     *((None, None, None) if change is None else _interval(change, place)))
+                )  # fmt: skip
+    table = pd.DataFrame(rows, columns=[*_NAMES, *_NUMBERS])
+    return table.astype(dict.fromkeys(_NUMBERS, "Float64"))
+
+
+def rank_runs(performance: pd.DataFrame, metric: str) -> Ranking | None:
+    """Rank the runs within every condition, the base included; None for fewer than three runs or two conditions.
+
+    The conditions hold the same patients, so Friedman's test and the critical difference describe how steady the
+    order is; they are no inference to other patients.
+    """
+    mine = performance[performance["metric"] == metric]
+    scores = mine.pivot_table(index="condition", columns="run", values="value", sort=False).astype(float)
+    return rank_methods(scores) if scores.shape[0] >= 2 and scores.shape[1] >= 3 else None
+
+
+def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
+    """Return one row per metric and run: mean_rank, conditions, critical_difference, friedman, p, note."""
+    columns = [
+        "metric", "run", "mean_rank", "conditions", "critical_difference", "friedman", "p", "note",
+    ]  # fmt: skip
+    rows = [
+        (metric, run, rank, found.cohorts, found.critical_difference, found.statistic, found.p, found.note)
+        for metric, found in rankings.items()
+        for run, rank in found.mean_ranks.sort_values(kind="stable").items()
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _interval(resampled: Resampled, place: int) -> tuple[float, float, float]:
+    """Return value, low and high of one metric."""
+    value = float(resampled.value[place])
+    ends = bca_interval(value, resampled.drawn[:, place], resampled.jackknife[:, place], resampled.label)
+    return value, *ends
+
+
+_NAMES = ("run", "condition", "metric", "cases")
+_NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")

@@ -1,0 +1,126 @@
+"""From a robustness study to its tables: the same patients under every condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+
+import pandas as pd
+
+from benchmark.errors import UserError
+from benchmark.execution import Workers
+from benchmark.pipeline.features import extract_features
+from benchmark.pipeline.plan import plan_evaluation, refuse_nothing
+from benchmark.progress import Advance, Progress, silent
+from benchmark.results import Features, tally
+from benchmark.robustness.performance import performance_table, rank_runs
+from benchmark.robustness.stability import reliability_table, stability_summary
+from benchmark.robustness.study import BASE, RobustnessStudy
+from benchmark.robustness.transfer import transferred_predictions
+from benchmark.seeds import derive_seed
+from benchmark.statistics.ranks import Ranking
+from benchmark.store import Store
+from benchmark.study import Study
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What was measured. `failed` are the runs without results, with the reason."""
+
+    study: RobustnessStudy
+    patients: int
+    """How many have all features under all conditions; only they are compared."""
+    reliability: pd.DataFrame
+    stability: pd.DataFrame
+    predictions: pd.DataFrame
+    performance: pd.DataFrame
+    rankings: dict[str, Ranking]
+    exclusions: pd.DataFrame
+    failed: dict[str, str]
+
+
+def measure_robustness(
+    study: RobustnessStudy, store: Store, workers: Workers, progress: Progress = silent
+) -> Robustness:
+    """Extract the features under every condition and compare them with the base scans.
+
+    Raises `UserError` when nothing can be evaluated, or a condition has other patients, labels or features.
+    """
+    studies = {BASE: study.base, **study.conditions}
+    everything = {
+        name: extract_features(declared, store, workers, _named(progress, name))
+        for name, declared in studies.items()
+    }
+    shared = _shared_patients(studies, everything)
+    base = _restricted(everything[BASE], shared)
+    others = {name: _restricted(everything[name], shared).tables for name in study.conditions}
+    measured = {name: table for name, table in base.tables.items() if not table.empty}
+    reliability = reliability_table(measured, others)
+    plan = plan_evaluation(study.base, base)
+    predictions, failed = transferred_predictions(plan, others, store, workers, progress)
+    failed = plan.failed | failed
+    refuse_nothing(study.base, [run for run in plan.runs if run.name not in failed], failed)
+    seed = derive_seed(study.base.seed, "robustness")
+    performance = performance_table(predictions, study.base.target.metrics, seed=seed)
+    rankings = {metric: rank_runs(performance, metric) for metric in study.base.compared_metrics}
+    return Robustness(
+        study, len(shared), reliability, stability_summary(reliability), predictions, performance,
+        {metric: ranking for metric, ranking in rankings.items() if ranking is not None},
+        _exclusions(everything), failed,
+    )  # fmt: skip
+
+
+def _shared_patients(studies: Mapping[str, Study], everything: Mapping[str, Features]) -> list[str]:
+    """Return the cases that every condition has with every feature, sorted. Raises `UserError`."""
+    base = everything[BASE]
+    shared = set(base.cases.index)
+    for name, features in everything.items():
+        same = base.cases.index.intersection(features.cases.index)
+        if same.empty:
+            raise UserError(
+                f"condition {name}: none of its cases is a case of the base scans: the same patients must be "
+                "scanned again, so leave the cohort's seed and numbers of cases alone"
+            )
+        codes = [studies[key].target.codes(everything[key].cases.loc[same]) for key in (BASE, name)]
+        if (codes[0] != codes[1]).any():
+            first = same[codes[0] != codes[1]][0]
+            raise UserError(
+                f"condition {name}: case {first} has another label than in the base scans: mend the cohort"
+            )
+        for extractor in (extractor for extractor, table in base.tables.items() if not table.empty):
+            other = features.tables.get(extractor, pd.DataFrame())
+            if other.empty:
+                why = features.unavailable.get(extractor) or tally(features.exclusions)
+                raise UserError(f"condition {name}: extractor {extractor} has no case: {why}")
+            shared &= set(other.index)
+    if len(shared) < 2:
+        raise UserError(
+            f"{studies[BASE].name}: {len(shared)} patients have all features under all conditions: leave out the "
+            "condition that excludes the others"
+        )
+    return sorted(shared)
+
+
+def _restricted(features: Features, patients: list[str]) -> Features:
+    """Return the features of these patients alone; a table without any case stays as it is."""
+    tables = {name: table if table.empty else table.loc[patients] for name, table in features.tables.items()}
+    return replace(features, cases=features.cases.loc[patients], tables=tables)
+
+
+def _exclusions(everything: Mapping[str, Features]) -> pd.DataFrame:
+    rows = [
+        {"condition": name, **asdict(item)}
+        for name, features in everything.items()
+        for item in features.exclusions
+    ]
+    return pd.DataFrame(rows, columns=["condition", "case_id", "extractor", "stage", "reason"])
+
+
+def _named(progress: Progress, condition: str) -> Progress:
+    """Return the progress with the condition before the stage."""
+
+    def show(stage: str, total: int) -> AbstractContextManager[Advance]:
+        return progress(f"{condition}: {stage}", total)
+
+    return show
