@@ -37,11 +37,11 @@ def _stability(measured: Robustness) -> Table:
         "condition", "extractor", "features", "median ICC(2,1)", f"≥ {GOOD}", f"≥ {EXCELLENT}",
         title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
     )  # fmt: skip
-    for row in measured.stability[measured.stability["family"] == ALL].itertuples():
-        undefined = f" ({row.undefined} constant)" if row.undefined else ""
+    for row in measured.stability[measured.stability["family"] == ALL].to_dict("records"):
+        undefined = f" ({row['undefined']} constant)" if row["undefined"] else ""
         table.add_row(
-            row.condition, row.extractor, f"{row.features}{undefined}", f"{row.median_icc:.3f}",
-            f"{row.share_good:.2f}", f"{row.share_excellent:.2f}",
+            row["condition"], row["extractor"], f"{row['features']}{undefined}", f"{row['median_icc']:.3f}",
+            f"{row['share_good']:.2f}", f"{row['share_excellent']:.2f}",
         )  # fmt: skip
     return table
 

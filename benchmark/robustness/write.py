@@ -66,12 +66,11 @@ def _log(measured: Robustness, folder: Path, results: Path, study_file: Path) ->
         mlflow.log_artifact(str(study_file))
         mlflow.log_artifacts(str(folder))
         values = {
-            f"{row.metric}.{row.condition}.{row.run}": float(row.value)
-            for row in measured.performance.itertuples()
+            f"{row['metric']}.{row['condition']}.{row['run']}": float(row["value"])
+            for row in measured.performance.to_dict("records")
         }
-        shares = measured.stability.dropna(subset="share_excellent")
         values |= {
-            f"stable.{row.condition}.{row.extractor}.{row.family}": float(row.share_excellent)
-            for row in shares.itertuples()
+            f"stable.{row['condition']}.{row['extractor']}.{row['family']}": float(row["share_excellent"])
+            for row in measured.stability.dropna(subset="share_excellent").to_dict("records")
         }
         mlflow.log_metrics(values)

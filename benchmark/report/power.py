@@ -1,0 +1,179 @@
+"""How many scans a next study needs, from the predictions of a finished one: the plan, its figure and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from benchmark.errors import UserError
+from benchmark.headline import read_facts
+from benchmark.registry import did_you_mean
+from benchmark.report.figure import write_figure
+from benchmark.report.tables import write_tables
+from benchmark.seeds import derive_seed
+from benchmark.statistics.metrics import decided_metric
+from benchmark.statistics.power import POWER_METRICS, power_curve, scans_needed
+from benchmark.study import Study
+from benchmark.tracking import logged_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIZES = (50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600)
+
+
+@dataclass(frozen=True)
+class PowerPlan:
+    """A power curve (see `power_curve`) and the number of scans at which it reaches the wanted power, or None."""
+
+    run: str
+    reference: str
+    metric: str
+    power: float
+    observed: bool
+    """Whether the difference is the observed one, not a given one."""
+    curve: pd.DataFrame
+    scans: int | None
+
+    @property
+    def difference(self) -> float:
+        """The difference (run - reference) that is planned for."""
+        return float(self.curve["difference"].iloc[0])
+
+    @property
+    def sentences(self) -> list[str]:
+        """The answer; then what limits it."""
+        points = f"{100 * self.difference:+.1f} points of {self.metric.replace('_', ' ')}"
+        first, last = int(self.curve["scans"].min()), int(self.curve["scans"].max())
+        enough = f"{self.scans} scans" + (" or fewer" if self.scans == first else "")
+        if self.scans is None:
+            enough = f"More than {last} scans, the largest size tried, would be needed to"
+        verb = "separate" if self.scans is not None else "tell"
+        found = (
+            f"{enough} {verb} {self.run} from {self.reference} by {points} with a power of {self.power:g}."
+        )
+        if not self.observed:
+            return [found]
+        return [
+            found,
+            "The difference is the observed one, which is itself uncertain: the band is the power at the ends of its "
+            "95 % interval. Plan for the smallest difference that would matter with --difference.",
+        ]
+
+
+def plan_power(
+    study: Study, predictions: pd.DataFrame, *, run: str | None = None, reference: str | None = None,
+    metric: str = "accuracy", difference: float | None = None, power: float = 0.8,
+    sizes: Sequence[int] = SIZES, default_reference: str | None = None,
+) -> PowerPlan:  # fmt: skip
+    """Return the power to tell `run` from `reference` in studies of other sizes.
+
+    By default the reference is the study's, or `default_reference`, and the run the best other one by `metric`.
+    Raises `UserError` for what cannot be planned.
+    """
+    names = list(dict.fromkeys(predictions["run"]))
+    _check_metric(study, metric)
+    if difference == 0:
+        raise UserError(
+            "--difference 0: no number of scans separates equal methods; name the difference that matters"
+        )
+    reference = _known("--reference", reference or default_reference or study.reference_run, names)
+    run = _known(
+        "--run", run or _best(predictions, metric, [name for name in names if name != reference]), names
+    )
+    if run == reference:
+        raise UserError(f"{run} is both run and reference: name two runs of {', '.join(names)}")
+    try:
+        curve = power_curve(
+            predictions, run, reference, metric, sorted(set(sizes)), difference=difference,
+            seed=derive_seed(study.seed, "power"),
+        )  # fmt: skip
+    except ValueError as error:
+        raise UserError(f"power: {error}") from None
+    return PowerPlan(run, reference, metric, power, difference is None, curve, scans_needed(curve, power))
+
+
+def read_predictions(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return a finished study's predictions and facts. Raises `UserError` where it did not finish."""
+    facts = read_facts(folder)
+    file = folder / "tables" / "predictions.csv"
+    if not file.exists():
+        raise UserError(f"{file}: the study's predictions are missing; run `cacbench run` again")
+    return pd.read_csv(file, dtype={"case_id": str, "run": str}), facts
+
+
+def write_power(plan: PowerPlan, study: Study, results: Path) -> list[Path]:
+    """Write the curve and its figure to ``results/<study>/power/`` and log them; return the files."""
+    folder = results / study.name / "power"
+    files = write_tables({"power": plan.curve}, folder)
+    files += write_figure(power_figure(plan), folder, "power")
+    names = {"run": plan.run, "reference": plan.reference, "metric": plan.metric, "power": plan.power,
+             "difference": plan.difference, "observed": plan.observed}  # fmt: skip
+    with logged_run(results, study.name, "power", names) as mlflow:
+        for row in plan.curve.to_dict("records"):
+            mlflow.log_metric("power", float(row["power"]), step=int(row["scans"]))
+        if plan.scans is not None:
+            mlflow.log_metric("scans_needed", plan.scans)
+        mlflow.log_artifacts(str(folder))
+    return files
+
+
+def power_figure(plan: PowerPlan) -> Figure:
+    """Draw the curve with its band, the wanted power, and where the curve reaches it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axis = figure.subplots()
+    curve = plan.curve
+    band = "95 % interval of the observed difference" if plan.observed else "95 % interval of the simulation"
+    axis.fill_between(
+        curve["scans"], curve["low"], curve["high"], color="C0", alpha=0.2, linewidth=0, label=band
+    )
+    axis.plot(curve["scans"], curve["power"], "o-", color="C0", markersize=3)
+    axis.axhline(plan.power, color="0.5", linewidth=0.8, linestyle="--")
+    if plan.scans is not None:
+        axis.axvline(plan.scans, color="C1", linewidth=1.2)
+        axis.annotate(
+            f"{plan.scans} scans", (plan.scans, 0.02), xytext=(4, 0), textcoords="offset points", color="C1"
+        )
+    axis.set(xlabel="scans", ylabel="power", ylim=(0, 1.02), xscale="log")
+    axis.set_xticks(curve["scans"], [str(size) for size in curve["scans"]], rotation=45, minor=False)
+    axis.minorticks_off()
+    axis.grid(color="0.92")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    axis.set_title(
+        f"{plan.run} against {plan.reference}: {100 * plan.difference:+.1f} points of "
+        f"{plan.metric.replace('_', ' ')}", fontsize=9,
+    )  # fmt: skip
+    return figure
+
+
+def _check_metric(study: Study, metric: str) -> None:
+    if metric not in POWER_METRICS:
+        raise UserError(f"--metric {metric}: power is known for {' and '.join(POWER_METRICS)}")
+    if metric not in study.target.metrics:
+        raise UserError(f"--metric {metric}: undefined for a target of bands; use accuracy")
+
+
+def _known(option: str, name: str, names: Sequence[str]) -> str:
+    if name not in names:
+        raise UserError(f"{option} {name}: has no predictions in this study; {did_you_mean(name, names)}")
+    return name
+
+
+def _best(predictions: pd.DataFrame, metric: str, names: Sequence[str]) -> str:
+    """Return the run with the best pooled metric, the first of equals."""
+    if not names:
+        raise UserError("power: the study has predictions of one run alone; two are needed")
+    runs = predictions.groupby("run")
+    values = {
+        name: decided_metric(metric, mine["label"], mine["predicted"], mine["score"])
+        for name in names
+        for mine in [runs.get_group(name)]
+    }
+    return max(names, key=lambda name: values[name])
