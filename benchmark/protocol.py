@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from benchmark.case_filter import EVERY, CaseFilter
 from benchmark.cohorts.files import StudyPath
 from benchmark.errors import UserError
+from benchmark.fold_checks import FoldChecks
 from benchmark.seeds import derive_seed
 from benchmark.splits import GROUPED, Scheme, Split, cross_validator, frozen_folds
 from benchmark.statistics.threshold import Rule
@@ -91,12 +92,17 @@ class Protocol(BaseModel):
         small, a group too few, or a fold lacks a class.
         """
         may_train, may_test = self.eligible(labels, cases)
-        self.check(labels, may_train, may_test)
         groups = cases["group"].to_numpy() if self.by_group and cases is not None else None
+        outer = self.folds if self.split in ("stratified", "grouped") else 1
+        inner = self.inner_folds if self.selection == "nested" else 0
+        checks = FoldChecks(self.split, labels, groups, outer, inner)
+        checks.classes(may_train, may_test)
         if self.by_group:
-            self._check_groups(groups)
+            checks.groups()
         for split in self._drawn(labels, seed, cases, may_train, may_test):
-            self._check_fold(split, labels, groups, len(set(labels[may_train].tolist())))
+            checks.fold(split, may_train)
+            if self.by_group and inner:
+                checks.inner(split, self.inner(0))
             yield split
 
     def inner(self, seed: int) -> Any:
@@ -126,38 +132,6 @@ class Protocol(BaseModel):
             )
         return may_train, may_test
 
-    def check(
-        self,
-        labels: NDArray[np.intp],
-        may_train: NDArray[np.bool_] | None = None,
-        may_test: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Raise `UserError` unless there are two classes, each large enough for the outer and inner folds.
-
-        `may_train` and `may_test`, shape (n,), say who takes which part; default: all of them both.
-        """
-        import numpy as np
-
-        outer = {"stratified": self.folds, "grouped": self.folds}.get(self.split, 1)
-        for part, kept in (("train", may_train), ("test", may_test)):
-            mine = labels if kept is None else labels[kept]
-            classes, counts = np.unique(mine, return_counts=True)
-            which = "" if kept is None or kept.all() else f" that may {part}"
-            if len(classes) < 2:
-                raise UserError(
-                    f"all {len(mine)} cases{which} have label {classes[0] if len(classes) else 'none'}: "
-                    "a classifier needs cases of both labels, add the missing ones to the cohort"
-                )
-            smallest = int(counts.min())
-            in_training = smallest - (-(-smallest // outer) if outer > 1 else 0)
-            inner = self.selection == "nested" and part == "train"
-            if smallest < outer or (inner and in_training < self.inner_folds):
-                needed = outer if self.selection == "flat" else max(outer, self.inner_folds)
-                raise UserError(
-                    f"protocol: only {smallest} cases{which} have label {classes[counts.argmin()]}, too few for "
-                    f"{needed} folds: lower `folds` or `inner_folds`, or add cases"
-                )
-
     def _drawn(
         self, labels: NDArray[np.intp], seed: object, cases: pd.DataFrame | None,
         may_train: NDArray[np.bool_], may_test: NDArray[np.bool_],
@@ -168,76 +142,22 @@ class Protocol(BaseModel):
             yield Split(0, 0, np.flatnonzero(may_train), np.flatnonzero(may_test))
             return
         taking_part = np.flatnonzero(may_train | may_test)
-        for repeat, fold, train, test in self._folds(labels, seed, cases, taking_part, may_test):
-            train, test = taking_part[train], taking_part[test]
-            if len(tested := test[may_test[test]]):  # a left-out group may be one that only trains
-                yield Split(repeat, fold, train[may_train[train]], tested)
+        strata = (labels + (labels.max() + 1) * may_test)[taking_part]
+        mine = None if cases is None else cases.iloc[taking_part]
+        groups = mine["group"].to_numpy() if self.by_group and mine is not None else None
+        for repeat, validator in self._validators(seed, mine):
+            for fold, parts in enumerate(validator.split(strata, strata, groups)):
+                train, test = (taking_part[part] for part in parts)
+                if may_test[test].any():  # a left-out group may be one that only trains
+                    yield Split(repeat, fold, train[may_train[train]], test[may_test[test]])
 
-    def _folds(
-        self, labels: NDArray[np.intp], seed: object, cases: pd.DataFrame | None,
-        taking_part: NDArray[np.intp], may_test: NDArray[np.bool_],
-    ) -> Iterator[tuple[int, int, NDArray[np.intp], NDArray[np.intp]]]:  # fmt: skip
-        """Yield repeat, fold and the positions within `taking_part` that train and test."""
+    def _validators(self, seed: object, cases: pd.DataFrame | None) -> Iterator[tuple[int, Any]]:
+        """Yield the scikit-learn cross-validator of every repeat."""
         from sklearn.model_selection import PredefinedSplit
 
-        if self.folds_file is not None:
-            if cases is None:
-                raise ValueError("frozen folds need the cases' ids")
-            frozen = frozen_folds(self.folds_file, cases.index[taking_part])
-            validators = [(repeat, PredefinedSplit(folds)) for repeat, folds in frozen.items()]
-        else:
-            validators = [
-                (repeat, cross_validator(self.split, self.folds, derive_seed(seed, "outer", repeat)))
-                for repeat in range(self.repeats)
-            ]
-        strata = (labels + (labels.max() + 1) * may_test)[taking_part]
-        groups = cases["group"].to_numpy()[taking_part] if self.by_group and cases is not None else None
-        for repeat, validator in validators:
-            parts = () if self.folds_file is not None else (strata, strata, groups)
-            for fold, (train, test) in enumerate(validator.split(*parts)):
-                yield repeat, fold, train, test
-
-    def _check_groups(self, groups: NDArray[Any] | None) -> None:
-        named = set() if groups is None else set(groups.tolist())
-        if "" in named or groups is None:
-            raise UserError(
-                f"protocol: `split: {self.split}` needs the group of every case: give the cohort a column `group`"
-            )
-        needed = self.folds if self.split == "grouped" else 2
-        if self.selection == "nested" and self.split == "leave_one_group_out":
-            needed = 3
-        if len(named) < needed:
-            raise UserError(
-                f"protocol: `split: {self.split}` needs {needed} groups, there are {len(named)} "
-                f"({', '.join(sorted(named))}): lower `folds`, or add cases of other groups"
-            )
-
-    def _check_fold(
-        self, split: Split, labels: NDArray[np.intp], groups: NDArray[Any] | None, classes: int
-    ) -> None:
-        """Refuse folds in which something cannot be learnt or measured, before hours are spent on the others."""
-        where = f"protocol: fold {split.fold}"
-        if groups is not None and self.split == "leave_one_group_out":
-            where += f" (group {groups[split.test][0]})"
-        tested = set(labels[split.test].tolist())
-        if len(tested) < 2:
-            raise UserError(
-                f"{where} tests {len(split.test)} cases, all of label {tested.pop()}: sensitivity, specificity and AUC "
-                "are undefined there; choose another split, or groups that have both labels"
-            )
-        if len(set(labels[split.train].tolist())) < classes:
-            raise UserError(f"{where} trains without one of the labels: choose another split, or add cases")
-        if self.by_group and self.selection == "nested" and groups is not None:
-            self._check_inner(where, labels[split.train], groups[split.train])
-
-    def _check_inner(self, where: str, labels: NDArray[np.intp], groups: NDArray[Any]) -> None:
-        count = len(set(groups.tolist()))
-        if self.split == "grouped" and count < self.inner_folds:
-            raise UserError(f"{where} trains on {count} groups, too few for {self.inner_folds} inner folds: lower "
-                            "`inner_folds`")  # fmt: skip
-        for train, test in self.inner(0).split(labels, labels, groups):
-            if min(len(set(labels[part].tolist())) for part in (train, test)) < 2:
-                raise UserError(
-                    f"{where}: an inner fold of its training cases has one label alone: lower `inner_folds`, or add "
-                    "groups that have both labels"
-                )
+        if self.folds_file is None:
+            for repeat in range(self.repeats):
+                yield repeat, cross_validator(self.split, self.folds, derive_seed(seed, "outer", repeat))
+        elif cases is not None:
+            for repeat, folds in frozen_folds(self.folds_file, cases.index).items():
+                yield repeat, PredefinedSplit(folds)

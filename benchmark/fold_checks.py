@@ -1,0 +1,99 @@
+"""Whether folds allow anything to be learnt and measured, said before hours are spent on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError
+from benchmark.splits import Scheme, Split
+
+
+@dataclass(frozen=True)
+class FoldChecks:
+    """The checks of one study's folds; each raises `UserError` with what to change."""
+
+    scheme: Scheme
+    labels: NDArray[np.intp]
+    """Class codes, (cases,)."""
+    group: NDArray[Any] | None
+    """The group of every case, where the scheme heeds it."""
+    outer: int
+    """Folds that every class must be spread over; 1: none."""
+    inner_folds: int
+    """The same inside a training fold; 0: no grid search there."""
+
+    def classes(self, may_train: NDArray[np.bool_], may_test: NDArray[np.bool_]) -> None:
+        """Refuse one class alone, and a class too small for the folds, among those who may train or be tested."""
+        for part, kept in (("train", may_train), ("test", may_test)):
+            which = "" if kept.all() else f" that may {part}"
+            classes, counts = np.unique(self.labels[kept], return_counts=True)
+            if len(classes) < 2:
+                raise UserError(
+                    f"all {kept.sum()} cases{which} have label {classes[0] if len(classes) else 'none'}: "
+                    "a classifier needs cases of both labels, add the missing ones to the cohort"
+                )
+            inner = self.inner_folds if part == "train" else 0
+            smallest = int(counts.min())
+            in_training = smallest - (-(-smallest // self.outer) if self.outer > 1 else 0)
+            if smallest < self.outer or in_training < inner:
+                raise UserError(
+                    f"protocol: only {smallest} cases{which} have label {classes[counts.argmin()]}, too few for "
+                    f"{max(self.outer, self.inner_folds)} folds: lower `folds` or `inner_folds`, or add cases"
+                )
+
+    def groups(self) -> None:
+        """Refuse cases without a group, and fewer groups than folds."""
+        named = set() if self.group is None else set(self.group.tolist())
+        if not named or "" in named:
+            raise UserError(
+                f"protocol: `split: {self.scheme}` needs the group of every case: give the cohort a column `group`"
+            )
+        # with two groups, one would be left to train on, and none to choose hyperparameters by
+        needed = self.outer if self.scheme == "grouped" else 3 if self.inner_folds else 2
+        if len(named) < needed:
+            raise UserError(
+                f"protocol: `split: {self.scheme}` needs {needed} groups, there are {len(named)} "
+                f"({', '.join(sorted(named))}): lower `folds`, or add cases of other groups"
+            )
+
+    def fold(self, split: Split, may_train: NDArray[np.bool_]) -> None:
+        """Refuse a fold that tests one class alone, or trains without one of the classes."""
+        tested = np.unique(self.labels[split.test])
+        if len(tested) < 2:
+            raise UserError(
+                f"{self._name(split)} tests {len(split.test)} cases, all of label {tested[0]}: sensitivity, "
+                "specificity and AUC are undefined there; choose another split, or groups that have both labels"
+            )
+        missing = set(self.labels[may_train].tolist()) - set(self.labels[split.train].tolist())
+        if missing:
+            raise UserError(
+                f"{self._name(split)} trains without a case of label {min(missing)}: choose another split, or add cases"
+            )
+
+    def inner(self, split: Split, cross_validator: Any) -> None:
+        """Refuse inner folds of whole groups that lack a class."""
+        if self.group is None:
+            return
+        labels, groups = self.labels[split.train], self.group[split.train]
+        count = len(set(groups.tolist()))
+        if self.scheme == "grouped" and count < self.inner_folds:
+            raise UserError(
+                f"{self._name(split)} trains on {count} groups, too few for {self.inner_folds} inner folds: lower "
+                "`inner_folds`"
+            )
+        for parts in cross_validator.split(labels, labels, groups):
+            if min(len(set(labels[part].tolist())) for part in parts) < 2:
+                raise UserError(
+                    f"{self._name(split)}: an inner fold of its training cases has one label alone: lower "
+                    "`inner_folds`, or add groups that have both labels"
+                )
+
+    def _name(self, split: Split) -> str:
+        name = f"protocol: fold {split.fold}"
+        if self.scheme == "leave_one_group_out" and self.group is not None:
+            name += f" (group {self.group[split.test][0]})"
+        return name
