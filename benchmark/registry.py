@@ -41,6 +41,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
         "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
+        "image_diagnostics": "feature_extractors.image_diagnostics:ImageDiagnosticsExtractor",
     },
     "classifier": {
         "random_forest": "classifiers.random_forest:RandomForest",

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from benchmark import __version__
-from benchmark.cli import plugins, quality, results, robustness, scans, segmentation, studies
+from benchmark.cli import (
+    audit,
+    explain,
+    plugins,
+    power,
+    quality,
+    results,
+    robustness,
+    scans,
+    segmentation,
+    studies,
+)
 from benchmark.errors import CaseError, UserError
 
 app = typer.Typer(
@@ -16,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (studies, results, quality, robustness, scans, plugins, segmentation):
+for module in (studies, results, audit, explain, quality, power, robustness, scans, plugins, segmentation):
     app.add_typer(module.app)
 
 
