@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +105,16 @@ class Study(_Declared):
     @field_validator("cohort", mode="plain")
     @classmethod
     def _cohort(cls, spec: Any, info: ValidationInfo) -> Any:
-        return spec if isinstance(spec, Cohort) else build("cohort", spec, info.context)
+        if isinstance(spec, Cohort):
+            return spec
+        try:
+            return build("cohort", spec, info.context)
+        except ValidationError as error:
+            details = [
+                _detail(*item["loc"], message=_message(item, _fields("cohort", spec, item)))
+                for item in error.errors()
+            ]
+            raise ValidationError.from_exception_data("Study", details) from None
 
     @field_validator("segmenters", mode="plain")
     @classmethod
@@ -248,8 +257,10 @@ def _build_all(kind: Kind, specs: Any, context: Mapping[str, Any]) -> dict[str, 
         try:
             built[name] = build(kind, declared, {**context, "named": named})
         except ValidationError as error:
-            known = plugin_class(kind, declared["use"]).model_fields if isinstance(declared, Mapping) else ()
-            errors += [_detail(name, *item["loc"], message=_message(item, known)) for item in error.errors()]
+            errors += [
+                _detail(name, *item["loc"], message=_message(item, _fields(kind, declared, item)))
+                for item in error.errors()
+            ]
         except ValueError as error:
             errors.append(_detail(name, message=str(error)))
     if errors:
@@ -280,9 +291,15 @@ def _names_no(what: str, name: object, known: Any) -> str:
     return f"{name!r} names no {what} of this study; {did_you_mean(str(name), known)}"
 
 
+def _fields(kind: Kind, declared: Any, item: Any) -> Iterable[str]:
+    """Return the parameters that a plug-in's wrong key may have meant; none for a key deeper inside."""
+    direct = isinstance(declared, Mapping) and len(item["loc"]) == 1
+    return plugin_class(kind, declared["use"]).model_fields if direct else ()
+
+
 def _message(item: Any, known: Any) -> str:
     if item["type"] == "extra_forbidden":
-        return f"unknown key; {did_you_mean(str(item['loc'][-1]), known)}"
+        return f"unknown key; {did_you_mean(str(item['loc'][-1]), known)}" if known else "unknown key"
     if item["type"] == "missing":
         return "is missing; add it"
     return str(item["msg"]).removeprefix("Value error, ")

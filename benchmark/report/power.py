@@ -145,7 +145,7 @@ def power_figure(plan: PowerPlan) -> Figure:
     axis.minorticks_off()
     axis.grid(color="0.92")
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center")
     axis.set_title(
         f"{plan.run} against {plan.reference}: {100 * plan.difference:+.1f} points of "
         f"{plan.metric.replace('_', ' ')}", fontsize=9,

@@ -59,7 +59,7 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
             "cohort: no cohort is called 'toy_cohrt'",
             "did you mean 'toy_cohort'",
         ),
-        ({"cohort": {"use": "toy_cohort", "zer": 1}}, "cohort.zer: unknown key", ""),
+        ({"cohort": {"use": "toy_cohort", "zer": 1}}, "cohort.zer: unknown key", "did you mean 'zero'"),
         ({"cohort": {"use": "toy_cohort", "zero": "many"}}, "cohort.zero", "valid integer"),
         ({"cohort": {"use": "toy_cohort", "zero": -1}}, "cohort.zero", "greater than or equal to 0"),
         ({"classifiers": {"xgbost": {}}}, "classifiers.xgbost", "did you mean 'xgboost'"),
