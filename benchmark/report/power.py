@@ -56,13 +56,14 @@ class PowerPlan:
         found = (
             f"{enough} {verb} {self.run} from {self.reference} by {points} with a power of {self.power:g}."
         )
-        if not self.observed:
-            return [found]
-        return [
-            found,
-            "The difference is the observed one, which is itself uncertain: the band is the power at the ends of its "
-            "95 % interval. Plan for the smallest difference that would matter with --difference.",
-        ]
+        test = {"accuracy": "McNemar's exact", "roc_auc": "DeLong's"}[self.metric]
+        limits = [f"That is {test} test at 0.05, of models as they were fitted here."]
+        if self.observed:
+            limits.append(
+                "The difference is the observed one, which is itself uncertain: the band is the power at the ends of "
+                "its 95 % interval. Plan for the smallest difference that would matter with --difference."
+            )
+        return [found, *limits]
 
 
 def plan_power(
