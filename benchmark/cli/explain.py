@@ -1,0 +1,41 @@
+"""The command that explains one run of a study: explain."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Jobs, Json, Results, StudyFile
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    study: StudyFile = DEFAULT_STUDY,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="extractor/classifier; default: the reference.")
+    ] = None,
+    shap: Annotated[bool, typer.Option("--shap", help="Also SHAP values (needs cacbench[explain]).")] = False,
+    results: Results = DEFAULT_RESULTS,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> None:
+    """Explain a run: feature families left out, permutation importance, selection stability, SHAP values."""
+    from benchmark.study import read_study
+
+    declared = read_study(study)
+    from benchmark.execution import workers
+    from benchmark.explanation.console import print_explanation
+    from benchmark.explanation.explain import explain_run
+    from benchmark.explanation.write import finish_explanation
+    from benchmark.progress import bars
+    from benchmark.store import Store
+
+    with workers(jobs) as pool:
+        found = explain_run(declared, run, Store(results / "store"), pool, bars, shap=shap)
+    written = finish_explanation(found, results)
+    if as_json:
+        print(json.dumps(written.facts, indent=1))
+    else:
+        print_explanation(found, written)

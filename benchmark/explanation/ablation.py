@@ -1,0 +1,150 @@
+"""Each feature family alone and left out, by the study's own protocol on its own cases and folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.evaluation import FoldTask, evaluate
+from benchmark.execution import Workers
+from benchmark.pipeline.folds import choose_flat_points
+from benchmark.pipeline.plan import EvaluationPlan
+from benchmark.pipeline.stored import run_stored
+from benchmark.progress import Progress, silent
+from benchmark.seeds import derive_seed
+from benchmark.splits import Split
+from benchmark.statistics.alignment import align_cases
+from benchmark.statistics.bootstrap import Resampled, bca_interval, resample
+from benchmark.store import Store
+from benchmark.study import Run
+
+Kept = Literal["all", "alone", "left_out"]
+Records = dict[Split, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A selection of the run's features: all of them, a family alone, or all without it."""
+
+    family: str
+    kept: Kept
+    columns: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """A name that is unique within a run."""
+        return f"{self.family} {self.kept}".strip()
+
+    def of(self, task: FoldTask) -> FoldTask:
+        """Return the task with these features alone; all features give the task as it is."""
+        if self.kept == "all":
+            return task
+        X = np.ascontiguousarray(task.X[:, list(self.columns)])
+        return replace(task, X=X, features=tuple(task.features[column] for column in self.columns))
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Each variant's fold records, and why the others have none."""
+
+    records: dict[Variant, Records]
+    failed: dict[Variant, str]
+
+
+def variants_of(families: Mapping[str, tuple[int, ...]], features: int) -> list[Variant]:
+    """Return all features, then each family alone and left out; nothing but all where there is one family."""
+    every = tuple(range(features))
+    variants = [Variant("", "all", every)]
+    for family, columns in families.items() if len(families) > 1 else ():
+        others = tuple(column for column in every if column not in columns)
+        variants += [Variant(family, "alone", columns), Variant(family, "left_out", others)]
+    return variants
+
+
+def evaluate_variants(
+    plan: EvaluationPlan, run: Run, variants: Sequence[Variant],
+    store: Store, workers: Workers, progress: Progress = silent,
+) -> Evaluated:  # fmt: skip
+    """Evaluate every variant on every fold. All features are the run itself, found where `cacbench run` left it."""
+    failed = {variant: reason for variant in variants if (reason := _nothing_to_learn(plan, run, variant))}
+    tasks = {
+        (variant, split): variant.of(plan.task(run, split))
+        for variant in variants if variant not in failed for split in plan.splits
+    }  # fmt: skip
+    found, errors = run_stored("folds", tasks, evaluate, store, workers, progress)
+    for variant, split in (name for name in tasks if name in errors):
+        failed.setdefault(variant, f"fold {split.fold}: {errors[variant, split]}")
+    records = {
+        variant: _chosen(plan, run, {split: found[variant, split] for split in plan.splits})
+        for variant in variants if variant not in failed
+    }  # fmt: skip
+    return Evaluated(records, failed)
+
+
+def ablation_table(
+    plan: EvaluationPlan, run: Run, evaluated: Evaluated, *, replicates: int = 10_000
+) -> pd.DataFrame:
+    """Return one row per variant and metric, with 95 % BCa intervals over patients resampled within labels.
+
+    Columns family, kept (all, alone, left_out), features (their number), metric, value, low, high, and the paired
+    difference to all features on the same resamples: difference, difference_low, difference_high. Numbers of a
+    variant that could not be evaluated are missing, and `note` says why.
+    """
+    metrics = plan.study.target.metrics
+    cases = align_cases(
+        pd.concat([
+            plan.predictions({(run.name, split): record for split, record in records.items()}).assign(run=variant.name)
+            for variant, records in evaluated.records.items()
+        ]), [variant.name for variant in evaluated.records], metrics,
+    )  # fmt: skip
+    seed = derive_seed(plan.study.seed, "ablation")
+    drawn = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
+    resampled = dict(zip(evaluated.records, drawn, strict=True))
+    rows: list[dict[str, Any]] = []
+    for variant in (*evaluated.records, *evaluated.failed):
+        about = {"family": variant.family, "kept": variant.kept, "features": len(variant.columns)}
+        for place, metric in enumerate(metrics):
+            numbers = _numbers(resampled[variant], drawn[0], place) if variant in resampled else {}
+            rows.append({**about, "metric": metric, **numbers, "note": evaluated.failed.get(variant, "")})
+    columns = ["family", "kept", "features", "metric", *NUMBERS, "note"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(NUMBERS, "Float64"))
+
+
+NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")
+
+
+def _numbers(mine: Resampled, everything: Resampled, place: int) -> dict[str, float]:
+    value, low, high = _interval(mine, place)
+    if mine is everything:
+        return {"value": value, "low": low, "high": high}
+    difference = _interval(mine - everything, place)
+    return dict(zip(NUMBERS, (value, low, high, *difference), strict=True))
+
+
+def _interval(resampled: Resampled, place: int) -> tuple[float, float, float]:
+    value, drawn = float(resampled.value[place]), resampled.drawn[:, place]
+    return value, *bca_interval(value, drawn, resampled.jackknife[:, place], resampled.label)
+
+
+def _nothing_to_learn(plan: EvaluationPlan, run: Run, variant: Variant) -> str:
+    values: NDArray[np.float64] = plan.final_task(run).X[:, list(variant.columns)]
+    for where, rows in (
+        ("all cases", np.arange(len(values))),
+        *((f"the training cases of fold {split.fold}", split.train) for split in plan.splits),
+    ):
+        if (values[rows] == values[rows[0]]).all():
+            return f"every column is the same in {where}: there is nothing to learn from"
+    return ""
+
+
+def _chosen(plan: EvaluationPlan, run: Run, records: Records) -> Records:
+    """Return the records with one grid point each, as the protocol chooses it."""
+    if plan.study.protocol.selection == "nested":
+        return records
+    chosen = choose_flat_points(plan, {(run.name, split): record for split, record in records.items()})
+    return {split: record for (_, split), record in chosen.items()}

@@ -1,0 +1,36 @@
+"""Which features the training folds kept, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from benchmark.explanation.families import family_of
+from benchmark.statistics.selection_stability import Stability, selection_stability
+
+
+def selection_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> pd.DataFrame:
+    """Return one row per feature that a fold kept: feature, family, folds_kept, frequency; most frequent first.
+
+    `kept` holds the names that each training fold kept.
+    """
+    counts = pd.Series([sum(name in own for own in kept) for name in features], index=list(features))
+    counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
+    return pd.DataFrame(
+        {"feature": counts.index, "family": [family_of(name) or "" for name in counts.index],
+         "folds_kept": counts.to_numpy(), "frequency": counts.to_numpy() / len(kept)}
+    )  # fmt: skip
+
+
+def stability_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> pd.DataFrame:
+    """Return one row: folds, features, mean_kept, Nogueira's stability with its interval (low, high), note."""
+    found = (
+        selection_stability(kept, features) if len(kept) > 1
+        else Stability(None, None, None, "one fold: stability compares at least two")
+    )  # fmt: skip
+    row = {
+        "folds": len(kept), "features": len(features), "mean_kept": sum(map(len, kept)) / len(kept),
+        "stability": found.value, "low": found.low, "high": found.high, "note": found.note,
+    }  # fmt: skip
+    return pd.DataFrame([row]).astype(dict.fromkeys(("stability", "low", "high"), "Float64"))

@@ -1,0 +1,150 @@
+"""Explaining a run of a whole study, as the command does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark.errors import UserError
+from benchmark.execution import workers
+from benchmark.explanation.explain import explain_run
+from benchmark.explanation.write import finish_explanation
+from benchmark.pipeline import run_study
+from benchmark.report.tables import summary
+from benchmark.store import Store
+from benchmark.tracking import tracking_uri
+
+ROOT = Path(__file__).resolve().parents[3]
+RADIOMICS = {
+    "cohort": {"use": "toy_cohort", "zero": 12, "nonzero": 12},
+    "extractors": {
+        "radiomics": {"segmenter": "toy_centre", "families": ["firstorder", "ngtdm"]},
+        "moments": {"use": "toy_moments", "segmenter": "toy_centre"},
+    },
+    "classifiers": {"logistic_regression": {"grid": {"C": [0.1]}}, "toy_nearest": {}},
+    "protocol": {"folds": 2, "inner_folds": 2},
+}
+
+
+@pytest.fixture
+def explain(tmp_path):
+    def run(study, name=None, **options):
+        with workers(1) as pool:
+            return explain_run(study, name, Store(tmp_path / "store"), pool, permutations=5, **options)
+
+    return run
+
+
+def test_the_reference_run_is_explained_on_what_the_study_found_and_a_repeat_computes_nothing(
+    toy_study, explain, tmp_path
+):
+    study = toy_study(**RADIOMICS)
+    with workers(1) as pool:
+        result = run_study(study, Store(tmp_path / "store"), pool)
+    found = explain(study, shap=True)
+    assert found.run.name == "radiomics/logistic_regression"
+    own = summary(result).query("run == 'radiomics/logistic_regression'").set_index("metric")["value"]
+    everything = found.tables["ablation"].query("kept == 'all'").set_index("metric")["value"]
+    assert everything.to_dict() == own.to_dict()
+    assert set(found.tables["ablation"]["family"]) == {"", "firstorder", "ngtdm"}
+    stored = {file: file.stat().st_mtime_ns for file in (tmp_path / "store").rglob("*.json")}
+    again = explain(study, shap=True)
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "store").rglob("*.json")} == stored
+    for name, table in found.tables.items():
+        pd.testing.assert_frame_equal(table, again.tables[name])
+
+
+def test_tables_figures_and_mlflow_hold_it(toy_study, explain, tmp_path):
+    import mlflow
+
+    study = toy_study(**RADIOMICS)
+    written = finish_explanation(explain(study, shap=True), tmp_path)
+    assert written.folder == tmp_path / "toy" / "explain" / "radiomics_logistic_regression"
+    tables = ["ablation", "importance", "selection", "shap", "shap_summary", "stability"]
+    assert sorted(file.name for file in written.folder.iterdir()) == sorted(
+        [f"{name}.csv" for name in tables]
+        + [f"{name}.{suffix}" for name in ("ablation", "importance", "shap") for suffix in ("png", "svg")]
+    )
+    ablation = pd.read_csv(written.folder / "ablation.csv")
+    assert ablation[ablation["kept"] != "all"][["value", "low", "high", "difference"]].notna().all(axis=None)
+    mlflow.set_tracking_uri(tracking_uri(tmp_path))
+    logged = mlflow.search_runs(experiment_names=["toy"]).iloc[0]
+    assert logged["tags.mlflow.runName"] == "explain radiomics/logistic_regression"
+    everything = ablation.query("kept == 'all' and metric == 'accuracy'")["value"].item()
+    assert logged["metrics.ablation.all.accuracy"] == everything
+    assert json.loads(json.dumps(written.facts))["run"] == "radiomics/logistic_regression"
+
+
+def test_features_without_families_say_so_and_are_permuted_all_the_same(toy_study, explain, tmp_path):
+    found = explain(toy_study(**RADIOMICS), "moments/toy_nearest")
+    assert found.notes == ["the features of moments have no families by PyRadiomics' names: none is left out"]
+    assert found.tables["ablation"]["kept"].unique().tolist() == ["all"]
+    assert set(found.tables["importance"]["name"]) == {"mean", "sd", "max", "min", "n"}
+    assert not (finish_explanation(found, tmp_path).folder / "ablation.svg").exists()
+
+
+def test_one_family_says_so(toy_study, explain):
+    extractors = {"radiomics": {"segmenter": "toy_centre", "families": ["firstorder"]}}
+    found = explain(toy_study(**{**RADIOMICS, "extractors": extractors}))
+    assert found.notes == ["all features of radiomics are of one family, firstorder: none is left out"]
+
+
+def test_a_run_the_study_does_not_have_is_refused_with_the_likeliest_one(toy_study, explain):
+    with pytest.raises(
+        UserError, match=r"--run radiomics/logistic: names no run of toy; .*radiomics/logistic_reg"
+    ):
+        explain(toy_study(**RADIOMICS), "radiomics/logistic")
+
+
+def test_a_run_without_result_is_refused_with_its_reason_and_the_others(toy_study, explain):
+    absent = {"use": "toy_moments", "segmenter": "toy_centre", "ready": False}
+    study = toy_study(**{**RADIOMICS, "extractors": {"absent": absent, **RADIOMICS["extractors"]}})
+    with pytest.raises(UserError, match=r"run absent/logistic_regression has no result: unavailable: no weights.*"
+                                        r"choose by --run from radiomics/logistic_regression"):  # fmt: skip
+        explain(study)
+
+
+def test_a_single_feature_is_refused(toy_study, explain, monkeypatch):
+    from toy_plugins import MomentsExtractor
+
+    monkeypatch.setattr(
+        MomentsExtractor, "extract", lambda self, image, roi: pd.Series({"agatston": image.GetPixel(5, 5, 3)})
+    )
+    study = toy_study(**{**RADIOMICS, "extractors": {"moments": RADIOMICS["extractors"]["moments"]}})
+    with pytest.raises(UserError, match="has one feature alone, agatston: nothing can be left out"):
+        explain(study)
+
+
+def test_shap_of_a_model_without_is_refused_in_one_sentence(toy_study, explain):
+    with pytest.raises(
+        UserError, match="moments/toy_nearest cannot be explained: fold 0: .*not KNeighborsClass"
+    ):
+        explain(toy_study(**RADIOMICS), "moments/toy_nearest", shap=True)
+
+
+def cacbench(*arguments):
+    command = [sys.executable, "-c", "from benchmark.cli import main; main()", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "plugin_package")}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+
+
+def test_the_command_prints_json_and_nothing_else_and_refuses_with_exit_code_2(toy_declaration, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({**toy_declaration, **RADIOMICS}, sort_keys=False))
+    where = ("--results", tmp_path / "r", "--jobs", 1)
+    done = cacbench("explain", study, "--json", *where)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert {"ablation", "importance", "selection", "stability", "notes"} <= set(facts)
+    shown = cacbench("explain", study, *where)
+    assert "firstorder left out" in shown.stdout
+    assert "(Nogueira)" in shown.stdout
+    refused = cacbench("explain", study, "--run", "nothing", *where)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("cacbench: --run nothing: names no run of toy")
+    assert len(refused.stderr.splitlines()) == 1
