@@ -22,8 +22,10 @@ def print_audit(audit: Audit, files: list[Path]) -> None:
         for finding in mine:
             sentence = f"{finding.variant.name}: {finding.sentence}"
             console.print(sentence, style=_STYLES[finding.verdict], markup=False, soft_wrap=True)
-    for protocol, reason in audit.left_out.items():
-        console.print(f"not audited: {protocol}: {reason}", style="yellow", markup=False, soft_wrap=True)
+    for (run, protocol), reason in audit.left_out.items():
+        console.print(
+            f"not audited: {run}, {protocol}: {reason}", style="yellow", markup=False, soft_wrap=True
+        )
     for file in files:
         console.print(str(file), markup=False, soft_wrap=True, highlight=False)
 

@@ -60,7 +60,10 @@ class Finding:
                 f"finds {control.mean:.3f} in labels that mean nothing, where chance is {control.chance:.3f}"
             )
             remedy = "look for a leak, and audit with more permutations, since one sound protocol in twenty is flagged"
-            return f"{found}: {remedy if variant.sound else 'its number cannot be trusted'}"
+            if variant.sound:
+                return f"{found}: {remedy}"
+            points = f"{self.optimism.value:+.1f} points; it " if self.optimism else ""
+            return f"{points}{found}: its number cannot be trusted"
         if self.verdict == "confounded":
             return "they tell the true labels better than permuted ones, so the cohort is confounded"
         if variant.shows_confounding:

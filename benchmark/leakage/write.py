@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def write_audit(audit: Audit, results: Path, study_file: Path) -> list[Path]:
     """Write ``audit.csv``, ``permutations.csv``, ``left_out.csv`` and the figure; log them; return the files."""
     folder = results / audit.study.name / "audit"
-    left_out = pd.DataFrame(audit.left_out.items(), columns=["protocol", "reason"])
-    tables = {"audit": audit.table, "permutations": audit.permutations, "left_out": left_out}
+    left_out = pd.DataFrame(_left_out(audit), columns=["run", "protocol", "reason"])
+    tables = {"audit": audit.table, "permutations": audit.permuted, "left_out": left_out}
     files = [*write_tables(tables, folder), *write_figure(audit_figure(audit), folder, "audit")]
     parameters = {
         "cases": audit.cases,
-        "permutations": audit.permutations["permutation"].max(),
+        "permutations": audit.permutations,
         "protocol": audit.study.protocol.model_dump(mode="json"),
         "cohort": audit.study.cohort.parameters(),
     }
@@ -42,11 +42,17 @@ def facts(audit: Audit) -> dict[str, Any]:
     return {
         "study": audit.study.name,
         "cases": audit.cases,
-        "chance": audit.chance,
-        "permutations": int(audit.permutations["permutation"].max()),
+        "permutations": audit.permutations,
         "findings": [finding.row() for finding in audit.findings],
-        "left_out": audit.left_out,
+        "left_out": _left_out(audit),
     }
+
+
+def _left_out(audit: Audit) -> list[dict[str, str]]:
+    return [
+        {"run": run, "protocol": protocol, "reason": reason}
+        for (run, protocol), reason in audit.left_out.items()
+    ]
 
 
 def _log(mlflow: Any, row: dict[str, Any]) -> None:
@@ -74,7 +80,7 @@ def audit_figure(audit: Audit) -> Figure:
 
 def _draw(axis: Axes, run: str, audit: Audit) -> None:
     mine = [finding for finding in audit.findings if finding.run == run]
-    drawn = audit.permutations[audit.permutations["run"] == run].groupby("protocol")["balanced_accuracy"]
+    drawn = audit.permuted.query("run == @run").groupby("protocol")["balanced_accuracy"]
     for place, row in enumerate(mine):
         values, below = drawn.get_group(row.variant.name), place + 0.25
         axis.plot(values, [below] * len(values), "o", color="0.75", markersize=3, zorder=1)
@@ -82,7 +88,7 @@ def _draw(axis: Axes, run: str, audit: Audit) -> None:
         colour = {"leaks": "C3", "confounded": "C1"}.get(row.verdict, "C0")
         axis.plot(row.balanced_accuracy[1:], [place, place], color=colour, linewidth=2, zorder=2)
         axis.plot(row.balanced_accuracy.value, place, "D", color=colour, markersize=5, zorder=3)
-    axis.axvline(audit.chance, color="0.5", linestyle="--", linewidth=1, zorder=0)
+    axis.axvline(mine[0].control.chance, color="0.5", linestyle="--", linewidth=1, zorder=0)
     axis.set_yticks(range(len(mine)), [f"{row.variant.name} ({row.verdict})" for row in mine])
     axis.invert_yaxis()
     axis.set_title(run, fontsize=9)

@@ -16,7 +16,8 @@ import yaml
 from benchmark.errors import UserError
 from benchmark.evaluation import evaluate
 from benchmark.execution import workers
-from benchmark.leakage.audit import audit_study, permuted_plan
+from benchmark.leakage.audit import audit_study
+from benchmark.leakage.evaluation import permuted_plan
 from benchmark.leakage.variants import VARIANTS
 from benchmark.leakage.write import facts
 from benchmark.pipeline import run_study
@@ -72,8 +73,8 @@ def test_the_planted_leak_is_found_in_scans_of_noise_and_the_sound_protocols_are
     assert findings["filter before"].verdict == "leaks"
     assert "its number cannot be trusted" in findings["filter before"].sentence
     assert [findings[name].verdict for name in ("sound", "filter inside")] == ["silent", "silent"]
-    assert found.chance == 0.5
-    assert len(found.permutations) == 6 * len(PROTOCOLS)
+    assert found.findings[0].control.chance == 0.5
+    assert len(found.permuted) == 6 * len(PROTOCOLS)
 
 
 def test_the_sound_row_is_the_study_s_own_result_and_takes_it_from_the_store(toy_study, audit, tmp_path):
@@ -170,7 +171,7 @@ def test_bands_are_audited_against_the_chance_of_three_classes(toy_study, audit,
         protocol={"folds": 3, "inner_folds": 3, "split": split},
     )  # fmt: skip
     found = audit(study)
-    assert found.chance == pytest.approx(1 / 3)
+    assert found.findings[0].control.chance == pytest.approx(1 / 3)
     findings = by_protocol(found)
     assert list(findings) == PROTOCOLS
     assert findings["sound"].balanced_accuracy.low > 1 / 3
@@ -184,7 +185,7 @@ def test_protocols_that_lack_diagnostics_are_left_out_with_the_reason(toy_study,
     )
     found = audit(study)
     assert list(by_protocol(found)) == PROTOCOLS[:4]
-    assert set(found.left_out) == {f"calcium/logistic_regression: {name}" for name in PROTOCOLS[4:]}
+    assert set(found.left_out) == {("calcium/logistic_regression", name) for name in PROTOCOLS[4:]}
     assert all(
         "of 40 cases have no diagnostics, the first: the ROI is empty" in why
         for why in found.left_out.values()
@@ -204,6 +205,17 @@ def test_protocols_that_lack_diagnostics_are_left_out_with_the_reason(toy_study,
 def test_what_cannot_be_audited_is_refused_with_the_remedy(toy_study, audit, changes, names, message):
     with pytest.raises(UserError, match=message):
         audit(toy_study(**changes), *names)
+
+
+def test_folds_that_hardly_any_permutation_can_fill_are_refused(toy_study, audit, bands):
+    table = pd.read_csv(bands["path"])
+    place = np.arange(len(table))
+    table.assign(cac_score=50 * (place % 2), group=[f"pair {n // 2}" for n in place]).to_csv(
+        bands["path"], index=False
+    )
+    study = toy_study(cohort=bands, protocol={"split": "leave_one_group_out", "inner_folds": 3})
+    with pytest.raises(UserError, match="none of 100 permutations .* under `split: leave_one_group_out`"):
+        audit(study)
 
 
 def test_an_unavailable_run_is_refused_and_never_the_default(toy_study, audit, toy_declaration):

@@ -1,0 +1,106 @@
+"""Every variant of the protocol, evaluated on the true labels and on permuted ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from benchmark.errors import UserError
+from benchmark.evaluation import FoldTask, evaluate
+from benchmark.execution import Workers
+from benchmark.leakage.variants import Variant
+from benchmark.pipeline.folds import Records, choose_flat_points
+from benchmark.pipeline.plan import EvaluationPlan
+from benchmark.pipeline.stored import run_stored
+from benchmark.progress import Progress
+from benchmark.seeds import derive_seed
+from benchmark.splits import Split
+from benchmark.statistics.metrics import decided_metric
+from benchmark.store import Store
+from benchmark.study import Run
+
+_DRAWS = 100
+
+
+def permuted_plan(plan: EvaluationPlan, number: int) -> EvaluationPlan:
+    """Return the plan as if the labels had been permuted before anything else, with folds drawn for them.
+
+    A permutation that leaves a fold without a label is drawn again. Raises `UserError` when all are.
+    """
+    study, tested, reason = plan.study, tested_classes(plan), "a label is tested by no fold"
+    for draw in range(_DRAWS):
+        seed = derive_seed(study.seed, "audit", "permute", number, draw)
+        labels = np.random.default_rng(seed).permutation(plan.labels)
+        try:
+            splits = list(study.protocol.splits(labels, study.seed, plan.cases))
+        except UserError as error:
+            reason = str(error)
+            continue
+        permuted = replace(plan, labels=labels, splits=splits)
+        if tested_classes(permuted) == tested:
+            return permuted
+    raise UserError(
+        f"{study.name}: none of {_DRAWS} permutations of the labels can be evaluated under "
+        f"`split: {study.protocol.split}`, so it cannot be audited ({reason})"
+    )
+
+
+def evaluate_variants(
+    plans: list[EvaluationPlan], variants: dict[Run, list[Variant]], diagnostics: dict[str, pd.DataFrame],
+    store: Store, workers: Workers, progress: Progress,
+) -> dict[tuple[str, str], list[pd.DataFrame]]:  # fmt: skip
+    """Return the out-of-fold predictions by run and variant, one table per plan. Raises `UserError`."""
+    tasks = {
+        (number, run.name, variant.name, split): task
+        for number, plan in enumerate(plans)
+        for run, mine in variants.items()
+        for variant in mine
+        for split, task in _tasks(plan, run, variant, diagnostics[run.name]).items()
+    }
+    records, errors = run_stored("folds", tasks, evaluate, store, workers, progress)
+    for (_, run_name, variant_name, split), reason in errors.items():
+        raise UserError(f"run {run_name}, {variant_name}, fold {split.fold}: {reason}")
+    return {
+        (run.name, variant.name): [
+            _predictions(
+                plan,
+                {(run.name, split): records[number, run.name, variant.name, split] for split in plan.splits},
+            )
+            for number, plan in enumerate(plans)
+        ]
+        for run, mine in variants.items()
+        for variant in mine
+    }
+
+
+def _tasks(
+    plan: EvaluationPlan, run: Run, variant: Variant, diagnostics: pd.DataFrame
+) -> dict[Split, FoldTask]:
+    """Return the task of every fold; all share one table."""
+    whole = variant.change(plan.final_task(run), diagnostics)
+    tasks = {}
+    for split in plan.splits:
+        own = plan.task(run, split)
+        tasks[split] = replace(whole, train=own.train, test=own.test, seed=own.seed)
+    return tasks
+
+
+def _predictions(plan: EvaluationPlan, records: Records) -> pd.DataFrame:
+    flat = any("points" in record for record in records.values())
+    return plan.predictions(choose_flat_points(plan, records) if flat else records)
+
+
+def balanced_accuracy(predictions: pd.DataFrame) -> float:
+    """Return the balanced accuracy of pooled out-of-fold predictions, the mean over the repeats."""
+    values = [
+        decided_metric("balanced_accuracy", mine["label"], mine["predicted"], mine["score"])
+        for _, mine in predictions.groupby("repeat")
+    ]
+    return float(np.mean(values))
+
+
+def tested_classes(plan: EvaluationPlan) -> int:
+    """Return how many classes the tested cases have."""
+    return len(np.unique(plan.labels[np.concatenate([split.test for split in plan.splits])]))
