@@ -123,7 +123,11 @@ def test_noise_of_known_variance_gives_the_closed_forms_icc(declare, measure, no
 
 
 def test_a_shift_lowers_agreement_as_the_closed_form_says_and_leaves_consistency(declare, measure):
-    found = measure(declare({"shifted": {"shift": 1.0}}, base={"each": 100})).reliability.set_index("feature").loc["mean"]
+    found = (
+        measure(declare({"shifted": {"shift": 1.0}}, base={"each": 100}))
+        .reliability.set_index("feature")
+        .loc["mean"]
+    )
     between = 1 + (DISTANCE / 2) ** 2
     assert found["icc_3_1"] == 1
     assert found["icc_2_1"] == pytest.approx(between / (between + 0.5), abs=0.01)
