@@ -59,8 +59,10 @@ class Finding:
             found = (
                 f"finds {control.mean:.3f} in labels that mean nothing, where chance is {control.chance:.3f}"
             )
-            remedy = "look for a leak, and audit with more permutations, since one sound protocol in twenty is flagged"
-            if variant.sound:
+            remedy = (
+                "look for a leak, and audit with more permutations: one sound protocol in twenty is flagged"
+            )
+            if variant.sound or variant.needs_diagnostics:
                 return f"{found}: {remedy}"
             points = f"{self.optimism.value:+.1f} points; it " if self.optimism else ""
             return f"{points}{found}: its number cannot be trusted"

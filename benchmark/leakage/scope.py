@@ -71,14 +71,14 @@ def diagnostics_by_run(
     without: dict[str, str] = {}
     for run in plan.runs:
         name = _diagnostics_name(study.extractors[run.extractor].segmenter)
-        table = features.tables[name].reindex(plan.case_ids)
-        lacking = table.index[table.isna().any(axis=1)]
-        if len(lacking):
+        table = features.tables[name]
+        lacking = [case_id for case_id in plan.case_ids if case_id not in table.index]
+        found[run.name] = table = table.reindex(plan.case_ids)
+        if lacking:
             why = {item.case_id: item.reason for item in features.exclusions if item.extractor == name}
             without[run.name] = (
                 f"{len(lacking)} of {len(table)} cases have no diagnostics, the first: {why[lacking[0]]}"
             )
         elif (table.nunique() < 2).all():
             without[run.name] = "every diagnostic is the same in all cases: they can tell nothing"
-        found[run.name] = table
     return found, without
