@@ -19,7 +19,7 @@ from benchmark.progress import Progress, silent
 from benchmark.seeds import derive_seed
 from benchmark.splits import Split
 from benchmark.statistics.alignment import align_cases
-from benchmark.statistics.bootstrap import Resampled, bca_interval, resample
+from benchmark.statistics.bootstrap import Resampled, bca_interval, percentile_interval, resample
 from benchmark.store import Store
 from benchmark.study import Run
 
@@ -89,11 +89,13 @@ def evaluate_variants(
 def ablation_table(
     plan: EvaluationPlan, run: Run, evaluated: Evaluated, *, replicates: int = 10_000
 ) -> pd.DataFrame:
-    """Return one row per variant and metric, with 95 % BCa intervals over patients resampled within labels.
+    """Return one row per variant and metric, with 95 % intervals over patients resampled within labels.
 
-    Columns family, kept (all, alone, left_out), features (their number), metric, value, low, high, and the paired
-    difference to all features on the same resamples: difference, difference_low, difference_high. Numbers of a
-    variant that could not be evaluated are missing, and `note` says why.
+    Columns family, kept (all, alone, left_out), features (their number), metric, value with the study's own BCa
+    interval (low, high), and the paired difference to all features on the same resamples (difference,
+    difference_low, difference_high). The latter's interval is the percentile one: BCa leaves out zero where three
+    cases changed, all in one direction. Numbers of a variant that could not be evaluated are missing, and `note`
+    says why.
     """
     metrics = plan.study.target.metrics
     cases = align_cases(
@@ -102,7 +104,7 @@ def ablation_table(
             for variant, records in evaluated.records.items()
         ]), [variant.name for variant in evaluated.records], metrics,
     )  # fmt: skip
-    seed = derive_seed(plan.study.seed, "ablation")
+    seed = derive_seed(plan.study.seed, "bootstrap")
     drawn = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
     resampled = dict(zip(evaluated.records, drawn, strict=True))
     rows: list[dict[str, Any]] = []
@@ -119,16 +121,13 @@ NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_h
 
 
 def _numbers(mine: Resampled, everything: Resampled, place: int) -> dict[str, float]:
-    value, low, high = _interval(mine, place)
+    value, drawn = float(mine.value[place]), mine.drawn[:, place]
+    own = (value, *bca_interval(value, drawn, mine.jackknife[:, place], mine.label))
     if mine is everything:
-        return {"value": value, "low": low, "high": high}
-    difference = _interval(mine - everything, place)
-    return dict(zip(NUMBERS, (value, low, high, *difference), strict=True))
-
-
-def _interval(resampled: Resampled, place: int) -> tuple[float, float, float]:
-    value, drawn = float(resampled.value[place]), resampled.drawn[:, place]
-    return value, *bca_interval(value, drawn, resampled.jackknife[:, place], resampled.label)
+        return dict(zip(NUMBERS, own, strict=False))
+    difference = mine - everything
+    ends = percentile_interval(difference.drawn[:, place])
+    return dict(zip(NUMBERS, (*own, float(difference.value[place]), *ends), strict=True))
 
 
 def _nothing_to_learn(plan: EvaluationPlan, run: Run, variant: Variant) -> str:

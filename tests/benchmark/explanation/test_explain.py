@@ -48,9 +48,10 @@ def test_the_reference_run_is_explained_on_what_the_study_found_and_a_repeat_com
         result = run_study(study, Store(tmp_path / "store"), pool)
     found = explain(study, shap=True)
     assert found.run.name == "radiomics/logistic_regression"
-    own = summary(result).query("run == 'radiomics/logistic_regression'").set_index("metric")["value"]
-    everything = found.tables["ablation"].query("kept == 'all'").set_index("metric")["value"]
-    assert everything.to_dict() == own.to_dict()
+    own = summary(result).query("run == 'radiomics/logistic_regression'").set_index("metric")
+    everything = found.tables["ablation"].query("kept == 'all'").set_index("metric")
+    for column in ("value", "low", "high"):
+        assert everything[column].to_dict() == own[column].to_dict()
     assert set(found.tables["ablation"]["family"]) == {"", "firstorder", "ngtdm"}
     stored = {file: file.stat().st_mtime_ns for file in (tmp_path / "store").rglob("*.json")}
     again = explain(study, shap=True)
@@ -122,7 +123,7 @@ def test_a_single_feature_is_refused(toy_study, explain, monkeypatch):
 
 def test_shap_of_a_model_without_is_refused_in_one_sentence(toy_study, explain):
     with pytest.raises(
-        UserError, match="moments/toy_nearest cannot be explained: fold 0: .*not KNeighborsClass"
+        UserError, match=r"moments/toy_nearest cannot be explained: fold 0: .*not KNeighborsClass"
     ):
         explain(toy_study(**RADIOMICS), "moments/toy_nearest", shap=True)
 
