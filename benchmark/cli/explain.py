@@ -16,7 +16,7 @@ def explain(
     run: Annotated[
         str | None, typer.Option("--run", metavar="RUN", help="extractor/classifier; default: the reference.")
     ] = None,
-    shap: Annotated[bool, typer.Option("--shap", help="Also SHAP values (needs cacbench[explain]).")] = False,
+    shap: Annotated[bool, typer.Option("--shap", help="Also SHAP values (needs the package shap).")] = False,
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     as_json: Json = False,

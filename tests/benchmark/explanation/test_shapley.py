@@ -171,3 +171,13 @@ def test_without_the_package_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shapley.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'cacbench\[explain\]'"):
         require_shap()
+
+
+def test_steps_that_mix_features_leave_none_a_value_of_its_own():
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    shapley._refuse_mixtures(Pipeline([("scaled", StandardScaler())]))
+    with pytest.raises(ValueError, match="the step components before the model mixes features"):
+        shapley._refuse_mixtures(Pipeline([("scaled", StandardScaler()), ("components", PCA())]))
