@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from benchmark.errors import UserError
+from benchmark.explanation.families import family_of
 from benchmark.robustness.study import BASE
 from benchmark.statistics.reliability import feature_reliability
-from feature_extractors.radiomics import FAMILIES
 
 GOOD, EXCELLENT = 0.75, 0.9
 """Limits of Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012, table 4."""
@@ -31,12 +31,9 @@ def reliability_table(base: Tables, conditions: Mapping[str, Tables]) -> pd.Data
                 found = feature_reliability({BASE: table, condition: tables[extractor]})
             except ValueError as error:
                 raise UserError(f"condition {condition}, extractor {extractor}: {error}") from None
-            families = [family_of(feature) for feature in found["feature"]]
-            parts.append(
-                pd.DataFrame(
-                    {"condition": condition, "extractor": extractor, "family": families}, found.index
-                ).join(found)
-            )
+            families = [family_of(feature) or "" for feature in found["feature"]]
+            names = {"condition": condition, "extractor": extractor, "family": families}
+            parts.append(pd.DataFrame(names, found.index).join(found))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -58,9 +55,3 @@ def stability_summary(reliability: pd.DataFrame) -> pd.DataFrame:
                  "share_good": (icc >= GOOD).mean(), "share_excellent": (icc >= EXCELLENT).mean()}
             )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def family_of(feature: str) -> str:
-    """Return a radiomics feature's family, e.g. glcm; empty for features that have none."""
-    parts = feature.split("_")
-    return parts[1] if len(parts) > 2 and parts[0] == "original" and parts[1] in FAMILIES else ""
