@@ -141,19 +141,26 @@ def print_check(table: pd.DataFrame, study: str) -> None:
 def _comparison_table(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> Table:
     title = f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("run", "accuracy", "sens.", "spec.", "F1", "AUC", "p"):
+    shown = {key: short for key, short in _SHORT.items() if key in next(iter(facts["runs"].values()))}
+    for name in ("run", "accuracy", *shown.values(), "p"):
         table.add_column(name, no_wrap=True, overflow="fold", justify="left" if name == "run" else "right")
     tests = tables["comparisons"].query("metric == 'accuracy' and test == 'nadeau_bengio'")
     p_values = tests.set_index("run")["p_holm"].dropna()
     ranked = sorted(facts["runs"].items(), key=lambda item: -item[1]["accuracy"]["value"])
     for name, metrics in ranked:
         accuracy = metrics["accuracy"]
-        others = [f"{metrics[key]['value']:.2f}" for key in ("sensitivity", "specificity", "f1", "roc_auc")]
+        others = [f"{metrics[key]['value']:.2f}" for key in shown]
         p = "ref." if name == facts["reference"] else f"{p_values[name]:.3f}" if name in p_values else "–"
         table.add_row(
             name, f"{accuracy['value']:.3f} [{accuracy['low']:.2f}, {accuracy['high']:.2f}]", *others, p
         )
     return table
+
+
+_SHORT = {
+    "sensitivity": "sens.", "specificity": "spec.", "f1": "F1", "roc_auc": "AUC", "macro_f1": "macro F1",
+    "quadratic_kappa": "kappa",
+}  # fmt: skip
 
 
 def _by_reason(without_result: dict[str, str]) -> dict[str, list[str]]:

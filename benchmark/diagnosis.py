@@ -45,10 +45,13 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Finding]:
     """Return the signatures that fired, extractors in the study's order, exclusions last.
 
     `summary` has a row per run and metric. Each extractor is judged by its most accurate run, so that a classifier
-    that learns badly is not taken for a bad region; a control with untrained weights is not judged at all.
+    that learns badly is not taken for a bad region. A control, of untrained weights or permuted labels, is not judged,
+    and bands have no sensitivity to judge by.
     """
     metrics = summary.pivot(index="run", columns="metric", values="value")
     findings: list[Finding] = []
+    if not result.study.target.binary or result.study.protocol.permute_labels:
+        return [*_exclusions(result)]
     for name, extraction in result.study.extractors.items():
         mine = metrics[metrics.index.str.startswith(f"{name}/")]
         if len(mine) and not getattr(extraction.extractor, "untrained", False):

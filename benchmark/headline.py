@@ -14,16 +14,18 @@ from benchmark.errors import UserError
 from benchmark.results import StudyResult
 from benchmark.store import write_atomically
 
-HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc")
+HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc", "macro_f1", "quadratic_kappa")
 
 
 def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
     """Return what a program wants to know of a finished study, as JSON: ``results/<study>/study.json``."""
-    cases = result.features.cases.loc[result.case_ids]
+    target = result.study.target
+    codes = target.codes(result.features.cases.loc[result.case_ids])
     return {
         "study": result.study.name,
         "cases": len(result.case_ids),
-        "labels": {str(label): int((cases["label"] == label).sum()) for label in (0, 1)},
+        "target": target.use,
+        "labels": {name: int((codes == code).sum()) for code, name in enumerate(target.classes)},
         "excluded": len({item.case_id for item in result.features.exclusions}),
         "anomalies": {
             str(kind): int(count)
@@ -71,6 +73,7 @@ def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
                     "tolerance": round((metrics[metric]["high"] - metrics[metric]["low"]) / 2, 6),
                 }
                 for metric in HEADLINE_METRICS
+                if metric in metrics
             }
             for run, metrics in facts["runs"].items()
         },
@@ -119,10 +122,17 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _describe(result: StudyResult) -> str:
     protocol = result.study.protocol
-    name = "nested" if protocol.selection == "nested" else "flat (optimistic)"
-    repeats = f", {protocol.repeats} repeats" if protocol.repeats > 1 else ""
-    control = ", labels permuted" if protocol.permute_labels else ""
-    filtered = ""
+    split = {
+        "stratified": f"stratified {protocol.folds}-fold cross-validation",
+        "grouped": f"stratified {protocol.folds}-fold cross-validation of whole groups",
+        "leave_one_group_out": "cross-validation leaving one group out",
+        "fixed": "fixed split",
+        "frozen": "cross-validation with folds from a file",
+    }[protocol.split]
+    parts = [f"{'nested' if protocol.selection == 'nested' else 'flat (optimistic)'} {split}"]
+    parts += [f"{protocol.repeats} repeats"] if protocol.repeats > 1 else []
+    parts += ["labels permuted"] if protocol.permute_labels else []
+    parts += [f"threshold by {protocol.threshold}"] if protocol.threshold != "half" else []
     if (protocol.train_on, protocol.test_on) != (EVERY, EVERY):
-        filtered = f", trained on {protocol.train_on}, tested on {protocol.test_on}"
-    return f"{name} stratified {protocol.folds}-fold cross-validation{repeats}{control}{filtered}"
+        parts.append(f"trained on {protocol.train_on}, tested on {protocol.test_on}")
+    return ", ".join(parts)

@@ -99,11 +99,12 @@ class Protocol(BaseModel):
         checks.classes(may_train, may_test)
         if self.by_group:
             checks.groups()
-        for split in self._drawn(labels, seed, cases, may_train, may_test):
+        splits = list(self._drawn(labels, seed, cases, may_train, may_test))
+        for split in splits:
             checks.fold(split, may_train)
-            if self.by_group and inner:
-                checks.inner(split, self.inner(0))
-            yield split
+        for split in splits if self.by_group and inner else ():
+            checks.inner(split, self.inner(0))
+        yield from splits
 
     def inner(self, seed: int) -> Any:
         """Return the cross-validator of a training fold's grid search: it parts what the outer split parts."""

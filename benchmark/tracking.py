@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.environment import all_packages, git_commit, machine, versions
-from benchmark.plugins import Plugin, digest_of
+from benchmark.plugins import Plugin, digest_of, with_nested
 from benchmark.results import StudyResult
 from benchmark.study import Run, Study
 
@@ -150,7 +150,7 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
     parameters |= _flat("chosen", result.models[run.name].parameters)
     mlflow.MlflowClient().log_batch(
         mlflow.active_run().info.run_id,
-        metrics=_metrics(result, run, tables["summary"]),
+        metrics=_metrics(result, run, tables),
         params=[Param(key, value) for key, value in parameters.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
@@ -161,16 +161,17 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
     _log_model(mlflow, result, run)
 
 
-def _metrics(result: StudyResult, run: Run, summary: pd.DataFrame) -> list[Any]:
-    """Return the pooled metrics with their intervals, the fold metrics as steps, and the cost of extraction."""
+def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> list[Any]:
+    """Return the pooled metrics with their BCa intervals, the fold metrics as steps, and the cost of extraction."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    summary = summary[summary["run"] == run.name].set_index("metric")
-    values = {name: row["value"] for name, row in summary.iterrows()}
-    values |= {f"{name}_{end}": row[end] for name, row in summary.iterrows() for end in ("low", "high")}
+    pooled = tables["intervals"].query("method == 'bca'")
+    pooled = pooled[pooled["run"] == run.name].set_index("metric")
+    values = {name: row["value"] for name, row in pooled.iterrows()}
+    values |= {f"{name}_{end}": row[end] for name, row in pooled.iterrows() for end in ("low", "high")}
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
-    folds = result.folds.loc[result.folds["run"] == run.name, list(summary.index)]
+    folds = result.folds.loc[result.folds["run"] == run.name, list(result.study.target.metrics)]
     steps = [
         Metric(f"fold_{name}", float(value), now, step)
         for step, scores in enumerate(folds.to_dict("records"))
@@ -182,7 +183,7 @@ def _metrics(result: StudyResult, run: Run, summary: pd.DataFrame) -> list[Any]:
 def _data_set(mlflow: Any, result: StudyResult, extractor: str) -> Any:
     """Return the table that the extractor's runs learnt from, with its labels, as an MLflow data set."""
     table = result.features.tables[extractor].loc[result.case_ids]
-    labelled = table.assign(label=result.features.cases.loc[table.index, "label"].astype("int64"))
+    labelled = table.assign(label=result.study.target.codes(result.features.cases.loc[table.index]))
     return mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{extractor}")
 
 
@@ -204,16 +205,8 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run) -> None:
 
 def _trusted_types(named: list[str], study: Study, run: Run) -> list[str]:
     """Return the types a model file names, if all come from the libraries this classifier is known to use."""
-    classifier = type(study.classifiers[run.classifier])
-    known = {
-        "sklearn",
-        "xgboost",
-        "lightgbm",
-        "numpy",
-        "scipy",
-        "collections",
-        classifier.__module__.partition(".")[0],
-    }
+    own = {type(plugin).__module__.partition(".")[0] for plugin in with_nested(study.learner(run))}
+    known = {"sklearn", "xgboost", "lightgbm", "numpy", "scipy", "collections", *own}
     strange = [name for name in named if name.partition(".")[0] not in known]
     if strange:
         raise ValueError(f"the stored model of {run.name} names unexpected types: {', '.join(strange)}")

@@ -30,6 +30,9 @@ class ReferenceSegmenter(Segmenter):
 
     mask: str = Field("coronary", description="which of the scan's masks")
     labels: tuple[int, ...] | None = Field(None, description="labels of the mask to take; none: all")
+    may_be_empty: bool = Field(
+        False, description="an empty mask is a finding, as of lesions in a scan without calcium, no failure"
+    )
     distal_truncation_mm: float = Field(
         0.0, ge=0, description="length cut off the far end of every branch, in mm"
     )
@@ -39,14 +42,15 @@ class ReferenceSegmenter(Segmenter):
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the mask with its labels on the scan's grid.
 
-        Raises `CaseError` if the scan has no such mask, or if nothing is left of it.
+        Raises `CaseError` if the scan has no such mask, or if nothing is left of it; `may_be_empty` allows a mask
+        that is empty from the start.
         """
         import SimpleITK as sitk
 
         from benchmark.geometry import crop_to_roi
 
         mask = self._selected(scan)
-        if not (self.distal_truncation_mm or self.erosion_mm or self.dilation_mm):
+        if _is_empty(mask) or not (self.distal_truncation_mm or self.erosion_mm or self.dilation_mm):
             return mask
         # One voxel more than the dilation needs, so that the background is seen on every side.
         margin = self.dilation_mm + max(mask.GetSpacing())
@@ -67,7 +71,7 @@ class ReferenceSegmenter(Segmenter):
         if self.labels is not None:
             unwanted = set(np.unique(sitk.GetArrayViewFromImage(mask)).tolist()) - set(self.labels)
             mask = sitk.ChangeLabel(mask, dict.fromkeys(unwanted, 0))
-        if not sitk.GetArrayViewFromImage(mask).any():
+        if _is_empty(mask) and not self.may_be_empty:
             which = "" if self.labels is None else f" for label {', '.join(map(str, self.labels))}"
             raise CaseError(f"the reference mask {self.mask!r} is empty{which}")
         return mask
@@ -92,3 +96,9 @@ class ReferenceSegmenter(Segmenter):
             away, nearest = ndimage.distance_transform_edt(labels == 0, spacing, return_indices=True)
             labels = np.where(away <= self.dilation_mm, labels[tuple(nearest)], 0).astype(labels.dtype)
         return labels
+
+
+def _is_empty(mask: sitk.Image) -> bool:
+    import SimpleITK as sitk
+
+    return not sitk.GetArrayViewFromImage(mask).any()

@@ -15,9 +15,9 @@ SHOWN = ["metric", "run", "test", "difference", "low", "high", "p", "p_holm", "p
 
 
 def write_page(
-    file: Path, *, facts: dict[str, Any], tables: dict[str, pd.DataFrame], figures: list[Path]
+    file: Path, *, facts: dict[str, Any], tables: dict[str, pd.DataFrame], figures: dict[str, Path]
 ) -> Path:
-    """Write the page from the study's facts (see `headline.facts_of`), its tables and its PNG or SVG figures."""
+    """Write the page from the study's facts (see `headline.facts_of`), its tables and its SVG figures by name."""
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(loader=PackageLoader("benchmark.report"), autoescape=True, trim_blocks=True)
@@ -27,7 +27,10 @@ def write_page(
         comparisons=_blank(tables["comparisons"][SHOWN].round(4)),
         exclusions=tables["exclusions"],
         without_result=tables["runs_without_result"],
-        figures=[_data_uri(figure) for figure in figures],
+        classes=_blank(_classes(tables["classes"])),
+        groups=tables["groups"].round(3) if tables["groups"]["group"].nunique() > 1 else None,
+        brier=_brier(tables["intervals"]),
+        figures={name: _data_uri(figure) for name, figure in figures.items()},
     )
     write_atomically(file, re.sub(r"\n\s*\n+", "\n", page).encode())
     return file
@@ -41,6 +44,22 @@ def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
     wide = text.pivot(index="run", columns="metric", values="text")[list(dict.fromkeys(summary["metric"]))]
     accuracy = summary[summary["metric"] == "accuracy"].set_index("run")["value"]
     return wide.loc[accuracy.sort_values(ascending=False, kind="stable").index].reset_index()
+
+
+def _classes(classes: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run and class: how many cases, how many called so, the share found with its interval."""
+    found = [
+        row["note"] or f"{row['sensitivity']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        for row in classes.to_dict("records")
+    ]
+    return classes[["run", "class", "cases", "predicted"]].assign(sensitivity=found)
+
+
+def _brier(intervals: pd.DataFrame) -> pd.DataFrame | None:
+    """Return one row per run with its Brier score, best first; None where the target has none."""
+    mine = intervals[intervals["metric"] == "brier"].sort_values("value", kind="stable")
+    text = [f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in mine.itertuples()]
+    return mine[["run"]].assign(**{"Brier score": text}) if len(mine) else None
 
 
 def _blank(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,18 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.report.details import detail_tables
 from benchmark.results import StudyResult
 from benchmark.seeds import derive_seed
-from benchmark.statistics.intervals import interval_table
+from benchmark.statistics.intervals import headline_intervals
 from benchmark.statistics.pairwise import COLUMNS, compare_all
 from benchmark.store import write_atomically
 
 
 def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
     """Return every table by name; README explains their columns."""
+    confidence = intervals(result)
     return {
-        "summary": summary(result),
+        "summary": summary(result, confidence),
+        "intervals": confidence,
         "comparisons": comparisons(result),
+        **detail_tables(result),
         "folds": result.folds,
         "predictions": result.predictions,
         "choices": result.choices,
@@ -32,25 +36,41 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
     }
 
 
-def summary(result: StudyResult) -> pd.DataFrame:
-    """Return one row per run and metric: pooled out-of-fold value, 95 % interval, mean and SD over the folds."""
+def intervals(result: StudyResult) -> pd.DataFrame:
+    """Return one row per run, metric and method: pooled out-of-fold value with its BCa or Wilson 95 % interval."""
+    seed = derive_seed(result.study.seed, "bootstrap")
     rows = []
     for run in result.all_runs():
         mine = result.predictions[result.predictions["run"] == run.name]
-        scores = mine.pivot_table(index="case_id", columns="repeat", values="score", sort=True)
-        label = mine.drop_duplicates("case_id").set_index("case_id")["label"].loc[scores.index]
-        seed = derive_seed(result.study.seed, "bootstrap")
-        table = interval_table(label.to_numpy(), scores.to_numpy().T, seed=seed)
+        label, score, predicted = (
+            mine.pivot(index="repeat", columns="case_id", values=column).to_numpy()
+            for column in ("label", "score", "predicted")
+        )
+        table = headline_intervals(
+            label[0], score, predicted=predicted, metrics=result.study.target.metrics, seed=seed
+        )
+        rows.append(table.assign(cases=label.shape[1]))
+        rows[-1].insert(0, "run", run.name)
+    return pd.concat(rows, ignore_index=True)
+
+
+def summary(result: StudyResult, confidence: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return one row per run and metric: pooled out-of-fold value, BCa interval, mean and SD over the folds."""
+    confidence = intervals(result) if confidence is None else confidence
+    metrics = result.study.target.metrics
+    pooled = confidence[(confidence["method"] == "bca") & confidence["metric"].isin(metrics)]
+    rows = []
+    for run in result.all_runs():
+        table = pooled[pooled["run"] == run.name].drop(columns=["method", "run"])
         folds = result.folds.loc[result.folds["run"] == run.name, list(table["metric"])]
-        table = table.assign(fold_mean=folds.mean().to_numpy(), fold_sd=folds.std().to_numpy())
-        segmenter = result.study.extractors[run.extractor].segmenter
         names = {
             "run": run.name,
-            "segmenter": segmenter,
+            "segmenter": result.study.extractors[run.extractor].segmenter,
             "extractor": run.extractor,
             "classifier": run.classifier,
         }
-        rows.append(pd.DataFrame({**names, "cases": len(scores)}, index=table.index).join(table))
+        table = table.assign(**names, fold_mean=folds.mean().to_numpy(), fold_sd=folds.std().to_numpy())
+        rows.append(table[[*names, "cases", "metric", "value", "low", "high", "fold_mean", "fold_sd"]])
     return pd.concat(rows, ignore_index=True)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.diagnosis import as_table, diagnose
 from benchmark.headline import facts_of
+from benchmark.report.detail_figures import detail_figures
 from benchmark.report.figure import comparison_figure, write_figure
 from benchmark.report.page import write_page
 from benchmark.report.tables import all_tables, write_tables
@@ -40,11 +41,15 @@ def finish(result: StudyResult, results: Path, study_file: Path) -> Finished:
     facts["diagnosis"] = [str(finding) for finding in findings]
     write_tables(tables, folder / "tables")
     metrics = result.study.compared_metrics
-    figure = comparison_figure(tables["summary"], result.folds, metrics, result.study.name)
-    pictures = write_figure(figure, folder, "comparison")
-    page = write_page(folder / "report.html", facts=facts, tables=tables, figures=pictures[:1])
+    figures = {
+        "comparison": comparison_figure(tables["summary"], result.folds, metrics, result.study.name),
+        **detail_figures(result, tables),
+    }
+    pictures = {name: write_figure(figure, folder, name) for name, figure in figures.items()}
+    svgs = {name: files[0] for name, files in pictures.items()}
+    page = write_page(folder / "report.html", facts=facts, tables=tables, figures=svgs)
     log_study(result, tables, folder, results, study_file)
     write_atomically(folder / "study.json", (json.dumps(facts, indent=1) + "\n").encode())
     return Finished(
-        facts, tables, [page, *pictures, folder / "tables"], result.features.computed, result.fitted
+        facts, tables, [page, *svgs.values(), folder / "tables"], result.features.computed, result.fitted
     )

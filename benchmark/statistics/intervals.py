@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmark.statistics.bootstrap import (
     resample,
     resampled_counts,
 )  # fmt: skip
-from benchmark.statistics.metrics import METRICS, all_metrics, decide
+from benchmark.statistics.metrics import METRICS, decide
 
 Method = Literal["percentile", "bca"]
 
@@ -29,19 +30,22 @@ def interval_table(
     level: float = 0.95,
     seed: int = 0,
     method: Method = "percentile",
+    predicted: NDArray[np.intp] | None = None,
+    metrics: Sequence[str] = METRICS,
 ) -> pd.DataFrame:
     """Return each metric of the pooled out-of-fold predictions with its bootstrap interval.
 
     `label` has shape (cases,), `scores` (repeats, cases): a metric is the mean over the repeats, and a replicate
-    resamples the cases for all repeats at once. ``bca`` corrects bias and skewness and takes one evaluation per
-    case more. Columns metric, value, low, high. Raises `ValueError` when only one label is there.
+    resamples the cases for all repeats at once. `predicted` (repeats, cases) are the decisions, by default 1 above
+    a probability of 0.5. ``bca`` corrects bias and skewness and takes one evaluation per case more. Columns metric,
+    value, low, high. Raises `ValueError` when only one label is there.
     """
     if method not in ("percentile", "bca"):
         raise ValueError(f"{method} is not an interval method: choose percentile or bca")
-    resampled = _resample(np.asarray(label), np.asarray(scores), replicates, seed)
-    ends = [_interval(resampled, place, method, level) for place in range(len(METRICS))]
+    resampled = _resample(np.asarray(label), _decided(scores, predicted), metrics, replicates, seed)
+    ends = [_interval(resampled, place, method, level) for place in range(len(metrics))]
     low, high = np.transpose(ends)
-    return pd.DataFrame({"metric": METRICS, "value": resampled.value, "low": low, "high": high})
+    return pd.DataFrame({"metric": metrics, "value": resampled.value, "low": low, "high": high})
 
 
 def headline_intervals(
@@ -51,26 +55,29 @@ def headline_intervals(
     replicates: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
+    predicted: NDArray[np.intp] | None = None,
+    metrics: Sequence[str] = METRICS,
 ) -> pd.DataFrame:
-    """Return each metric and the Brier score with its BCa, and each proportion also with its Wilson interval.
+    """Return each metric with its BCa interval, each proportion also with Wilson's, and of labels 0 and 1 the Brier.
 
     Arguments as in `interval_table`. Wilson reads a mean over repeats as one proportion of the cases. Columns
     metric, value, method (bca or wilson), low, high.
     """
     from benchmark.statistics.calibration import brier_interval
 
-    label, scores = np.asarray(label), np.asarray(scores)
-    resampled = _resample(label, scores, replicates, seed)
+    label = np.asarray(label)
+    resampled = _resample(label, _decided(scores, predicted), metrics, replicates, seed)
     positives = int((label == 1).sum())
     trials = {"accuracy": len(label), "sensitivity": positives, "specificity": len(label) - positives}
     rows: list[tuple[object, ...]] = []
-    for place, metric in enumerate(METRICS):
+    for place, metric in enumerate(metrics):
         value = float(resampled.value[place])
         rows.append((metric, value, "bca", *_interval(resampled, place, "bca", level)))
         if metric in trials:
             rows.append((metric, value, "wilson", *wilson(value * trials[metric], trials[metric], level)))
-    brier = brier_interval(label, scores, replicates=replicates, level=level, seed=seed)
-    rows.append(("brier", brier[0], "bca", *brier[1:]))
+    if "roc_auc" in metrics:
+        brier = brier_interval(label, np.asarray(scores), replicates=replicates, level=level, seed=seed)
+        rows.append(("brier", brier[0], "bca", *brier[1:]))
     return pd.DataFrame(rows, columns=["metric", "value", "method", "low", "high"])
 
 
@@ -82,7 +89,7 @@ def bootstrap_metrics(
     `label` in {0, 1} and `score` (probabilities) have shape (cases,). Labels are resampled within each class, so
     that every replicate has both.
     """
-    method = _predicted(np.asarray(score)[None, :])
+    method = _decided(np.asarray(score)[None, :])
     drawn = [
         method.metrics(METRICS, np.asarray(label), weights)
         for weights in resampled_counts(np.asarray(label), replicates, seed)
@@ -98,13 +105,19 @@ def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]
     return float(low), float(high)
 
 
-def _resample(label: NDArray[np.intp], scores: NDArray[np.float64], replicates: int, seed: int) -> Resampled:
-    all_metrics(label, scores[0])
-    return resample([_predicted(scores)], label, METRICS, replicates=replicates, seed=seed)[0]
+def _resample(
+    label: NDArray[np.intp], method: Predicted, metrics: Sequence[str], replicates: int, seed: int
+) -> Resampled:
+    if len(np.unique(label)) < 2:
+        raise ValueError(
+            f"all {len(label)} cases have one label: {', '.join(metrics)} are undefined or say nothing"
+        )
+    return resample([method], label, metrics, replicates=replicates, seed=seed)[0]
 
 
-def _predicted(scores: NDArray[np.float64]) -> Predicted:
-    return Predicted(decide(scores), scores)
+def _decided(scores: NDArray[np.float64], predicted: NDArray[np.intp] | None = None) -> Predicted:
+    scores = np.asarray(scores)
+    return Predicted(decide(scores) if predicted is None else np.asarray(predicted), scores)
 
 
 def _interval(resampled: Resampled, place: int, method: Method, level: float) -> tuple[float, float]:

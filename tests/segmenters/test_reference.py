@@ -66,6 +66,17 @@ def test_what_is_missing_or_empty_is_refused():
         ReferenceSegmenter(mask="heart", distal_truncation_mm=90).segment(scan)
 
 
+@pytest.mark.parametrize("change", [{}, {"dilation_mm": 2.0}, {"erosion_mm": 1.0}])
+def test_a_scan_without_lesions_has_an_empty_region_where_that_is_allowed(change):
+    scan = scan_of(np.zeros((5, 8, 8)), name="lesions")
+    assert not segmented(scan, mask="lesions", may_be_empty=True, **change).any()
+    with pytest.raises(CaseError, match="'lesions' is empty"):
+        ReferenceSegmenter(mask="lesions", **change).segment(scan)
+    scan = scan_of(two_boxes(), name="lesions")
+    with pytest.raises(CaseError, match="nothing is left"):
+        ReferenceSegmenter(mask="lesions", may_be_empty=True, erosion_mm=9).segment(scan)
+
+
 # Dilation and erosion, against the definition voxel by voxel
 
 POINTS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 8), st.integers(0, 9)), min_size=1, max_size=6)

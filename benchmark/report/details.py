@@ -1,0 +1,67 @@
+"""What lies behind the headline numbers: classes and their confusions, calibration, and each group by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from benchmark.results import StudyResult
+from benchmark.statistics.calibration import calibration_curve
+from benchmark.statistics.classes import class_table, confusion_table
+from benchmark.statistics.intervals import wilson
+from benchmark.statistics.ranks import Ranking, rank_methods
+
+
+def detail_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
+    """Return the tables by name, each with a column run; of repeated folds the first repeat is counted."""
+    names = result.study.target.classes
+    tables = {
+        "classes": _per_run(result, lambda mine: class_table(mine["label"], mine["predicted"], names)),
+        "confusion": _per_run(result, lambda mine: _counts(mine, names)),
+        "groups": _per_run(result, lambda mine: _by_group(mine, result.features.cases)),
+    }
+    if result.study.target.binary:
+        tables["calibration"] = _per_run(
+            result, lambda mine: calibration_curve(mine["label"], mine["score"], bins=5)
+        )
+    return tables
+
+
+def ranking(result: StudyResult, groups: pd.DataFrame) -> Ranking | None:
+    """Rank the runs over the groups (scanners, sites) by accuracy; None for fewer than 3 runs or 2 groups.
+
+    `groups` is the table of that name.
+    """
+    wide = groups.pivot(index="group", columns="run", values="accuracy")
+    if len(wide) < 2 or wide.shape[1] < 3:
+        return None
+    return rank_methods(wide[[run.name for run in result.all_runs()]])
+
+
+def _per_run(result: StudyResult, table: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    first = result.predictions[result.predictions["repeat"] == result.predictions["repeat"].min()]
+    parts = []
+    for run in result.all_runs():
+        parts.append(table(first[first["run"] == run.name]))
+        parts[-1].insert(0, "run", run.name)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _counts(mine: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Return one row per true and predicted class: their names and how many cases."""
+    counts = confusion_table(mine["label"], mine["predicted"], names)
+    return counts.reset_index().melt(id_vars="true", value_name="cases")
+
+
+def _by_group(mine: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per group of the cohort: cases, accuracy, its Wilson interval."""
+    group = mine["case_id"].map(cases["group"]).to_numpy()
+    right = (mine["label"] == mine["predicted"]).to_numpy()
+    rows = [
+        (name, int(own.sum()), float(right[own].mean()), *wilson(int(right[own].sum()), int(own.sum())))
+        for name in sorted(set(group))
+        for own in [np.asarray(group == name)]
+    ]
+    return pd.DataFrame(rows, columns=["group", "cases", "accuracy", "low", "high"])
