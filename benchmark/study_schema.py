@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.protocol import Protocol
 from benchmark.registry import BUILTINS, Kind, plugin_class
 from benchmark.study import Comparisons
+from benchmark.target import AgatstonBands, Nonzero
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,11 +27,20 @@ def study_schema() -> dict[str, Any]:
             "segmenters": _named("segmenter"),
             "extractors": _named("feature_extractor", {"segmenter": {"type": "string"}}),
             "classifiers": _named("classifier"),
+            "target": _target(),
             "protocol": _inlined(Protocol),
             "comparisons": _inlined(Comparisons),
             "runs": {"type": "array", "items": {"type": "string"}},
         },
     }
+
+
+def _target() -> dict[str, Any]:
+    """Return the schema of a target: its name, or a mapping with its parameters."""
+    models = (Nonzero, AgatstonBands)
+    names = [model.model_fields["use"].default for model in models]
+    declared = [{**_inlined(model), "required": ["use"]} for model in models]
+    return {"anyOf": [{"enum": names}, *declared], "default": names[0]}
 
 
 def _named(kind: Kind, more: dict[str, Any] | None = None) -> dict[str, Any]:

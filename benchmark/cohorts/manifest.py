@@ -26,7 +26,7 @@ CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "fals
 class ManifestCohort(Cohort):
     """Cases listed in a CSV: ``case_id``, ``image`` and any of ``cac_score``, ``label``, ``mask``.
 
-    Further columns are ``group`` (scanner, site or patient, which `protocol: split` may keep on one side), ``protocol``,
+    Further columns are ``group`` (scanner, site or patient, which a study may keep together), ``protocol``,
     ``contrast`` (yes or no), and ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``).
     Relative paths start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a
     DICOM series. Without a label it is derived from the score: 1 for a score above 0. An empty cell means
