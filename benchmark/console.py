@@ -145,6 +145,7 @@ def _comparison_table(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) ->
     for name in ("run", "accuracy", *shown.values(), "p"):
         table.add_column(name, no_wrap=True, overflow="fold", justify="left" if name == "run" else "right")
     tests = tables["comparisons"].query("metric == 'accuracy' and test == 'nadeau_bengio'")
+    tests = tests[tests["reference"] == facts["reference"]]
     p_values = tests.set_index("run")["p_holm"].dropna()
     ranked = sorted(facts["runs"].items(), key=lambda item: -item[1]["accuracy"]["value"])
     for name, metrics in ranked:

@@ -48,6 +48,9 @@ class Comparisons(_Declared):
     reference: str | None = Field(
         None, description="the run all others are compared with; default: the first"
     )
+    pairs: tuple[tuple[str, str], ...] | None = Field(
+        None, min_length=1, description="runs compared, [run, with which]; default: all with the reference"
+    )
     metrics: tuple[Metric, ...] | None = Field(
         None,
         min_length=1,
@@ -148,9 +151,15 @@ class Study(_Declared):
         for name in self.runs or ():
             if name not in known:
                 raise _located("runs", message=_names_no("run", name, known))
-        if self.comparisons.reference is not None and self.comparisons.reference not in self.run_names():
-            message = _names_no("run", self.comparisons.reference, self.run_names())
-            raise _located("comparisons", "reference", message=message)
+        for run, other in self.comparisons.pairs or ():
+            if run == other:
+                raise _located("comparisons", "pairs", message=f"{run} is paired with itself: name two runs")
+        compared = {"reference": [self.comparisons.reference or self.run_names()[0]]}
+        compared["pairs"] = [name for pair in self.comparisons.pairs or () for name in pair]
+        for key, names in compared.items():
+            for name in names:
+                if name not in self.run_names():
+                    raise _located("comparisons", key, message=_names_no("run", name, self.run_names()))
         return self
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmark.store import write_atomically
 
-SHOWN = ["metric", "run", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
+SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
 
 
 def write_page(

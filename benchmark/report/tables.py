@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.errors import UserError
 from benchmark.report.details import detail_tables
 from benchmark.results import StudyResult
 from benchmark.seeds import derive_seed
@@ -75,17 +76,22 @@ def summary(result: StudyResult, confidence: pd.DataFrame | None = None) -> pd.D
 
 
 def comparisons(result: StudyResult) -> pd.DataFrame:
-    """Return every run against the reference, on the declared metrics, by the declared tests."""
+    """Return the declared pairs, or every run against the reference, on the declared metrics by the declared tests."""
     declared = result.study.comparisons
     names = [run.name for run in result.all_runs()]
     pairs = [(name, result.reference_run) for name in names if name != result.reference_run]
+    if declared.pairs is not None:
+        pairs = [pair for pair in declared.pairs if set(pair) <= set(names)]
     if not pairs:
         return pd.DataFrame(columns=list(COLUMNS))
-    return compare_all(
-        result.folds, result.predictions, pairs, result.study.compared_metrics,
-        tests=declared.tests, rope=declared.rope, family=declared.family,
-        seed=derive_seed(result.study.seed, "comparisons"),
-    )  # fmt: skip
+    try:
+        return compare_all(
+            result.folds, result.predictions, pairs, result.study.compared_metrics,
+            tests=declared.tests, rope=declared.rope, family=declared.family,
+            seed=derive_seed(result.study.seed, "comparisons"),
+        )  # fmt: skip
+    except ValueError as error:  # what only the folds show, a metric that is undefined in one of them
+        raise UserError(f"{result.study.name}: comparisons: {error}") from None
 
 
 def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[Path]:

@@ -6,6 +6,10 @@ import pytest
 import yaml
 
 from benchmark.errors import UserError
+from benchmark.execution import workers
+from benchmark.pipeline import run_study
+from benchmark.report.tables import comparisons
+from benchmark.store import Store
 from benchmark.study import read_study
 from benchmark.study_schema import study_schema
 
@@ -140,3 +144,23 @@ def test_the_schema_refuses_a_misspelt_parameter(toy_declaration):
     declaration = {**toy_declaration, "classifiers": {"xgboost": {"gird": {}}}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(declaration, study_schema())
+
+
+def test_declared_pairs_are_compared_and_no_others(toy_study, tmp_path):
+    names = ["moments/toy_nearest", "moments/logistic_regression"]
+    with workers(1) as pool:
+        result = run_study(toy_study(comparisons={"pairs": [names]}), Store(tmp_path), pool)
+    table = comparisons(result)
+    assert set(zip(table["run"], table["reference"], strict=True)) == {tuple(names)}
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (["moments/toy_nearest", "none"], "'none' names no run"),
+        (["moments/toy_nearest"] * 2, "paired with itself"),
+    ],
+)
+def test_pairs_that_cannot_be_compared_are_refused(toy_study, pair, message):
+    with pytest.raises(ValueError, match=message):
+        toy_study(comparisons={"pairs": [pair]})

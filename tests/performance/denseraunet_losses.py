@@ -26,7 +26,7 @@ LOSSES = {
 def main() -> None:
     """Train with each loss and print the best validation F1."""
     study, results, steps = read_segmentation_study(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
-    plan = study.training.model_copy(update={"steps": steps, "validate_every": max(1, steps // 3)})
+    plan = study.training.model_copy(update={"steps": steps, "validate_every": max(1, steps // 2)})
     with workers() as pool:
         data = read_training_set(plan, Store(results / "store"), pool, bars)
     use_allotted_threads()
