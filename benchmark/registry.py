@@ -23,7 +23,6 @@ BASES: dict[Kind, type[Plugin]] = {
 BUILTINS: dict[Kind, dict[str, str]] = {
     "cohort": {
         "phantom": "benchmark.cohorts.phantom:PhantomCohort",
-        "stented_phantom": "benchmark.cohorts.stented_phantom:StentedPhantomCohort",
         "manifest": "benchmark.cohorts.manifest:ManifestCohort",
         "coca_gated": "benchmark.cohorts.coca_gated:CocaGatedCohort",
         "coca_nongated": "benchmark.cohorts.coca_nongated:CocaNongatedCohort",
