@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, field_validator
 
 from benchmark.errors import UserError
+from benchmark.registry import did_you_mean
 from benchmark.statistics.classes import CLASS_METRICS
 from benchmark.statistics.metrics import METRICS
 
@@ -117,7 +118,12 @@ class AgatstonBands(_Target):
 
 
 def _by_name(spec: Any) -> Any:
-    return {"use": spec} if isinstance(spec, str) else spec
+    declared = {"use": spec} if isinstance(spec, str) else spec
+    if isinstance(declared, dict) and declared.get("use") not in (known := ("nonzero", "bands")):
+        raise ValueError(
+            f"{declared.get('use')!r} names no target; {did_you_mean(str(declared.get('use')), known)}"
+        )
+    return declared
 
 
 Target = Annotated[Nonzero | AgatstonBands, Discriminator("use"), BeforeValidator(_by_name)]

@@ -156,6 +156,7 @@ def test_the_groups_of_the_cohort_are_reported_by_themselves(banded):
         ({"protocol": {"scoring": "f1"}}, "f1 is no metric of the target bands"),
         ({"protocol": {"threshold": "youden"}}, "only a target of two labels has a threshold"),
         ({"target": {"use": "bands", "upper": [10, 5]}}, "must rise"),
+        ({"target": "band"}, "'band' names no target; did you mean 'bands'"),
         ({"target": "nonzero", "comparisons": {"metrics": ["quadratic_kappa"]}}, "no metric of the target nonzero"),
     ],
 )  # fmt: skip
