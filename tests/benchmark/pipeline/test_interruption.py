@@ -30,15 +30,15 @@ def start(tmp_path, declaration):
 
 
 def wait_for_results(store, count, process):
-    for _ in range(600):
+    for _ in range(1500):
         if len(list(store.rglob("*.json"))) >= count or process.poll() is not None:
             return
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_declaration, how):
-    toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 400, "nonzero": 400}
+    toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 1000, "nonzero": 1000}
     toy_declaration["classifiers"] = {"toy_nearest": {}}
     process = start(tmp_path, toy_declaration)
     store = tmp_path / "results" / "store"
@@ -46,12 +46,12 @@ def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_dec
     os.killpg(process.pid, how)
     _, errors = process.communicate(timeout=60)
     finished = list((store / "features").rglob("[0-9a-f]*.json"))
-    assert 50 <= len(finished) < 800, errors
+    assert 50 <= len(finished) < 2000, errors
     if how == signal.SIGINT:
         assert process.returncode == 130
         assert "what was finished is kept" in errors
         assert "Traceback" not in errors
     with workers(1) as pool:
         result = run_study(Study.model_validate(toy_declaration), Store(store), pool)
-    assert result.features.computed == 800 - len(finished)
-    assert len(result.case_ids) == 800
+    assert result.features.computed == 2000 - len(finished)
+    assert len(result.case_ids) == 2000
