@@ -27,7 +27,7 @@ def detail_figures(result: StudyResult, tables: dict[str, pd.DataFrame]) -> dict
     ranked = ranking(result, tables["groups"])
     if ranked is not None:
         title = "accuracy, ranked within each group of the cohort"
-        figures["critical_difference"] = critical_difference_figure(ranked, title)
+        figures["critical_difference"] = critical_difference_figure(ranked, title, over="groups")
     return figures
 
 

@@ -44,7 +44,7 @@ def finish_robustness(measured: Robustness, results: Path, study_file: Path) -> 
     }
     for metric, ranking in measured.rankings.items():
         title = f"{base.name}: {metric.replace('_', ' ')} over the conditions"
-        figures[f"ranks_{metric}"] = critical_difference_figure(ranking, title)
+        figures[f"ranks_{metric}"] = critical_difference_figure(ranking, title, over="conditions")
     drawn = [path for name, figure in figures.items() for path in write_figure(figure, folder, name)]
     _log(measured, folder, results, study_file)
     return Written(tables, folder, drawn)

@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from benchmark.statistics.ranks import Ranking
 
 
-def critical_difference_figure(ranking: Ranking, title: str = "") -> Figure:
-    """Draw the diagram of Demšar 2006, JMLR 7:1-30, figure 1: best rank at the left, its half of the names there."""
+def critical_difference_figure(ranking: Ranking, title: str = "", over: str = "cohorts") -> Figure:
+    """Draw the diagram of Demšar 2006, JMLR 7:1-30, figure 1: best rank at the left, its half of the names there.
+
+    `over` says what the methods were ranked in.
+    """
     from matplotlib.figure import Figure
 
     ranks = ranking.mean_ranks.sort_values(kind="stable")
@@ -22,7 +25,7 @@ def critical_difference_figure(ranking: Ranking, title: str = "") -> Figure:
     axis = figure.subplots()
     axis.axis("off")
     axis.set(xlim=(-0.6, len(ranks) + 1.6), ylim=(depth + half, -2.2), title=title)
-    _scale(axis, ranking)
+    _scale(axis, ranking, over)
     for place, (method, rank) in enumerate(ranks.items()):
         left = place < half
         level = depth + (place if left else len(ranks) - 1 - place)
@@ -37,13 +40,13 @@ def critical_difference_figure(ranking: Ranking, title: str = "") -> Figure:
     return figure
 
 
-def _scale(axis: Axes, ranking: Ranking) -> None:
+def _scale(axis: Axes, ranking: Ranking, over: str) -> None:
     methods = len(ranking.mean_ranks)
     axis.plot([1, methods], [0, 0], color="black", linewidth=1)
-    for rank in range(1, methods + 1):
+    for rank in range(1, methods + 1, 1 + methods // 12):
         axis.plot([rank, rank], [-0.2, 0], color="black", linewidth=1)
         axis.text(rank, -0.3, str(rank), ha="center", va="bottom", fontsize=9)
     end = 1 + ranking.critical_difference
     axis.plot([1, end], [-1.3, -1.3], color="C0", linewidth=2, clip_on=False)
-    text = f"critical difference {ranking.critical_difference:.2f} ({ranking.cohorts} cohorts, α = {ranking.alpha:g})"
+    text = f"critical difference {ranking.critical_difference:.2f} ({ranking.cohorts} {over}, α = {ranking.alpha:g})"
     axis.text(1, -1.5, text, ha="left", va="bottom", fontsize=8)
