@@ -48,7 +48,7 @@ def weights(
     """Show the network weights a study needs and where they are; with --fetch, download them ahead."""
     from benchmark.console import print_weights
     from benchmark.progress import downloads
-    from benchmark.study import read_study
+    from benchmark.study_file import read_study
     from feature_extractors.weights import fetch as fetch_weights
     from feature_extractors.weights import required_weights
 

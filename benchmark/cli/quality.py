@@ -30,7 +30,7 @@ def quality(
     from benchmark.report.quality import summarise, write_quality
     from benchmark.segmentation_quality import judge
     from benchmark.store import Store
-    from benchmark.study import read_study
+    from benchmark.study_file import read_study
 
     declared = read_study(study)
     with workers(jobs, dask=dask) as pool:

@@ -27,7 +27,7 @@ def run(
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
     from benchmark.console import print_study
     from benchmark.report.write import finish
-    from benchmark.study import read_study
+    from benchmark.study_file import read_study
 
     declared = read_study(study)
     if strict:
@@ -54,7 +54,7 @@ def run(
 def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     """Check a study file and say what it would run; nothing is computed."""
     from benchmark.console import print_plan
-    from benchmark.study import read_study
+    from benchmark.study_file import read_study
 
     declared = read_study(study)
     plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
@@ -85,7 +85,7 @@ def features(
     from benchmark.progress import bars
     from benchmark.report.features import check_suffix, write_features
     from benchmark.store import Store
-    from benchmark.study import read_study
+    from benchmark.study_file import read_study
 
     check_suffix(out)
     declared = read_study(study)

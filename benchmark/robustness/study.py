@@ -10,7 +10,8 @@ from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.registry import did_you_mean
-from benchmark.study import Study, located_sentence, read_declaration, validate_study
+from benchmark.study import Study
+from benchmark.study_file import located_sentence, read_declaration, validate_study
 
 BASE = "base"
 """What the study's own scans are called among the conditions."""

@@ -10,7 +10,7 @@ from benchmark.execution import workers
 from benchmark.pipeline import run_study
 from benchmark.report.tables import comparisons
 from benchmark.store import Store
-from benchmark.study import read_study
+from benchmark.study_file import read_study
 from benchmark.study_schema import study_schema
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,7 @@ from benchmark.execution import workers
 from benchmark.pipeline import run_study
 from benchmark.report.write import finish
 from benchmark.store import Store
-from benchmark.study import read_study
+from benchmark.study_file import read_study
 from benchmark.tracking import tracking_uri
 
 

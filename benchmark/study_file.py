@@ -1,0 +1,76 @@
+"""Reads a study file; every mistake in it is one sentence with the file, the line and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from benchmark.errors import UserError
+from benchmark.protocol import Protocol
+from benchmark.study import Comparisons, Study, plain_message
+
+
+def read_study(path: Path) -> Study:
+    """Read and validate a study file. Raises `UserError` naming the file, the line and the remedy."""
+    text, content = read_declaration(path)
+    return validate_study(content, path, text)
+
+
+def read_declaration(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a file's text and its YAML mapping, not validated. Raises `UserError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such study file; write one like the runs.yaml of the project") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text ({error})") from None
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no study; it starts with `name:`, `cohort:`, `segmenters:` …")
+    return text, content
+
+
+def validate_study(content: dict[str, Any], path: Path, text: str, *within: str) -> Study:
+    """Return the study that `content` declares. Raises `UserError` naming the file, the line and the remedy.
+
+    `within` are the keys under which it stands in the file's `text`; none: it is the file.
+    """
+    try:
+        return Study.model_validate(content, context={"base": path.parent})
+    except ValidationError as error:
+        raise UserError("\n".join(_sentence(path, text, item, within) for item in error.errors())) from None
+
+
+def located_sentence(path: Path, text: str, place: Sequence[str], message: str) -> str:
+    """Return a message about the keys `place` of a file with the content `text`, with file and line."""
+    return f"{path}:{_line_of(text, place)}: {'.'.join(place)}: {message}" if place else f"{path}: {message}"
+
+
+def _sentence(path: Path, text: str, item: Any, within: tuple[str, ...]) -> str:
+    place = [str(part) for part in item["loc"]]
+    owners: dict[str, type[BaseModel]] = {"protocol": Protocol, "comparisons": Comparisons}
+    message = plain_message(item, owners.get(place[0] if place else "", Study).model_fields)
+    return located_sentence(path, text, [*within, *place], message)
+
+
+def _line_of(text: str, place: Sequence[str]) -> int:
+    """Return the 1-based line on which `place` stands in the YAML text, or the nearest one above it."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == part]
+            if not found:
+                return line
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+    return line
