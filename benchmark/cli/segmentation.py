@@ -88,6 +88,11 @@ def train(
         training.restore(checkpoint)
     _run(training, network, plan, checkpoint, results, study)
     header, tensors = training.result({"cohort": plan.cohort.parameters(), "seed": plan.seed})
+    if plan.lesion_check is not None:
+        from segmenters.denseraunet.lesion_training import learn_lesion_check
+
+        with workers(jobs) as pool:
+            header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, pool, bars)
     header.write(tensors, out)
     checkpoint.unlink()
     size = out.stat().st_size / 1e6
@@ -103,7 +108,8 @@ def _run(
     from benchmark.progress import training_bar
     from benchmark.tracking import logged_run
 
-    parameters = {**plan.model_dump(mode="json", exclude={"cohort", "networks"}), "cohort": plan.cohort.parameters(),
+    excluded: Any = {"cohort": True, "networks": True, "lesion_check": {"cohort"}}
+    parameters = {**plan.model_dump(mode="json", exclude=excluded), "cohort": plan.cohort.parameters(),
                   "network": plan.networks[network].model_dump(mode="json"), "device": training.device,
                   "precision": training.precision}  # fmt: skip
     with (

@@ -17,7 +17,7 @@ from benchmark.phantom.acquisition import (
     draw_acquisition,
     preset,
 )
-from benchmark.phantom.patient import draw_patient
+from benchmark.phantom.patient import STENTED, draw_patient
 from benchmark.phantom.plaque import Disease, DiseaseModel
 from benchmark.phantom.source import PhantomSource
 from benchmark.plugins import Cohort
@@ -50,6 +50,7 @@ class PhantomCohort(Cohort):
     disease: DiseaseModel = Field(
         DiseaseModel(), description="distribution of scores and vessels over positives"
     )
+    stented: float = Field(STENTED, ge=0, le=1, description="share of patients who have a stent")
     field_of_view_mm: float = Field(150.0, ge=20, le=600, description="side of the square around the heart")
     pixel_mm: float = Field(0.78125, ge=0.1, le=5, description="side of a pixel")
     coverage_mm: float = Field(120.0, ge=3, le=500, description="length scanned")
@@ -83,7 +84,7 @@ class PhantomCohort(Cohort):
     def _case(self, stream: str, k: int) -> Case:
         name = hashlib.sha256(f"{self.seed}\x1f{stream}\x1f{k}".encode()).hexdigest()[:10]
         protocol, scanner, contrast = self._turn(k)
-        patient = draw_patient(derive_seed(self.seed, name, "patient"))
+        patient = draw_patient(derive_seed(self.seed, name, "patient"), self.stented)
         disease = Disease()
         if stream == "nonzero":
             disease = self.disease.draw(derive_seed(self.seed, name, "disease"))

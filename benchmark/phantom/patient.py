@@ -16,6 +16,8 @@ VESSEL_NAMES: dict[int, str] = {1: "LM", 2: "LAD", 3: "LCx", 4: "RCA"}
 """Labels of the masks ``vessels`` and ``lesions``."""
 
 REFERENCE_DIAMETER_CM = 30.0
+STENTED = 0.06
+"""Share of patients who have a stent."""
 
 
 class Calibre(BaseModel):
@@ -83,8 +85,8 @@ class Patient(BaseModel):
         return 0.085 * float(np.sqrt(self.chest_width_mm * self.chest_depth_mm))
 
 
-def draw_patient(seed: int) -> Patient:
-    """Draw one patient of a population half of which are women."""
+def draw_patient(seed: int, stented: float = STENTED) -> Patient:
+    """Draw one patient of a population half of which are women; a share of them is `stented`."""
     rng = np.random.default_rng(seed)
     female = bool(rng.random() < 0.5)
     width = _normal(rng, 320 if female else 350, 25, 260, 440)
@@ -103,7 +105,7 @@ def draw_patient(seed: int) -> Patient:
         blood_hu=_normal(rng, 40, 3, 30, 50),
         form_seed=int(rng.integers(2**31)),
         **_arteries(rng, 0.91 if female else 1.0),
-        stents=_stents(rng),
+        stents=_stents(rng, stented),
         deposits=_deposits(rng),
     )
 
@@ -134,9 +136,9 @@ def _arteries(rng: np.random.Generator, factor: float) -> dict[str, object]:
     }
 
 
-def _stents(rng: np.random.Generator) -> tuple[Stent, ...]:
-    """Draw stents: 6 % of patients have one, a quarter of those a second."""
-    count = int(rng.random() < 0.06) * (1 + int(rng.random() < 0.25))
+def _stents(rng: np.random.Generator, share: float) -> tuple[Stent, ...]:
+    """Draw stents: a share of patients has one, a quarter of those a second."""
+    count = int(rng.random() < share) * (1 + int(rng.random() < 0.25))
     vessels = rng.choice([2, 3, 4], size=2, replace=False, p=[0.5, 0.2, 0.3])
     return tuple(
         Stent(

@@ -141,6 +141,31 @@ class Sampling(_Declared):
     )
 
 
+class LesionCheckPlan(_Declared):
+    """How the second look is learnt: from what the trained network finds in patients it has not seen (ours)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    cohort: Cohort = Field(description="patients of whom the network has seen none")
+    threshold: float = Field(
+        0.3,
+        gt=0,
+        lt=1,
+        description="lowest probability of a lesion's voxels; the network's own is for voxels",
+    )
+    keep: float = Field(
+        0.1, gt=0, lt=1, description="lesions are kept from this probability of being calcium on"
+    )
+    members: int = Field(8, ge=1, description="perceptrons whose probabilities are averaged")
+    width: int = Field(32, ge=1, description="hidden units of each")
+    weight_decay: float = Field(1.0, ge=0, description="of each; scikit-learn's alpha")
+
+    @field_validator("cohort", mode="plain")
+    @classmethod
+    def _cohort(cls, spec: Any, info: Any) -> Any:
+        return spec if isinstance(spec, Cohort) else build("cohort", spec, info.context)
+
+
 class TrainingPlan(_Declared):
     """Everything that decides the weights, but for the cohort's bytes and the library versions."""
 
@@ -164,6 +189,7 @@ class TrainingPlan(_Declared):
     validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
     learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
     weight_decay: float = Field(1e-2, ge=0)
+    lesion_check: LesionCheckPlan | None = Field(None, description="none: every lesion found is kept")
 
     @field_validator("cohort", mode="plain")
     @classmethod

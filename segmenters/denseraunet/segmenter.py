@@ -16,12 +16,14 @@ from benchmark.plugins import Availability, Segmenter
 from feature_extractors.inference import Device, Precision, prepare, resolve_device, resolve_precision
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
+from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
     import torch
 
     from benchmark.case import Scan
+    from segmenters.denseraunet.lesion_check import LesionCheck
 
 
 class DenseRAUnetSegmenter(Segmenter):
@@ -48,6 +50,10 @@ class DenseRAUnetSegmenter(Segmenter):
     hu: float = Field(130.0, gt=0, description="lowest HU of the candidate rule")
     minimum_area_mm2: float = Field(
         1.0, ge=0, description="area in mm² below which a slice's component is dropped"
+    )
+    lesion_check: bool = Field(
+        True,
+        description="drop candidates that, as whole lesions, do not look like calcium, if the weights can tell",
     )
     batch: int = Field(4, ge=1, description="slices in a batch")
     window_pixels: int = Field(
@@ -78,15 +84,23 @@ class DenseRAUnetSegmenter(Segmenter):
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
+        probability = self.probability(scan.image)
+        called = self.called(scan.image, probability)
+        if not (self.lesion_check and self.candidate_rule):
+            return called
+        check = _lesion_check(self.weights.path, self.weights_digest())
+        return called if check is None else check.sift(scan.image, probability, called)
+
+    def called(self, image: sitk.Image, probability: sitk.Image) -> sitk.Image:
+        """Return the voxels (1) that are probable enough and, with the candidate rule, that a score counts."""
         import SimpleITK as sitk
 
-        probability = self.probability(scan.image)
-        threshold = self.threshold if self.threshold is not None else self._header_threshold()
+        threshold = self.threshold if self.threshold is not None else read_header(self.weights.path).threshold
         called = sitk.BinaryThreshold(probability, threshold, 2.0)
         if not self.candidate_rule:
             return called
         scoring = CalciumScoring(threshold_hu=self.hu, minimum_area_mm2=self.minimum_area_mm2)
-        return calcium_mask(scan.image, called, scoring)
+        return calcium_mask(image, called, scoring)
 
     def probability(self, image: sitk.Image) -> sitk.Image:
         """Return the probability of coronary calcium (float32) on the image's grid."""
@@ -116,11 +130,6 @@ class DenseRAUnetSegmenter(Segmenter):
             found if lying is image else sitk.Resample(found, image, sitk.Transform(), sitk.sitkLinear, 0.0)
         )
 
-    def _header_threshold(self) -> float:
-        from segmenters.denseraunet.weights_file import read_header
-
-        return read_header(self.weights.path).threshold
-
 
 @cache
 def _load(
@@ -134,15 +143,24 @@ def _load(
     """Return the network ready for inference, once per process and file content."""
     from feature_extractors.checkpoint import load_strictly
     from segmenters.denseraunet.network import build_network
-    from segmenters.denseraunet.weights_file import read_header
 
     header = read_header(path)
     for name, wanted, found in (("network", network, header.network), ("input", given, header.input)):
         if wanted != found:
             raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, found)}")
     module = build_network(network, given)
-    load_strictly(module, path)
+    load_strictly(module, path, classifier_head=(LESION_CHECK,))
     return prepare(module, device, precision)
+
+
+@cache
+def _lesion_check(path: Path, digest: str) -> LesionCheck | None:
+    """Return the second look that the weights bring along, once per process and file content."""
+    from feature_extractors.checkpoint import read_tensors
+    from segmenters.denseraunet.lesion_check import lesion_check_of
+
+    keep = read_header(path).keep
+    return None if keep is None else lesion_check_of(read_tensors(path), keep)
 
 
 def _difference(name: str, wanted: object, found: object) -> str:

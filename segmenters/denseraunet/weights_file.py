@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
 
 _HEADER = "cacbench"
+LESION_CHECK = "lesion_check."
+"""What the names of the second look's tensors begin with."""
 _NETWORK: TypeAdapter[DenseRAUnet | BasicUNet] = TypeAdapter(Network)
 
 Tensors = Mapping[str, "torch.Tensor"]
@@ -34,6 +36,8 @@ class WeightsFile:
     input: Input
     threshold: float
     training: Mapping[str, Any]
+    keep: float | None = None
+    """Lowest probability of calcium at which the second look keeps a lesion; none: the file holds no second look."""
 
     def write(self, tensors: Tensors, path: Path) -> None:
         """Write the weights with this header."""
@@ -42,6 +46,7 @@ class WeightsFile:
             "input": self.input.model_dump(mode="json"),
             "threshold": self.threshold,
             "training": dict(self.training),
+            "keep": self.keep,
         }
         write_tensors(tensors, header, path)
 
@@ -55,6 +60,7 @@ def read_header(path: Path) -> WeightsFile:
             Input.model_validate(header["input"]),
             float(header["threshold"]),
             header["training"],
+            header.get("keep"),
         )
     except (KeyError, TypeError, ValueError, ValidationError):
         raise UserError(

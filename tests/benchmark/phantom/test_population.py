@@ -104,6 +104,17 @@ def test_confounders_are_as_frequent_as_stated(patients):
     assert within_sampling_error(float(np.mean(aortic)), 0.40, DRAWS)
 
 
+def test_stents_are_as_frequent_as_asked_for_and_change_nothing_else_about_the_body():
+    seeds = [derive_seed("population", k, "patient") for k in range(400)]
+    usual, many = ([draw_patient(seed, share) for seed in seeds] for share in (0.06, 0.35))
+    assert within_sampling_error(float(np.mean([bool(p.stents) for p in many])), 0.35, len(seeds))
+    other = {"stents", "deposits"}
+    assert all(
+        a.model_dump(exclude=other) == b.model_dump(exclude=other) for a, b in zip(usual, many, strict=True)
+    )
+    assert not any(p.stents for p in (draw_patient(seed, 0.0) for seed in seeds))
+
+
 @pytest.mark.parametrize("density", [180.0, 300.0, 450.0])
 @pytest.mark.parametrize("semi_axes", [(3.0, 1.6, 1.1), (1.4, 1.0, 0.8)])
 def test_the_true_score_is_that_of_a_scan_of_infinite_resolution(density, semi_axes):

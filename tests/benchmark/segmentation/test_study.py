@@ -46,6 +46,7 @@ def declaration():
             "cohort": phantoms(seed="learn", nonzero=5), "networks": {"denseraunet": tiny},
             "steps": 6, "validate_every": 2, "input": {"slices": 3, "pixel_mm": 2.0},
             "sampling": {"batch": 2, "patch_pixels": 32}, "validation": 0.5,
+            "lesion_check": {"cohort": phantoms(seed="others"), "threshold": 0.01, "members": 2},
         },
     }  # fmt: skip
 
@@ -182,7 +183,11 @@ def test_the_study_that_ships_is_valid_and_holds_its_scanner_out():
     assert study.training.cohort.protocol == "chest"
     chest, cardiac = (study.cohorts[name].cases() for name in study.paired)
     assert [case.case_id for case in chest] == [case.case_id for case in cardiac]
-    assert not {case.case_id for case in chest} & {case.case_id for case in study.training.cohort.cases()}
+    learnt_from = (study.training.cohort, study.training.lesion_check.cohort)
+    patients = [{case.case_id for case in cohort.cases()} for cohort in learnt_from]
+    assert not patients[0] & patients[1]
+    assert not {case.case_id for case in chest} & (patients[0] | patients[1])
+    assert not held_out & set(study.training.lesion_check.cohort.scanners)
 
 
 def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
@@ -193,6 +198,7 @@ def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
     assert "w.safetensors: validation F1" in trained.stdout
     header = read_header(folder / "w.safetensors")
     assert header.training["steps"] == 6
+    assert 0 < header.training["lesion_check"]["calcium"] < header.training["lesion_check"]["lesions"]
     assert not list(folder.glob("*.checkpoint*"))
 
     again = cacbench("train", "denseraunet", "study.yaml", "--out", "w.safetensors", cwd=folder)

@@ -1,0 +1,107 @@
+"""The second look: keeps the found lesions that, as wholes, look like coronary calcium. Ours; not of the paper.
+
+Two stages, the second to drop what the first found in excess, are usual in calcium scoring (Lessmann et al., IEEE TMI
+2018;37:615, doi:10.1109/TMI.2017.2769839, use two networks). Here the second is an ensemble of perceptrons with one
+hidden layer over the features of `lesions`; scikit-learn fits them, and they travel as tensors in the weights file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.seeds import derive_seed
+from segmenters.denseraunet.lesions import FEATURES, describe, label_lesions
+from segmenters.denseraunet.plan import LesionCheckPlan
+from segmenters.denseraunet.weights_file import LESION_CHECK
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+    import torch
+
+_SHAPES = {
+    "mean": ("features",), "scale": ("features",), "hidden": ("members", "features", "width"),
+    "hidden_bias": ("members", "width"), "output": ("members", "width"), "output_bias": ("members",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LesionCheck:
+    """M perceptrons with H hidden units over F standardised features, and the lowest probability of calcium kept."""
+
+    keep: float
+    arrays: Mapping[str, NDArray[np.float64]]
+
+    def calcium_probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean of the members' probabilities that a lesion is coronary calcium, (lesion,)."""
+        a = self.arrays
+        x = (features - a["mean"]) / a["scale"]
+        hidden = np.maximum(np.einsum("nf,mfh->nmh", x, a["hidden"]) + a["hidden_bias"], 0)
+        logits = np.einsum("nmh,mh->nm", hidden, a["output"]) + a["output_bias"]
+        return np.asarray((1 / (1 + np.exp(-logits))).mean(axis=1))
+
+    def sift(self, image: sitk.Image, probability: sitk.Image, called: sitk.Image) -> sitk.Image:
+        """Return `called` (0 or 1) without the lesions that are probably no calcium. All on one grid."""
+        import SimpleITK as sitk
+
+        labels = label_lesions(called)
+        features = describe(image, probability, labels)
+        kept = np.r_[False, self.calcium_probability(features) >= self.keep]
+        result = sitk.GetImageFromArray(kept[sitk.GetArrayViewFromImage(labels)].astype(np.uint8))
+        result.CopyInformation(called)
+        return result
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return what a weights file holds of it."""
+        import torch
+
+        return {LESION_CHECK + name: torch.from_numpy(array) for name, array in self.arrays.items()}
+
+
+def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float) -> LesionCheck:
+    """Return the check that a weights file holds. Raises `ValueError` where its tensors do not fit one another."""
+    arrays = {
+        name: tensors[LESION_CHECK + name].double().numpy()
+        for name in _SHAPES
+        if LESION_CHECK + name in tensors
+    }
+    if missing := sorted(set(_SHAPES) - set(arrays)):
+        raise ValueError(f"the lesion check lacks {', '.join(missing)}")
+    sizes = {"features": len(FEATURES)}
+    for name, axes in _SHAPES.items():
+        for axis, size in zip(axes, arrays[name].shape, strict=True):
+            if sizes.setdefault(axis, size) != size:
+                raise ValueError(f"the lesion check's {name} has {size} {axis} instead of {sizes[axis]}")
+    return LesionCheck(keep, arrays)
+
+
+def fit_lesion_check(
+    features: NDArray[np.float64], calcium: NDArray[np.bool_], plan: LesionCheckPlan, seed: int | str
+) -> LesionCheck:
+    """Learn from lesions, (lesion, feature), and which of them are calcium. Both kinds must be there."""
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(features)
+    x = scaler.transform(features)
+    members = [
+        MLPClassifier(
+            (plan.width,),
+            alpha=plan.weight_decay,
+            solver="lbfgs",
+            max_iter=2000,
+            random_state=derive_seed(seed, "lesion check", k) % 2**32,
+        ).fit(x, calcium)
+        for k in range(plan.members)
+    ]
+    return LesionCheck(plan.keep, {
+        "mean": scaler.mean_, "scale": scaler.scale_,
+        "hidden": np.stack([m.coefs_[0] for m in members]),
+        "hidden_bias": np.stack([m.intercepts_[0] for m in members]),
+        "output": np.stack([m.coefs_[1][:, 0] for m in members]),
+        "output_bias": np.stack([m.intercepts_[1][0] for m in members]),
+    })  # fmt: skip

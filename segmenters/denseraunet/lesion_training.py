@@ -1,0 +1,114 @@
+"""Learns the second look from what the trained network finds, rightly and wrongly, in patients it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.case import Case
+from benchmark.errors import CaseError, UserError
+from benchmark.execution import Workers
+from benchmark.progress import Progress, silent
+from benchmark.segmentation.reference import ReferenceRule, reference_calcium
+from segmenters.denseraunet.lesion_check import fit_lesion_check
+from segmenters.denseraunet.lesions import describe, label_lesions
+from segmenters.denseraunet.plan import LesionCheckPlan, TrainingPlan
+from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
+from segmenters.denseraunet.trained_weights import TrainedWeights
+from segmenters.denseraunet.weights_file import WeightsFile
+
+if TYPE_CHECKING:
+    import torch
+
+Found = tuple[NDArray[np.float64], NDArray[np.bool_]]
+"""The lesions found in a scan, (lesion, feature), and which of them are coronary calcium by most of their voxels."""
+
+
+@dataclass(frozen=True)
+class LesionTask:
+    """A case, the network it goes through, and what is calcium."""
+
+    case: Case
+    segmenter: DenseRAUnetSegmenter
+    rule: ReferenceRule
+
+
+def learn_lesion_check(
+    header: WeightsFile,
+    tensors: Mapping[str, torch.Tensor],
+    plan: TrainingPlan,
+    check: LesionCheckPlan,
+    workers: Workers,
+    progress: Progress = silent,
+) -> tuple[WeightsFile, dict[str, torch.Tensor]]:
+    """Return header and tensors with the second look.
+
+    Raises `UserError` if the check's cohort has a patient of the training's, or the network finds only one kind of
+    lesion in it.
+    """
+    if known := {case.case_id for case in plan.cohort.cases()} & {
+        case.case_id for case in check.cohort.cases()
+    }:
+        raise UserError(
+            f"training.lesion_check.cohort: {len(known)} of its patients are in training.cohort, too, {min(known)} for "
+            "one: the second look must learn from patients the network has not seen"
+        )
+    header = replace(header, threshold=check.threshold)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "network.safetensors"
+        header.write(tensors, file)
+        segmenter = DenseRAUnetSegmenter(
+            weights=TrainedWeights(file=file), network=header.network, input=header.input
+        )
+        features, calcium = _lesions(segmenter, plan.reference, check, workers, progress)
+    if not 0 < calcium.sum() < len(calcium):
+        raise UserError(
+            f"training.lesion_check: of the {len(calcium)} lesions found in its cohort {calcium.sum()} are coronary "
+            "calcium: name a cohort in which the network finds both, or leave `lesion_check` out"
+        )
+    fitted = fit_lesion_check(features, calcium, check, plan.seed)
+    about = {"cohort": check.cohort.parameters(), "lesions": len(calcium), "calcium": int(calcium.sum())}
+    header = replace(header, keep=check.keep, training={**header.training, "lesion_check": about})
+    return header, {**tensors, **fitted.tensors()}
+
+
+def _lesions(
+    segmenter: DenseRAUnetSegmenter,
+    rule: ReferenceRule,
+    check: LesionCheckPlan,
+    workers: Workers,
+    progress: Progress,
+) -> Found:
+    """Return the lesions of all cases in the cohort's order; a case that cannot be read is left out."""
+    tasks = [LesionTask(case, segmenter, rule) for case in check.cohort.cases()]
+    found: dict[int, Found] = {}
+    with progress("lesions", len(tasks)) as advance:
+        for position, result in workers.map(find_lesions, tasks):
+            if isinstance(result, BaseException) and not isinstance(result, CaseError):
+                raise result
+            if not isinstance(result, BaseException):
+                found[position] = result
+            advance()
+    features, calcium = zip(*(found[position] for position in sorted(found)), strict=True)
+    return np.concatenate(features), np.concatenate(calcium)
+
+
+def find_lesions(task: LesionTask) -> Found:
+    """Return what the network finds in a case. Raises `CaseError`."""
+    import SimpleITK as sitk
+    from scipy import ndimage
+
+    scan = task.case.source.load()
+    reference = reference_calcium(scan, task.rule)
+    probability = task.segmenter.probability(scan.image)
+    labels = label_lesions(task.segmenter.called(scan.image, probability))
+    features = describe(scan.image, probability, labels)
+    truth = sitk.GetArrayViewFromImage(reference) > 0
+    share = ndimage.mean(truth, sitk.GetArrayViewFromImage(labels), np.arange(1, len(features) + 1))
+    return features, np.asarray(share).reshape(-1) > 0.5

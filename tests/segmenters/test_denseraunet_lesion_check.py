@@ -1,0 +1,226 @@
+"""The second look: what is said of a lesion, that it tells tubes from lumps, and that it travels with the weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from benchmark.errors import UserError
+from benchmark.execution import workers
+from benchmark.seeds import derive_seed
+from segmenters.denseraunet.lesion_check import LesionCheck, fit_lesion_check, lesion_check_of
+from segmenters.denseraunet.lesion_training import learn_lesion_check
+from segmenters.denseraunet.lesions import FEATURES, describe, label_lesions
+from segmenters.denseraunet.network import build_network
+from segmenters.denseraunet.plan import Input, LesionCheckPlan, TrainingPlan
+from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
+from segmenters.denseraunet.weights_file import WeightsFile
+from tests.segmenters.test_denseraunet_training import TINY, SpotCohort, SpotSource, plan
+
+SPACING = (0.75, 0.75, 3.0)
+
+
+def image_of(array: np.ndarray) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(SPACING)
+    return image
+
+
+def features_of(hu: np.ndarray, probability: np.ndarray | None = None) -> list[dict[str, float]]:
+    """Return what is said of the lesions that the voxels from 130 HU on make."""
+    likely = np.where(hu >= 130, 0.9, 0.0) if probability is None else probability
+    labels = label_lesions(image_of((hu >= 130).astype(np.uint8)))
+    rows = describe(image_of(hu.astype(np.int16)), image_of(likely.astype(np.float32)), labels)
+    return [dict(zip(FEATURES, row, strict=True)) for row in rows]
+
+
+def box(size: tuple[int, int, int], hu: int = 300) -> np.ndarray:
+    volume = np.full((20, 40, 40), -50)
+    volume[tuple(slice(4, 4 + n) for n in size)] = hu
+    return volume
+
+
+@settings(max_examples=40, deadline=None)
+@given(size=st.tuples(st.integers(1, 10), st.integers(1, 30), st.integers(1, 30)))
+def test_a_box_has_the_axes_and_the_volume_of_a_box(size):
+    (found,) = features_of(box(size))
+    sides = np.array(size) * SPACING[::-1]
+    axes = np.exp([found[f"log {which} axis (mm)"] for which in ("longest", "middle", "shortest")])
+    np.testing.assert_allclose(axes, np.sort(sides)[::-1] / np.sqrt(12), rtol=1e-6)
+    assert np.exp(found["log volume (mm³)"]) == pytest.approx(sides.prod())
+    assert found["slices"] == size[0]
+    assert np.exp(found["log mean HU"]) == pytest.approx(300)
+    assert np.isfinite(list(found.values())).all()
+
+
+def test_the_probabilities_are_those_of_the_lesion_alone():
+    hu, probability = box((1, 2, 2)), np.full((20, 40, 40), 0.99)
+    probability[4, 4:6, 4:6] = [[0.2, 0.4], [0.6, 0.8]]
+    (found,) = features_of(hu, probability)
+    assert found["mean probability"] == pytest.approx(0.5)
+    assert found["maximum probability"] == pytest.approx(0.8)
+
+
+def test_lesions_are_joined_across_corners_and_told_apart_across_a_gap():
+    volume = np.full((6, 20, 20), -50)
+    for z, y, x in ((1, 5, 5), (2, 6, 6), (2, 6, 8)):
+        volume[z, y, x] = 200
+    assert [round(np.exp(found["log volume (mm³)"]) / np.prod(SPACING)) for found in features_of(volume)] == [
+        2,
+        1,
+    ]
+
+
+def test_a_tube_is_as_full_at_its_ends_as_in_its_middle_and_a_lump_is_not():
+    tube, lump = box((2, 4, 24)), np.full((20, 40, 40), -50)
+    z, y, x = np.indices(lump.shape)
+    lump[((z - 9) / 1.5) ** 2 + ((y - 20) / 3) ** 2 + ((x - 20) / 12) ** 2 <= 1] = 300
+    (of_tube,), (of_lump,) = features_of(tube), features_of(lump)
+    assert of_tube["peak of mass along the axis"] < 1.2 < of_lump["peak of mass along the axis"]
+    assert of_tube["variation of mass along the axis"] < of_lump["variation of mass along the axis"]
+
+
+@pytest.mark.parametrize("orientation", ["RAI", "ASL", "SLP"])
+def test_a_scan_stored_in_another_orientation_says_the_same(orientation):
+    rng = np.random.default_rng(0)
+    hu = np.full((8, 20, 20), -50)
+    hu[2:6, 4:12, 6:10] = rng.integers(130, 700, (4, 8, 4))
+    likely = rng.random(hu.shape).astype(np.float32)
+    images = [image_of(hu.astype(np.int16)), image_of(likely), image_of((hu >= 130).astype(np.uint8))]
+    turned = [sitk.DICOMOrient(image, orientation) for image in images]
+    rows = [describe(image, p, label_lesions(called)) for image, p, called in (images, turned)]
+    np.testing.assert_allclose(rows[0], rows[1], rtol=1e-5)
+
+
+def lesions(count: int = 80) -> tuple[np.ndarray, np.ndarray]:
+    """Return features, and which are calcium: by the first feature, with some noise."""
+    rng = np.random.default_rng(1)
+    features = rng.normal(3, 2, (count, len(FEATURES)))
+    return features, features[:, 0] + rng.normal(0, 0.3, count) > 3
+
+
+PLAN = LesionCheckPlan(cohort=SpotCohort(), members=3, width=4, weight_decay=0.1)
+
+
+def test_the_probability_is_the_mean_of_scikit_learns_perceptrons():
+    features, calcium = lesions()
+    scaler = StandardScaler().fit(features)
+    own = []
+    for k in range(3):
+        member = MLPClassifier((4,), alpha=0.1, solver="lbfgs", max_iter=2000,
+                               random_state=derive_seed(0, "lesion check", k) % 2**32)  # fmt: skip
+        own.append(
+            member.fit(scaler.transform(features), calcium).predict_proba(scaler.transform(features))[:, 1]
+        )
+    check = fit_lesion_check(features, calcium, PLAN, 0)
+    np.testing.assert_allclose(check.calcium_probability(features), np.mean(own, axis=0), atol=1e-12)
+
+
+def test_it_travels_as_tensors_and_comes_back_the_same():
+    features, calcium = lesions()
+    check = fit_lesion_check(features, calcium, PLAN, 0)
+    again = lesion_check_of(check.tensors(), check.keep)
+    np.testing.assert_array_equal(again.calcium_probability(features), check.calcium_probability(features))
+
+
+def test_tensors_that_do_not_fit_are_refused():
+    check = fit_lesion_check(*lesions(), PLAN, 0)
+    tensors = check.tensors()
+    with pytest.raises(ValueError, match="lacks hidden_bias"):
+        lesion_check_of({name: t for name, t in tensors.items() if not name.endswith("hidden_bias")}, 0.2)
+    with pytest.raises(ValueError, match="mean has 3 features instead of 17"):
+        lesion_check_of({**tensors, "lesion_check.mean": tensors["lesion_check.mean"][:3]}, 0.2)
+
+
+def below_500_hu() -> LesionCheck:
+    """Return a check that calls calcium whatever has no voxel of 500 HU or more."""
+    count, place = len(FEATURES), FEATURES.index("log maximum HU")
+    return LesionCheck(0.5, {
+        "mean": np.zeros(count), "scale": np.ones(count), "hidden": -np.eye(count)[None, :, [place]],
+        "hidden_bias": np.log([[500.0]]), "output": np.array([[100.0]]), "output_bias": np.array([-5.0]),
+    })  # fmt: skip
+
+
+def test_sifting_drops_whole_lesions_and_changes_no_other_voxel():
+    hu = np.full((10, 30, 30), -50, np.int16)
+    hu[2, 4:8, 4:8], hu[6, 20:24, 20:24], hu[7, 20, 20] = 200, 300, 900
+    called, likely = image_of((hu >= 130).astype(np.uint8)), image_of(np.full(hu.shape, 0.5, np.float32))
+    sifted = below_500_hu().sift(image_of(hu), likely, called)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sifted), hu == 200)
+    assert sifted.GetSpacing() == called.GetSpacing()
+
+
+def test_a_scan_without_lesions_stays_without():
+    nothing = image_of(np.zeros((4, 9, 9), np.uint8))
+    sifted = below_500_hu().sift(
+        image_of(np.zeros((4, 9, 9), np.int16)), image_of(np.zeros((4, 9, 9), np.float32)), nothing
+    )
+    assert not sitk.GetArrayFromImage(sifted).any()
+
+
+SEES = Input(slices=3, pixel_mm=1.0)
+
+
+def network(bias: float = 2.0) -> tuple[WeightsFile, dict[str, torch.Tensor]]:
+    """Return a network that finds any voxel as probable as `bias` says."""
+    module = build_network(TINY, SEES)
+    with torch.no_grad():
+        module.head.weight.zero_()
+        module.head.bias.fill_(bias)
+    return WeightsFile(TINY, SEES, 0.7, {"seed": 0}), module.state_dict()
+
+
+def learn(plan, bias: float = 2.0):
+    with workers(1) as pool:
+        return learn_lesion_check(*network(bias), plan, plan.lesion_check, pool)
+
+
+def checked(**changes) -> TrainingPlan:
+    return plan(
+        SpotCohort(), input=SEES, lesion_check=PLAN.model_copy(update={"cohort": OtherSpots(), **changes})
+    )
+
+
+class OtherSpots(SpotCohort):
+    """Other patients than those of `SpotCohort`."""
+
+    def cases(self):
+        return [replace(case, case_id=f"other-{case.case_id}") for case in super().cases()]
+
+
+def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(tmp_path):
+    header, tensors = learn(checked())
+    assert header.keep == 0.1
+    assert header.threshold == 0.3
+    assert header.training["lesion_check"]["calcium"] == 12
+    assert header.training["lesion_check"]["lesions"] == 24
+    file = tmp_path / "checked.safetensors"
+    header.write(tensors, file)
+    scan = SpotSource(99).load()
+    hu = sitk.GetArrayFromImage(scan.image)
+    for check, dense in ((True, {400}), (False, {400, 1500})):
+        segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES, lesion_check=check)
+        assert set(hu[sitk.GetArrayFromImage(segmenter.segment(scan)) > 0]) == dense
+
+
+def test_patients_the_network_has_learnt_from_are_refused():
+    with pytest.raises(UserError, match=r"12 of its patients are in training.cohort, too, spot-00 for one"):
+        learn(checked(cohort=SpotCohort()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "bias", "message"),
+    [
+        ({"cohort": OtherSpots(calcium=False)}, 2.0, "12 lesions found in its cohort 0 are"),
+        ({}, -9.0, "0 lesions found"),
+    ],
+)
+def test_a_cohort_with_one_kind_of_lesion_is_refused(changes, bias, message):
+    with pytest.raises(UserError, match=message):
+        learn(checked(**changes), bias)
