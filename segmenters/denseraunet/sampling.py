@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,8 @@ class PatchSampler:
     def __init__(self, scans: Sequence[TrainingScan], plan: TrainingPlan) -> None:
         self.scans, self.plan = scans, plan
         dense = plan.sampling.confounder_hu
-        self._calcium = _Places([scan.calcium for scan in scans])
-        self._confounders = _Places([scan.confounder & (scan.hu >= dense) for scan in scans])
+        self._calcium = _Places(scan.calcium for scan in scans)
+        self._confounders = _Places(scan.confounder & (scan.hu >= dense) for scan in scans)
 
     def batch(self, step: int) -> Patch:
         """Return (images (batch, channels, y, x), targets (batch, 1, y, x))."""
@@ -76,16 +76,17 @@ class PatchSampler:
 class _Places:
     """Pixels to centre patches on: every scan that has any is drawn as often, then every slice, then every pixel."""
 
-    def __init__(self, masks: Sequence[NDArray[np.bool_]]) -> None:
-        found = [(number, np.flatnonzero(mask.any(axis=(1, 2)))) for number, mask in enumerate(masks)]
+    def __init__(self, masks: Iterable[NDArray[np.bool_]]) -> None:
+        self._pixels = [np.argwhere(mask).astype(np.int16) for mask in masks]
+        found = [(number, np.unique(pixels[:, 0])) for number, pixels in enumerate(self._pixels)]
         self.slices = [(number, slices) for number, slices in found if slices.size]
-        self._masks = masks
 
-    def draw(self, rng: np.random.Generator) -> tuple[int, int, NDArray[np.intp]]:
+    def draw(self, rng: np.random.Generator) -> tuple[int, int, NDArray[np.int16]]:
         """Return the position of a scan, a slice of it and a pixel (y, x) in it."""
         number, slices = self.slices[int(rng.integers(len(self.slices)))]
         z = int(slices[int(rng.integers(len(slices)))])
-        pixels = np.argwhere(self._masks[number][z])
+        of_scan = self._pixels[number]
+        pixels = of_scan[of_scan[:, 0] == z, 1:]
         return number, z, pixels[int(rng.integers(len(pixels)))]
 
 

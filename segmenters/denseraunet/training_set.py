@@ -86,8 +86,11 @@ def _scans(
             keys[case.case_id] = digest_of([case.source.digest(), *made_of])
         except CaseError as error:
             excluded[case.case_id] = str(error)
-    found = {name: store.get_bytes(KIND, key, suffix="npz") for name, key in keys.items()}
-    lacking = [case for case in cases if case.case_id in keys and found[case.case_id] is None]
+    found: dict[str, TrainingScan] = {}
+    for name, key in keys.items():
+        if (content := store.get_bytes(KIND, key, suffix="npz")) is not None:
+            found[name] = _read(name, content)
+    lacking = [case for case in cases if case.case_id in keys and case.case_id not in found]
     with progress("scans", len(lacking)) as advance:
         prepare = partial(_prepare, given=plan.input, rule=plan.reference)
         for position, result in workers.map(prepare, lacking):
@@ -98,9 +101,9 @@ def _scans(
                 raise result
             else:
                 store.put_bytes(KIND, keys[name], result, suffix="npz")
-                found[name] = result
+                found[name] = _read(name, result)
             advance()
-    return {name: _read(name, content) for name, content in found.items() if content is not None}, excluded
+    return {name: found[name] for name in keys if name in found}, excluded
 
 
 def _prepare(case: Case, given: Input, rule: ReferenceRule) -> bytes:
