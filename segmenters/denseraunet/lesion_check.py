@@ -73,9 +73,13 @@ def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float) -> LesionC
         raise ValueError(f"the lesion check lacks {', '.join(missing)}")
     sizes = {"features": len(FEATURES)}
     for name, axes in _SHAPES.items():
-        for axis, size in zip(axes, arrays[name].shape, strict=True):
-            if sizes.setdefault(axis, size) != size:
-                raise ValueError(f"the lesion check's {name} has {size} {axis} instead of {sizes[axis]}")
+        shape = arrays[name].shape
+        if len(shape) != len(axes) or any(
+            sizes.setdefault(a, n) != n for a, n in zip(axes, shape, strict=True)
+        ):
+            raise ValueError(
+                f"the lesion check's {name} has the shape {shape}, which does not fit the others"
+            )
     return LesionCheck(keep, arrays)
 
 

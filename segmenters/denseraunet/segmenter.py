@@ -159,8 +159,12 @@ def _lesion_check(path: Path, digest: str) -> LesionCheck | None:
     from feature_extractors.checkpoint import read_tensors
     from segmenters.denseraunet.lesion_check import lesion_check_of
 
-    keep = read_header(path).keep
-    return None if keep is None else lesion_check_of(read_tensors(path), keep)
+    if (keep := read_header(path).keep) is None:
+        return None
+    try:
+        return lesion_check_of(read_tensors(path), keep)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: train again, or look once with `lesion_check: false`") from None
 
 
 def _difference(name: str, wanted: object, found: object) -> str:

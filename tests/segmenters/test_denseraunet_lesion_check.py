@@ -134,7 +134,7 @@ def test_tensors_that_do_not_fit_are_refused():
     tensors = check.tensors()
     with pytest.raises(ValueError, match="lacks hidden_bias"):
         lesion_check_of({name: t for name, t in tensors.items() if not name.endswith("hidden_bias")}, 0.2)
-    with pytest.raises(ValueError, match="mean has 3 features instead of 17"):
+    with pytest.raises(ValueError, match=r"mean has the shape \(3,\), which does not fit"):
         lesion_check_of({**tensors, "lesion_check.mean": tensors["lesion_check.mean"][:3]}, 0.2)
 
 
@@ -207,6 +207,17 @@ def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(t
     for check, dense in ((True, {400}), (False, {400, 1500})):
         segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES, lesion_check=check)
         assert set(hu[sitk.GetArrayFromImage(segmenter.segment(scan)) > 0]) == dense
+
+
+def test_a_file_that_announces_a_check_and_holds_none_is_refused_in_a_sentence(tmp_path):
+    header, tensors = network()
+    file = tmp_path / "halved.safetensors"
+    replace(header, keep=0.1).write(tensors, file)
+    segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES)
+    with pytest.raises(
+        UserError, match=r"halved.safetensors: the lesion check lacks hidden, .*: train again, or look once"
+    ):
+        segmenter.segment(SpotSource(99).load())
 
 
 def test_patients_the_network_has_learnt_from_are_refused():
