@@ -7,6 +7,7 @@ hidden layer over the features of `lesions`; scikit-learn fits them, and they tr
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     import torch
 
+ITERATIONS = 2000
 _SHAPES = {
     "mean": ("features",), "scale": ("features",), "hidden": ("members", "features", "width"),
     "hidden_bias": ("members", "width"), "output": ("members", "width"), "output_bias": ("members",),
@@ -31,9 +33,13 @@ _SHAPES = {
 
 @dataclass(frozen=True)
 class LesionCheck:
-    """M perceptrons with H hidden units over F standardised features, and the lowest probability of calcium kept."""
+    """M perceptrons with H hidden units over F standardised features.
+
+    Lesions with a probability of calcium from `keep` on are kept, and those of more than `largest_mm3`.
+    """
 
     keep: float
+    largest_mm3: float
     arrays: Mapping[str, NDArray[np.float64]]
 
     def calcium_probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -44,13 +50,18 @@ class LesionCheck:
         logits = np.einsum("nmh,mh->nm", hidden, a["output"]) + a["output_bias"]
         return np.asarray((1 / (1 + np.exp(-logits))).mean(axis=1))
 
+    def keeps(self, features: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which lesions, (lesion, feature), are kept."""
+        large = features[:, FEATURES.index("log volume (mm³)")] > np.log(self.largest_mm3)
+        return np.asarray(large | (self.calcium_probability(features) >= self.keep))
+
     def sift(self, image: sitk.Image, probability: sitk.Image, called: sitk.Image) -> sitk.Image:
         """Return `called` (0 or 1) without the lesions that are probably no calcium. All on one grid."""
         import SimpleITK as sitk
 
         labels = label_lesions(called)
         features = describe(image, probability, labels)
-        kept = np.r_[False, self.calcium_probability(features) >= self.keep]
+        kept = np.r_[False, self.keeps(features)]
         result = sitk.GetImageFromArray(kept[sitk.GetArrayViewFromImage(labels)].astype(np.uint8))
         result.CopyInformation(called)
         return result
@@ -62,7 +73,7 @@ class LesionCheck:
         return {LESION_CHECK + name: torch.from_numpy(array) for name, array in self.arrays.items()}
 
 
-def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float) -> LesionCheck:
+def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float, largest_mm3: float) -> LesionCheck:
     """Return the check that a weights file holds. Raises `ValueError` where its tensors do not fit one another."""
     arrays = {
         name: tensors[LESION_CHECK + name].double().numpy()
@@ -80,29 +91,33 @@ def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float) -> LesionC
             raise ValueError(
                 f"the lesion check's {name} has the shape {shape}, which does not fit the others"
             )
-    return LesionCheck(keep, arrays)
+    return LesionCheck(keep, largest_mm3, arrays)
 
 
 def fit_lesion_check(
     features: NDArray[np.float64], calcium: NDArray[np.bool_], plan: LesionCheckPlan, seed: int | str
 ) -> LesionCheck:
     """Learn from lesions, (lesion, feature), and which of them are calcium. Both kinds must be there."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(features)
     x = scaler.transform(features)
-    members = [
-        MLPClassifier(
-            (plan.width,),
-            alpha=plan.weight_decay,
-            solver="lbfgs",
-            max_iter=2000,
-            random_state=derive_seed(seed, "lesion check", k) % 2**32,
-        ).fit(x, calcium)
-        for k in range(plan.members)
-    ]
-    return LesionCheck(plan.keep, {
+    with warnings.catch_warnings():
+        # Weight decay, not the number of iterations, is what keeps a perceptron from learning by heart.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        members = [
+            MLPClassifier(
+                (plan.width,),
+                alpha=plan.weight_decay,
+                solver="lbfgs",
+                max_iter=ITERATIONS,
+                random_state=derive_seed(seed, "lesion check", k) % 2**32,
+            ).fit(x, calcium)
+            for k in range(plan.members)
+        ]
+    return LesionCheck(plan.keep, plan.largest_mm3, {
         "mean": scaler.mean_, "scale": scaler.scale_,
         "hidden": np.stack([m.coefs_[0] for m in members]),
         "hidden_bias": np.stack([m.intercepts_[0] for m in members]),

@@ -74,7 +74,8 @@ def learn_lesion_check(
         )
     fitted = fit_lesion_check(features, calcium, check, plan.seed)
     about = {"cohort": check.cohort.parameters(), "lesions": len(calcium), "calcium": int(calcium.sum())}
-    header = replace(header, keep=check.keep, training={**header.training, "lesion_check": about})
+    rule = {"keep": check.keep, "largest_mm3": check.largest_mm3}
+    header = replace(header, second_look=rule, training={**header.training, "lesion_check": about})
     return header, {**tensors, **fitted.tensors()}
 
 

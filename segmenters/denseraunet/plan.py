@@ -154,7 +154,10 @@ class LesionCheckPlan(_Declared):
         description="lowest probability of a lesion's voxels; the network's own is for voxels",
     )
     keep: float = Field(
-        0.1, gt=0, lt=1, description="lesions are kept from this probability of being calcium on"
+        0.2, gt=0, lt=1, description="lesions are kept from this probability of being calcium on"
+    )
+    largest_mm3: float = Field(
+        550.0, gt=0, description="larger lesions are kept unjudged: hardly any false one is, to learn from"
     )
     members: int = Field(8, ge=1, description="perceptrons whose probabilities are averaged")
     width: int = Field(32, ge=1, description="hidden units of each")

@@ -36,8 +36,8 @@ class WeightsFile:
     input: Input
     threshold: float
     training: Mapping[str, Any]
-    keep: float | None = None
-    """Lowest probability of calcium at which the second look keeps a lesion; none: the file holds no second look."""
+    second_look: Mapping[str, float] | None = None
+    """`keep` and `largest_mm3` of the plan; none: the file holds no second look."""
 
     def write(self, tensors: Tensors, path: Path) -> None:
         """Write the weights with this header."""
@@ -46,7 +46,7 @@ class WeightsFile:
             "input": self.input.model_dump(mode="json"),
             "threshold": self.threshold,
             "training": dict(self.training),
-            "keep": self.keep,
+            "second_look": self.second_look and dict(self.second_look),
         }
         write_tensors(tensors, header, path)
 
@@ -60,7 +60,7 @@ def read_header(path: Path) -> WeightsFile:
             Input.model_validate(header["input"]),
             float(header["threshold"]),
             header["training"],
-            header.get("keep"),
+            header.get("second_look"),
         )
     except (KeyError, TypeError, ValueError, ValidationError):
         raise UserError(

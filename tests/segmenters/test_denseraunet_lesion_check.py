@@ -125,7 +125,7 @@ def test_the_probability_is_the_mean_of_scikit_learns_perceptrons():
 def test_it_travels_as_tensors_and_comes_back_the_same():
     features, calcium = lesions()
     check = fit_lesion_check(features, calcium, PLAN, 0)
-    again = lesion_check_of(check.tensors(), check.keep)
+    again = lesion_check_of(check.tensors(), check.keep, check.largest_mm3)
     np.testing.assert_array_equal(again.calcium_probability(features), check.calcium_probability(features))
 
 
@@ -133,15 +133,17 @@ def test_tensors_that_do_not_fit_are_refused():
     check = fit_lesion_check(*lesions(), PLAN, 0)
     tensors = check.tensors()
     with pytest.raises(ValueError, match="lacks hidden_bias"):
-        lesion_check_of({name: t for name, t in tensors.items() if not name.endswith("hidden_bias")}, 0.2)
+        lesion_check_of(
+            {name: t for name, t in tensors.items() if not name.endswith("hidden_bias")}, 0.2, 550
+        )
     with pytest.raises(ValueError, match=r"mean has the shape \(3,\), which does not fit"):
-        lesion_check_of({**tensors, "lesion_check.mean": tensors["lesion_check.mean"][:3]}, 0.2)
+        lesion_check_of({**tensors, "lesion_check.mean": tensors["lesion_check.mean"][:3]}, 0.2, 550)
 
 
-def below_500_hu() -> LesionCheck:
+def below_500_hu(largest_mm3: float = 1000.0) -> LesionCheck:
     """Return a check that calls calcium whatever has no voxel of 500 HU or more."""
     count, place = len(FEATURES), FEATURES.index("log maximum HU")
-    return LesionCheck(0.5, {
+    return LesionCheck(0.5, largest_mm3, {
         "mean": np.zeros(count), "scale": np.ones(count), "hidden": -np.eye(count)[None, :, [place]],
         "hidden_bias": np.log([[500.0]]), "output": np.array([[100.0]]), "output_bias": np.array([-5.0]),
     })  # fmt: skip
@@ -154,6 +156,16 @@ def test_sifting_drops_whole_lesions_and_changes_no_other_voxel():
     sifted = below_500_hu().sift(image_of(hu), likely, called)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sifted), hu == 200)
     assert sifted.GetSpacing() == called.GetSpacing()
+
+
+def test_a_lesion_larger_than_any_it_could_learn_to_drop_is_kept():
+    hu = np.full((10, 30, 30), -50, np.int16)
+    hu[2:6, 4:14, 4:14] = 900
+    called, likely = image_of((hu >= 130).astype(np.uint8)), image_of(np.full(hu.shape, 0.5, np.float32))
+    volume = 400 * float(np.prod(SPACING))
+    for largest, kept in ((volume - 1, 400), (volume + 1, 0)):
+        sifted = below_500_hu(largest).sift(image_of(hu), likely, called)
+        assert sitk.GetArrayFromImage(sifted).sum() == kept
 
 
 def test_a_scan_without_lesions_stays_without():
@@ -196,7 +208,7 @@ class OtherSpots(SpotCohort):
 
 def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(tmp_path):
     header, tensors = learn(checked())
-    assert header.keep == 0.1
+    assert header.second_look == {"keep": 0.2, "largest_mm3": 550}
     assert header.threshold == 0.3
     assert header.training["lesion_check"]["calcium"] == 12
     assert header.training["lesion_check"]["lesions"] == 24
@@ -212,7 +224,7 @@ def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(t
 def test_a_file_that_announces_a_check_and_holds_none_is_refused_in_a_sentence(tmp_path):
     header, tensors = network()
     file = tmp_path / "halved.safetensors"
-    replace(header, keep=0.1).write(tensors, file)
+    replace(header, second_look={"keep": 0.2, "largest_mm3": 550}).write(tensors, file)
     segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES)
     with pytest.raises(
         UserError, match=r"halved.safetensors: the lesion check lacks hidden, .*: train again, or look once"
