@@ -66,7 +66,7 @@ def learn_lesion_check(
         segmenter = DenseRAUnetSegmenter(
             weights=TrainedWeights(file=file), network=header.network, input=header.input
         )
-        features, calcium = _lesions(segmenter, plan.reference, check, workers, progress)
+        (features, calcium), left_out = _lesions(segmenter, plan.reference, check, workers, progress)
     if not 0 < calcium.sum() < len(calcium):
         raise UserError(
             f"training.lesion_check: of the {len(calcium)} lesions found in its cohort {calcium.sum()} are coronary "
@@ -74,6 +74,7 @@ def learn_lesion_check(
         )
     fitted = fit_lesion_check(features, calcium, check, plan.seed)
     about = {"cohort": check.cohort.parameters(), "lesions": len(calcium), "calcium": int(calcium.sum())}
+    about["left_out"] = left_out
     rule = {"keep": check.keep, "largest_mm3": check.largest_mm3}
     header = replace(header, second_look=rule, training={**header.training, "lesion_check": about})
     return header, {**tensors, **fitted.tensors()}
@@ -85,19 +86,25 @@ def _lesions(
     check: LesionCheckPlan,
     workers: Workers,
     progress: Progress,
-) -> Found:
-    """Return the lesions of all cases in the cohort's order; a case that cannot be read is left out."""
+) -> tuple[Found, dict[str, str]]:
+    """Return the lesions of all cases in the cohort's order, and why cases were left out."""
     tasks = [LesionTask(case, segmenter, rule) for case in check.cohort.cases()]
     found: dict[int, Found] = {}
+    left_out: dict[str, str] = {}
     with progress("lesions", len(tasks)) as advance:
         for position, result in workers.map(find_lesions, tasks):
-            if isinstance(result, BaseException) and not isinstance(result, CaseError):
+            if isinstance(result, CaseError):
+                left_out[tasks[position].case.case_id] = str(result)
+            elif isinstance(result, BaseException):
                 raise result
-            if not isinstance(result, BaseException):
+            else:
                 found[position] = result
             advance()
+    if not found:
+        first = next(iter(left_out.values()), "it lists none")
+        raise UserError(f"training.lesion_check.cohort: none of its {len(tasks)} cases can be used: {first}")
     features, calcium = zip(*(found[position] for position in sorted(found)), strict=True)
-    return np.concatenate(features), np.concatenate(calcium)
+    return (np.concatenate(features), np.concatenate(calcium)), left_out
 
 
 def find_lesions(task: LesionTask) -> Found:

@@ -237,6 +237,11 @@ def test_patients_the_network_has_learnt_from_are_refused():
         learn(checked(cohort=SpotCohort()))
 
 
+def test_a_cohort_of_which_no_case_can_be_used_is_refused_with_the_reason():
+    with pytest.raises(UserError, match=r"none of its 12 cases can be used: .*lesions"):
+        learn(checked(cohort=OtherSpots(mask_spacing=2.0)))
+
+
 @pytest.mark.parametrize(
     ("changes", "bias", "message"),
     [
