@@ -75,6 +75,8 @@ class Case:
     protocol: str = ""
     contrast: bool | None = None
     """Whether contrast medium was given; None where that is not known."""
+    weight: float = 1.0
+    """How many patients of the population it stands for: not 1 where the cohort shows its like more or less often."""
     anomalies: tuple[Anomaly, ...] = ()
     """What was met while listing the cases."""
 

@@ -100,6 +100,7 @@ class PhantomCohort(Cohort):
             group=scanner,
             protocol=protocol,
             contrast=contrast,
+            weight=STENTED / self.stented if patient.stents else (1 - STENTED) / (1 - self.stented),
         )
 
     def _turn(self, k: int) -> tuple[Protocol, Scanner, bool]:

@@ -2,7 +2,8 @@
 
 Two stages, the second to drop what the first found in excess, are usual in calcium scoring (Lessmann et al., IEEE TMI
 2018;37:615, doi:10.1109/TMI.2017.2769839, use two networks). Here the second is an ensemble of perceptrons with one
-hidden layer over the features of `lesions`; scikit-learn fits them, and they travel as tensors in the weights file.
+hidden layer over the features of `lesion_features`; scikit-learn fits them, and they travel as tensors in the file of
+weights.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.seeds import derive_seed
-from segmenters.denseraunet.lesions import FEATURES, describe, label_lesions
+from segmenters.denseraunet.lesion_features import FEATURES, describe
+from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.plan import LesionCheckPlan
 from segmenters.denseraunet.weights_file import LESION_CHECK
 
@@ -35,11 +37,10 @@ _SHAPES = {
 class LesionCheck:
     """M perceptrons with H hidden units over F standardised features.
 
-    Lesions with a probability of calcium from `keep` on are kept, and those of more than `largest_mm3`.
+    Lesions with a probability of calcium from `keep` on are kept.
     """
 
     keep: float
-    largest_mm3: float
     arrays: Mapping[str, NDArray[np.float64]]
 
     def calcium_probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -52,8 +53,7 @@ class LesionCheck:
 
     def keeps(self, features: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which lesions, (lesion, feature), are kept."""
-        large = features[:, FEATURES.index("log volume (mm³)")] > np.log(self.largest_mm3)
-        return np.asarray(large | (self.calcium_probability(features) >= self.keep))
+        return np.asarray(self.calcium_probability(features) >= self.keep)
 
     def sift(self, image: sitk.Image, probability: sitk.Image, called: sitk.Image) -> sitk.Image:
         """Return `called` (0 or 1) without the lesions that are probably no calcium. All on one grid."""
@@ -73,7 +73,7 @@ class LesionCheck:
         return {LESION_CHECK + name: torch.from_numpy(array) for name, array in self.arrays.items()}
 
 
-def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float, largest_mm3: float) -> LesionCheck:
+def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float) -> LesionCheck:
     """Return the check that a weights file holds. Raises `ValueError` where its tensors do not fit one another."""
     arrays = {
         name: tensors[LESION_CHECK + name].double().numpy()
@@ -91,13 +91,20 @@ def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float, largest_mm
             raise ValueError(
                 f"the lesion check's {name} has the shape {shape}, which does not fit the others"
             )
-    return LesionCheck(keep, largest_mm3, arrays)
+    return LesionCheck(keep, arrays)
 
 
 def fit_lesion_check(
-    features: NDArray[np.float64], calcium: NDArray[np.bool_], plan: LesionCheckPlan, seed: int | str
+    features: NDArray[np.float64],
+    calcium: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    plan: LesionCheckPlan,
+    seed: int | str,
 ) -> LesionCheck:
-    """Learn from lesions, (lesion, feature), and which of them are calcium. Both kinds must be there."""
+    """Learn from lesions, (lesion, feature), which of them are calcium, and how much each counts.
+
+    Both kinds must be there.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
     from sklearn.preprocessing import StandardScaler
@@ -114,10 +121,10 @@ def fit_lesion_check(
                 solver="lbfgs",
                 max_iter=ITERATIONS,
                 random_state=derive_seed(seed, "lesion check", k) % 2**32,
-            ).fit(x, calcium)
+            ).fit(x, calcium, sample_weight=weight)
             for k in range(plan.members)
         ]
-    return LesionCheck(plan.keep, plan.largest_mm3, {
+    return LesionCheck(plan.keep, {
         "mean": scaler.mean_, "scale": scaler.scale_,
         "hidden": np.stack([m.coefs_[0] for m in members]),
         "hidden_bias": np.stack([m.intercepts_[0] for m in members]),

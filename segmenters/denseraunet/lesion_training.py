@@ -17,7 +17,8 @@ from benchmark.execution import Workers
 from benchmark.progress import Progress, silent
 from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 from segmenters.denseraunet.lesion_check import fit_lesion_check
-from segmenters.denseraunet.lesions import describe, label_lesions
+from segmenters.denseraunet.lesion_features import describe
+from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.plan import LesionCheckPlan, TrainingPlan
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.trained_weights import TrainedWeights
@@ -26,8 +27,9 @@ from segmenters.denseraunet.weights_file import WeightsFile
 if TYPE_CHECKING:
     import torch
 
-Found = tuple[NDArray[np.float64], NDArray[np.bool_]]
-"""The lesions found in a scan, (lesion, feature), and which of them are coronary calcium by most of their voxels."""
+Found = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]
+"""The lesions found in a scan, (lesion, feature), which of them are coronary calcium by most of their voxels, and how
+much each counts: as much as its patient."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,16 @@ def learn_lesion_check(
         segmenter = DenseRAUnetSegmenter(
             weights=TrainedWeights(file=file), network=header.network, input=header.input
         )
-        (features, calcium), left_out = _lesions(segmenter, plan.reference, check, workers, progress)
+        (features, calcium, weight), left_out = _lesions(segmenter, plan.reference, check, workers, progress)
     if not 0 < calcium.sum() < len(calcium):
         raise UserError(
             f"training.lesion_check: of the {len(calcium)} lesions found in its cohort {calcium.sum()} are coronary "
             "calcium: name a cohort in which the network finds both, or leave `lesion_check` out"
         )
-    fitted = fit_lesion_check(features, calcium, check, plan.seed)
+    fitted = fit_lesion_check(features, calcium, weight, check, plan.seed)
     about = {"cohort": check.cohort.parameters(), "lesions": len(calcium), "calcium": int(calcium.sum())}
     about["left_out"] = left_out
-    rule = {"keep": check.keep, "largest_mm3": check.largest_mm3}
-    header = replace(header, second_look=rule, training={**header.training, "lesion_check": about})
+    header = replace(header, keep=check.keep, training={**header.training, "lesion_check": about})
     return header, {**tensors, **fitted.tensors()}
 
 
@@ -103,8 +104,10 @@ def _lesions(
     if not found:
         first = next(iter(left_out.values()), "it lists none")
         raise UserError(f"training.lesion_check.cohort: none of its {len(tasks)} cases can be used: {first}")
-    features, calcium = zip(*(found[position] for position in sorted(found)), strict=True)
-    return (np.concatenate(features), np.concatenate(calcium)), left_out
+    features, calcium, weight = (
+        np.concatenate(parts) for parts in zip(*(found[position] for position in sorted(found)), strict=True)
+    )
+    return (features, calcium, weight), left_out
 
 
 def find_lesions(task: LesionTask) -> Found:
@@ -119,4 +122,4 @@ def find_lesions(task: LesionTask) -> Found:
     features = describe(scan.image, probability, labels)
     truth = sitk.GetArrayViewFromImage(reference) > 0
     share = ndimage.mean(truth, sitk.GetArrayViewFromImage(labels), np.arange(1, len(features) + 1))
-    return features, np.asarray(share).reshape(-1) > 0.5
+    return features, np.asarray(share).reshape(-1) > 0.5, np.full(len(features), task.case.weight)

@@ -154,14 +154,11 @@ class LesionCheckPlan(_Declared):
         description="lowest probability of a lesion's voxels; the network's own is for voxels",
     )
     keep: float = Field(
-        0.2, gt=0, lt=1, description="lesions are kept from this probability of being calcium on"
-    )
-    largest_mm3: float = Field(
-        550.0, gt=0, description="larger lesions are kept unjudged: hardly any false one is, to learn from"
+        0.5, gt=0, lt=1, description="lesions are kept from this probability of being calcium on"
     )
     members: int = Field(8, ge=1, description="perceptrons whose probabilities are averaged")
     width: int = Field(32, ge=1, description="hidden units of each")
-    weight_decay: float = Field(1.0, ge=0, description="of each; scikit-learn's alpha")
+    weight_decay: float = Field(3.0, ge=0, description="of each; scikit-learn's alpha")
 
     @field_validator("cohort", mode="plain")
     @classmethod

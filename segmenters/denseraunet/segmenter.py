@@ -159,10 +159,10 @@ def _lesion_check(path: Path, digest: str) -> LesionCheck | None:
     from feature_extractors.checkpoint import read_tensors
     from segmenters.denseraunet.lesion_check import lesion_check_of
 
-    if (rule := read_header(path).second_look) is None:
+    if (keep := read_header(path).keep) is None:
         return None
     try:
-        return lesion_check_of(read_tensors(path), **rule)
+        return lesion_check_of(read_tensors(path), keep)
     except ValueError as error:
         raise UserError(f"{path}: {error}: train again, or look once with `lesion_check: false`") from None
 

@@ -36,8 +36,8 @@ class WeightsFile:
     input: Input
     threshold: float
     training: Mapping[str, Any]
-    second_look: Mapping[str, float] | None = None
-    """`keep` and `largest_mm3` of the plan; none: the file holds no second look."""
+    keep: float | None = None
+    """Probability of being calcium from which the second look keeps a lesion; none: the file holds no second look."""
 
     def write(self, tensors: Tensors, path: Path) -> None:
         """Write the weights with this header."""
@@ -46,7 +46,7 @@ class WeightsFile:
             "input": self.input.model_dump(mode="json"),
             "threshold": self.threshold,
             "training": dict(self.training),
-            "second_look": self.second_look and dict(self.second_look),
+            "keep": self.keep,
         }
         write_tensors(tensors, header, path)
 
@@ -60,7 +60,7 @@ def read_header(path: Path) -> WeightsFile:
             Input.model_validate(header["input"]),
             float(header["threshold"]),
             header["training"],
-            header.get("second_look"),
+            header.get("keep"),
         )
     except (KeyError, TypeError, ValueError, ValidationError):
         raise UserError(

@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
@@ -15,8 +16,9 @@ from benchmark.errors import UserError
 from benchmark.execution import workers
 from benchmark.seeds import derive_seed
 from segmenters.denseraunet.lesion_check import LesionCheck, fit_lesion_check, lesion_check_of
+from segmenters.denseraunet.lesion_features import COURSE, FEATURES, SURROUNDINGS, describe, noise_hu
 from segmenters.denseraunet.lesion_training import learn_lesion_check
-from segmenters.denseraunet.lesions import FEATURES, describe, label_lesions
+from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import Input, LesionCheckPlan, TrainingPlan
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
@@ -54,7 +56,6 @@ def test_a_box_has_the_axes_and_the_volume_of_a_box(size):
     axes = np.exp([found[f"log {which} axis (mm)"] for which in ("longest", "middle", "shortest")])
     np.testing.assert_allclose(axes, np.sort(sides)[::-1] / np.sqrt(12), rtol=1e-6)
     assert np.exp(found["log volume (mm³)"]) == pytest.approx(sides.prod())
-    assert found["slices"] == size[0]
     assert np.exp(found["log mean HU"]) == pytest.approx(300)
     assert np.isfinite(list(found.values())).all()
 
@@ -82,8 +83,78 @@ def test_a_tube_is_as_full_at_its_ends_as_in_its_middle_and_a_lump_is_not():
     z, y, x = np.indices(lump.shape)
     lump[((z - 9) / 1.5) ** 2 + ((y - 20) / 3) ** 2 + ((x - 20) / 12) ** 2 <= 1] = 300
     (of_tube,), (of_lump,) = features_of(tube), features_of(lump)
-    assert of_tube["peak of mass along the axis"] < 1.2 < of_lump["peak of mass along the axis"]
-    assert of_tube["variation of mass along the axis"] < of_lump["variation of mass along the axis"]
+    kurtosis = "kurtosis of mass along the axis"
+    assert of_tube[kurtosis] == pytest.approx(9 / 5, rel=0.01)  # of a uniform distribution
+    assert of_lump[kurtosis] > 2
+    assert of_tube["log width at half of it (mm)"] == pytest.approx(np.log(24 * 0.75), abs=0.15)
+    assert of_tube["variation of mass within the width"] < of_lump["variation of mass within the width"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(sigma=st.floats(0.2, 1.2), hu=st.integers(400, 1500))
+def test_blur_moves_mass_and_loses_none(sigma, hu):
+    sharp = box((1, 12, 4), hu).astype(float)
+    sharp = np.roll(sharp, 12, axis=(1, 2))
+    blurred = ndimage.gaussian_filter(sharp, (0, sigma, sigma))
+    for volume in (sharp, blurred):
+        (found,) = features_of(volume)
+        mass = 48 * np.prod(SPACING) * (hu + 50)
+        assert np.exp(found["log mass (HU mm³)"]) == pytest.approx(mass, rel=0.03)
+
+
+def test_the_edge_of_a_rib_is_a_small_share_of_its_candidate():
+    rib = box((4, 10, 30), 500)
+    likely = np.zeros(rib.shape, np.float32)
+    likely[5, 4:6, 4:10] = 0.9
+    (row,) = describe(
+        image_of(rib.astype(np.int16)),
+        image_of(likely),
+        label_lesions(image_of((likely > 0).astype(np.uint8))),
+    )
+    found = dict(zip(FEATURES, row, strict=True))
+    assert np.exp(found["log share of the candidate it is of"]) == pytest.approx(12 / 1200)
+    assert found["share of candidates around it"] > 0.4
+    (whole,) = features_of(rib)
+    assert whole["log share of the candidate it is of"] == 0
+    assert whole["share of candidates around it"] == 0
+
+
+def test_thin_and_thick_slices_say_the_same_of_what_lies_in_the_plane():
+    rng = np.random.default_rng(0)
+    hu = rng.normal(40, 30, (9, 40, 40)).clip(None, 120)
+    hu[4, 18:21, 10:30] = 400
+    rows = []
+    for thickness in (1.0, 5.0):
+        images = [image_of(hu.astype(np.int16)), image_of((hu >= 130).astype(np.float32))]
+        images.append(label_lesions(image_of((hu >= 130).astype(np.uint8))))
+        for image in images:
+            image.SetSpacing((0.75, 0.75, thickness))
+        (row,) = describe(*images)
+        rows.append(dict(zip(FEATURES, row, strict=True)))
+    for name in (*COURSE[2:], *SURROUNDINGS):
+        assert rows[0][name] == pytest.approx(rows[1][name]), name
+
+
+@pytest.mark.parametrize("deviation", [10, 25, 40])
+def test_the_noise_is_the_deviation_of_soft_tissue(deviation):
+    tissue = np.random.default_rng(0).normal(50, deviation, (20, 60, 60))
+    tissue[:, :20] -= 900
+    assert noise_hu(tissue) == pytest.approx(deviation, rel=0.1)
+    assert noise_hu(np.full((1, 9, 9), 40.0)) == 1
+
+
+def test_who_has_company_is_told_how_much_and_how_near():
+    volume = box((1, 2, 2))
+    volume[4, 14:16, 4:6] = volume[10, 30:34, 30:34] = 300
+    first, second, third = features_of(volume)
+    voxel = np.prod(SPACING)
+    assert np.exp(first["log volume of the others (mm³)"]) - 1 == pytest.approx(20 * voxel)
+    assert np.exp(third["log volume of the others (mm³)"]) - 1 == pytest.approx(8 * voxel)
+    for found in (first, second):
+        assert np.exp(found["log distance to the nearest (mm)"]) == pytest.approx(7.5)
+    (alone,) = features_of(box((1, 2, 2)))
+    assert np.exp(alone["log distance to the nearest (mm)"]) == pytest.approx(100)
+    assert alone["log number of lesions"] == alone["log volume of the others (mm³)"] == 0
 
 
 @pytest.mark.parametrize("orientation", ["RAI", "ASL", "SLP"])
@@ -118,32 +189,39 @@ def test_the_probability_is_the_mean_of_scikit_learns_perceptrons():
         own.append(
             member.fit(scaler.transform(features), calcium).predict_proba(scaler.transform(features))[:, 1]
         )
-    check = fit_lesion_check(features, calcium, PLAN, 0)
+    check = fit_lesion_check(features, calcium, np.ones(len(calcium)), PLAN, 0)
     np.testing.assert_allclose(check.calcium_probability(features), np.mean(own, axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_lesions_that_look_alike_are_calcium_as_often_as_their_weights_say(share):
+    features = np.tile(np.random.default_rng(2).normal(size=(20, len(FEATURES))), (2, 1))
+    calcium = np.repeat([True, False], 20)
+    plan = PLAN.model_copy(update={"weight_decay": 5.0})
+    check = fit_lesion_check(features, calcium, np.where(calcium, share, 1 - share), plan, 0)
+    np.testing.assert_allclose(check.calcium_probability(features), share, atol=0.02)
 
 
 def test_it_travels_as_tensors_and_comes_back_the_same():
     features, calcium = lesions()
-    check = fit_lesion_check(features, calcium, PLAN, 0)
-    again = lesion_check_of(check.tensors(), check.keep, check.largest_mm3)
+    check = fit_lesion_check(features, calcium, np.ones(len(calcium)), PLAN, 0)
+    again = lesion_check_of(check.tensors(), check.keep)
     np.testing.assert_array_equal(again.calcium_probability(features), check.calcium_probability(features))
 
 
 def test_tensors_that_do_not_fit_are_refused():
-    check = fit_lesion_check(*lesions(), PLAN, 0)
+    check = fit_lesion_check(*lesions(), np.ones(80), PLAN, 0)
     tensors = check.tensors()
     with pytest.raises(ValueError, match="lacks hidden_bias"):
-        lesion_check_of(
-            {name: t for name, t in tensors.items() if not name.endswith("hidden_bias")}, 0.2, 550
-        )
+        lesion_check_of({name: t for name, t in tensors.items() if not name.endswith("hidden_bias")}, 0.2)
     with pytest.raises(ValueError, match=r"mean has the shape \(3,\), which does not fit"):
-        lesion_check_of({**tensors, "lesion_check.mean": tensors["lesion_check.mean"][:3]}, 0.2, 550)
+        lesion_check_of({**tensors, "lesion_check.mean": tensors["lesion_check.mean"][:3]}, 0.2)
 
 
-def below_500_hu(largest_mm3: float = 1000.0) -> LesionCheck:
+def below_500_hu() -> LesionCheck:
     """Return a check that calls calcium whatever has no voxel of 500 HU or more."""
     count, place = len(FEATURES), FEATURES.index("log maximum HU")
-    return LesionCheck(0.5, largest_mm3, {
+    return LesionCheck(0.5, {
         "mean": np.zeros(count), "scale": np.ones(count), "hidden": -np.eye(count)[None, :, [place]],
         "hidden_bias": np.log([[500.0]]), "output": np.array([[100.0]]), "output_bias": np.array([-5.0]),
     })  # fmt: skip
@@ -156,16 +234,6 @@ def test_sifting_drops_whole_lesions_and_changes_no_other_voxel():
     sifted = below_500_hu().sift(image_of(hu), likely, called)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sifted), hu == 200)
     assert sifted.GetSpacing() == called.GetSpacing()
-
-
-def test_a_lesion_larger_than_any_it_could_learn_to_drop_is_kept():
-    hu = np.full((10, 30, 30), -50, np.int16)
-    hu[2:6, 4:14, 4:14] = 900
-    called, likely = image_of((hu >= 130).astype(np.uint8)), image_of(np.full(hu.shape, 0.5, np.float32))
-    volume = 400 * float(np.prod(SPACING))
-    for largest, kept in ((volume - 1, 400), (volume + 1, 0)):
-        sifted = below_500_hu(largest).sift(image_of(hu), likely, called)
-        assert sitk.GetArrayFromImage(sifted).sum() == kept
 
 
 def test_a_scan_without_lesions_stays_without():
@@ -208,7 +276,7 @@ class OtherSpots(SpotCohort):
 
 def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(tmp_path):
     header, tensors = learn(checked())
-    assert header.second_look == {"keep": 0.2, "largest_mm3": 550}
+    assert header.keep == 0.5
     assert header.threshold == 0.3
     assert header.training["lesion_check"]["calcium"] == 12
     assert header.training["lesion_check"]["lesions"] == 24
@@ -224,7 +292,7 @@ def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(t
 def test_a_file_that_announces_a_check_and_holds_none_is_refused_in_a_sentence(tmp_path):
     header, tensors = network()
     file = tmp_path / "halved.safetensors"
-    replace(header, second_look={"keep": 0.2, "largest_mm3": 550}).write(tensors, file)
+    replace(header, keep=0.2).write(tensors, file)
     segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES)
     with pytest.raises(
         UserError, match=r"halved.safetensors: the lesion check lacks hidden, .*: train again, or look once"

@@ -184,6 +184,16 @@ def test_scanners_take_turns_within_either_class():
         assert all(case.contrast == (case.source.acquisition.iodine_hu > 0) for case in mine)
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_weights_make_of_any_share_of_stents_the_populations(share):
+    cases = PhantomCohort(zero=300, nonzero=300, seed="weights", stented=share).cases()
+    stented = np.array([len(case.source.patient.stents) > 0 for case in cases])
+    weights = np.array([case.weight for case in cases])
+    standard_error = 0.06 * np.sqrt((1 - share) / share / 600)
+    assert abs((weights * stented).mean() - 0.06) < 4 * standard_error
+    assert {case.weight for case in PhantomCohort(zero=40, nonzero=40).cases()} == {1.0}
+
+
 def test_label_and_score_follow_from_the_lesions():
     for case in PhantomCohort().cases():
         assert case.cac_score == pytest.approx(case.source.disease.agatston, abs=5e-4)
