@@ -1,4 +1,8 @@
-"""What the second look knows of a found lesion, one figure each. Ours; not of the paper."""
+"""What the second look knows of a found lesion as a whole, one figure each. Ours; not of the paper.
+
+A network that labels one slice at a time cannot see that a stent is a tube as thick and as dense at its ends as in its
+middle, that two voxels it is half sure of stand alone in much noise, or that a spot is the edge of a rib.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Describes found lesions as wholes, in three dimensions: size, density, course, and what lies around them.
-
-A network that labels one slice at a time cannot see that a stent is a tube as thick and as dense at its ends as in its
-middle, that two voxels it is half sure of stand alone in much noise, or that a spot is the edge of a rib. Ours; not of
-the paper.
-"""
+"""Cuts found lesions out of a scan, each with what lies around it. Ours; not of the paper."""
 
 from __future__ import annotations
 
