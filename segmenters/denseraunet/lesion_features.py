@@ -17,6 +17,7 @@ from segmenters.denseraunet.lesions import (
     CANDIDATE_HU,
     Floats,
     Lesion,
+    Numbers,
     cut_out,
     lying_arrays,
 )
@@ -124,14 +125,15 @@ def _surroundings(lesion: Lesion, noise: float) -> list[float]:
     ]
 
 
-def noise_hu(hu: Floats) -> float:
+def noise_hu(hu: Numbers) -> float:
     """Return the scan's noise, at least 1 HU: the robust deviation between slices where both show soft tissue."""
     soft = (hu > -50) & (hu < 150)
-    steps = np.abs(np.diff(hu, axis=0))[soft[1:] & soft[:-1]]
+    both = soft[1:] & soft[:-1]
+    steps = np.abs(hu[1:][both].astype(float) - hu[:-1][both])
     return max(float(np.median(steps)) * 1.4826 / np.sqrt(2), 1.0) if steps.size else 1.0
 
 
-def _shares_of_candidates(hu: Floats, numbers: NDArray[np.int32]) -> Floats:
+def _shares_of_candidates(hu: Numbers, numbers: NDArray[np.int32]) -> Floats:
     """Return which share of the connected voxels from 130 HU on each lesion is: of a rib, only an edge is found."""
     from scipy import ndimage
 
@@ -144,13 +146,15 @@ def _shares_of_candidates(hu: Floats, numbers: NDArray[np.int32]) -> Floats:
 
 def _company(numbers: NDArray[np.int32], spacing: Floats, count: int) -> list[list[float]]:
     """Return what each lesion has beside it: who has much calcium, has more."""
-    from scipy import ndimage
     from scipy.spatial.distance import cdist
 
     if not count:
         return []
-    volumes = np.bincount(numbers.ravel(), minlength=count + 1)[1:] * float(np.prod(spacing))
-    centres = np.array(ndimage.center_of_mass(numbers > 0, numbers, np.arange(1, count + 1))) * spacing
+    places = np.nonzero(numbers)
+    number = numbers[places] - 1
+    voxels = np.bincount(number, minlength=count)
+    volumes = voxels * float(np.prod(spacing))
+    centres = np.stack([np.bincount(number, axis, count) / voxels for axis in places], axis=1) * spacing
     away = cdist(centres, centres) + np.diag(np.full(count, np.inf))
     nearest = np.minimum(away.min(axis=1), ALONE_MM)
     return [

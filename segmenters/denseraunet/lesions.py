@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[Any]
 MARGIN_MM = 6.0
 """How far around a lesion is looked."""
 BLUR_MM = 3.0
@@ -77,16 +78,16 @@ def label_lesions(called: sitk.Image) -> sitk.Image:
 
 def lying_arrays(
     image: sitk.Image, probability: sitk.Image, labels: sitk.Image
-) -> tuple[Floats, Floats, NDArray[np.int32], Floats]:
+) -> tuple[Numbers, Numbers, NDArray[np.int32], Floats]:
     """Return HU, probability and labels as axial arrays (z, y, x), and the spacing in mm (z, y, x)."""
     import SimpleITK as sitk
 
     hu, p, numbers = (sitk.GetArrayFromImage(axial(each)) for each in (image, probability, labels))
     spacing = np.array(axial(labels).GetSpacing()[::-1])
-    return hu.astype(float), p.astype(float), numbers.astype(np.int32), spacing
+    return hu, p, numbers.astype(np.int32), spacing
 
 
-def cut_out(hu: Floats, probability: Floats, numbers: NDArray[np.int32], spacing: Floats) -> list[Lesion]:
+def cut_out(hu: Numbers, probability: Numbers, numbers: NDArray[np.int32], spacing: Floats) -> list[Lesion]:
     """Return the lesions in the order of their numbers."""
     from scipy import ndimage
 
@@ -94,5 +95,6 @@ def cut_out(hu: Floats, probability: Floats, numbers: NDArray[np.int32], spacing
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         wide = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(box, margin, strict=True))
         inside = numbers[wide] == number
-        found.append(Lesion(hu[wide], probability[wide], inside, (numbers[wide] > 0) & ~inside, spacing))
+        others = (numbers[wide] > 0) & ~inside
+        found.append(Lesion(hu[wide].astype(float), probability[wide].astype(float), inside, others, spacing))
     return found
