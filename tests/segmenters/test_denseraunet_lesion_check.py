@@ -300,6 +300,16 @@ def test_a_file_that_announces_a_check_and_holds_none_is_refused_in_a_sentence(t
         segmenter.segment(SpotSource(99).load())
 
 
+def test_a_file_with_a_check_of_another_version_is_not_used_without_it(tmp_path):
+    header, tensors = network()
+    file = tmp_path / "older.safetensors"
+    check = fit_lesion_check(*lesions(), np.ones(80), PLAN, 0)
+    header.write({**tensors, **check.tensors()}, file)
+    segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES)
+    with pytest.raises(UserError, match=r"older.safetensors: it holds a lesion check and does not say"):
+        segmenter.segment(SpotSource(99).load())
+
+
 def test_patients_the_network_has_learnt_from_are_refused():
     with pytest.raises(UserError, match=r"12 of its patients are in training.cohort, too, spot-00 for one"):
         learn(checked(cohort=SpotCohort()))
