@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from benchmark.declaration import Declaration
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
@@ -31,10 +33,8 @@ WHOLE_IMAGE_NOTE = (
 )
 
 
-class CalciumScoring(BaseModel):
+class CalciumScoring(Declaration):
     """The conventions of a score; vendors differ in them, so they travel with every result."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold_hu: float = Field(
         130.0, gt=0, description="lowest HU of calcium; 130 at 120 kVp, 147 at 100 kVp"

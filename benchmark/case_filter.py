@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from benchmark.declaration import Declaration
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class CaseFilter(BaseModel):
+class CaseFilter(Declaration):
     """Which cases may take part; what is not given does not matter."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     contrast: bool | None = Field(None, description="on or off: with or without contrast medium")
     protocols: tuple[str, ...] | None = Field(

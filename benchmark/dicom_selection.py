@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from benchmark.case import Anomaly
+from benchmark.declaration import Declaration
 from benchmark.errors import CaseError
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ NO_CONTRAST = {"NO", "NONE", "OFF", "WITHOUT", "NATIVE"}
 """What some scanners write into Contrast/Bolus Agent where there was none."""
 
 
-class SeriesChoice(BaseModel):
+class SeriesChoice(Declaration):
     """How to choose where a folder holds several CT series; all conditions given must hold for exactly one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str | None = Field(
         None, description="text that its series description holds, in any case of letters"

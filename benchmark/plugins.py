@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmark.declaration import Declaration
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -37,10 +39,8 @@ class Availability(BaseModel):
     reason: str = ""
 
 
-class Plugin(BaseModel, ABC):
+class Plugin(Declaration, ABC):
     """What all kinds have in common: parameters, availability, fingerprint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose version may change the result; part of the fingerprint."""

@@ -55,7 +55,10 @@ def downloads(name: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def training_bar(name: str, steps: int, done: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """Show a training; the yielded function is told the step and what is newly known, e.g. loss and F1."""
+    """Show a training; the yielded function is told the step and what is newly known, e.g. loss and F1.
+
+    Where no terminal shows the bar, every validation is a line.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -72,5 +75,9 @@ def training_bar(name: str, steps: int, done: int) -> Iterator[Callable[[int, Ma
             known.update(values)
             text = ", ".join(f"{key} {value:.3f}" for key, value in known.items())
             display.update(task, completed=step, values=text)
+            if "validation_f1" in values and not display.console.is_terminal:
+                display.console.print(
+                    f"{name} step {step} of {steps}: {text}", highlight=False, soft_wrap=True
+                )
 
         yield show

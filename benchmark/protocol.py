@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from benchmark.case_filter import EVERY, CaseFilter
 from benchmark.cohorts.files import StudyPath
+from benchmark.declaration import Declaration
 from benchmark.errors import UserError
 from benchmark.fold_checks import FoldChecks
 from benchmark.seeds import derive_seed
@@ -25,15 +26,13 @@ Metric = Literal[
 ]  # fmt: skip
 
 
-class Protocol(BaseModel):
+class Protocol(Declaration):
     """Cross-validation, the same folds for every run of the study.
 
     ``nested`` chooses hyperparameters by an inner cross-validation of each training fold. ``flat`` is what
     arXiv 2510.25347 describes: the grid point that does best on the very folds it is reported on. It is
     optimistic, and offered to measure by how much.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     selection: Literal["nested", "flat"] = Field("nested", description="how hyperparameters are chosen")
     split: Scheme = Field(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import InitErrorDetails
+
+from benchmark.declaration import detail, did_you_mean, plain_message
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
 
 Kind = Literal["cohort", "segmenter", "feature_extractor", "classifier"]
@@ -73,13 +76,15 @@ def plugin_class(kind: Kind, name: str) -> type[Plugin]:
 
 
 def build(kind: Kind, spec: Any, context: Mapping[str, Any] | None = None) -> Plugin:
-    """Make a plug-in from its declaration: ``{"use": name, **parameters}``, or a name alone.
+    """Make a plug-in from its declaration: ``{"use": name, **parameters}``, or a name alone; or return the one given.
 
     `context` is handed to the plug-in's validators: ``named`` holds the segmenters declared earlier in the study,
     which a name alone may refer to, and ``base`` the folder that relative paths start from.
     Raises `ValueError` (unknown plug-in) or its subclass `pydantic.ValidationError` (unfit parameters).
     """
     context = context or {}
+    if isinstance(spec, BASES[kind]):
+        return spec
     if isinstance(spec, str) and spec in context.get("named", {}):
         return context["named"][spec]  # type: ignore[no-any-return]
     parameters = {"use": spec} if isinstance(spec, str) else dict(spec) if isinstance(spec, Mapping) else {}
@@ -89,13 +94,41 @@ def build(kind: Kind, spec: Any, context: Mapping[str, Any] | None = None) -> Pl
     return plugin_class(kind, name).model_validate(parameters, context=dict(context))
 
 
+def build_all(kind: Kind, specs: Any, context: Mapping[str, Any] | None = None) -> dict[str, Plugin]:
+    """Make every plug-in of ``{name: declaration}``; the name is its ``use`` unless it says otherwise.
+
+    A later segmenter may refer to an earlier one by its name. Raises `pydantic.ValidationError` that places each
+    mistake under the name, or `ValueError` where `specs` is no such mapping.
+    """
+    if not isinstance(specs, Mapping) or not specs:
+        raise ValueError("must name at least one plug-in, as `name: {use: PLUGIN, …}`")
+    context = context or {}
+    built: dict[str, Plugin] = {}
+    errors: list[InitErrorDetails] = []
+    for name, spec in specs.items():
+        declared = {"use": name, **spec} if isinstance(spec, Mapping) else spec or {"use": name}
+        named = {**context.get("named", {}), **(built if kind == "segmenter" else {})}
+        try:
+            built[name] = build(kind, declared, {**context, "named": named})
+        except ValidationError as error:
+            errors += [detail(name, *item["loc"], message=plain_message(item)) for item in error.errors()]
+        except ValueError as error:
+            errors.append(detail(name, message=str(error)))
+    if errors:
+        raise ValidationError.from_exception_data(kind, errors)
+    return built
+
+
+def declared(kind: Kind) -> BeforeValidator:
+    """Return the validator of a field that holds a plug-in, see `build`."""
+    return BeforeValidator(lambda spec, info: build(kind, spec, info.context))
+
+
+def all_declared(kind: Kind) -> BeforeValidator:
+    """Return the validator of a field that holds named plug-ins, see `build_all`."""
+    return BeforeValidator(lambda specs, info: build_all(kind, specs, info.context))
+
+
 @cache
 def _external(kind: Kind) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"cacbench.{kind}s")}
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a name that is not among the known ones."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from benchmark.declaration import Declaration, plain_message
 from benchmark.errors import UserError
-from benchmark.protocol import Protocol
-from benchmark.study import Comparisons, Study, plain_message
+from benchmark.study import Study
+
+Declared = TypeVar("Declared", bound=Declaration)
 
 
 def read_study(path: Path) -> Study:
     """Read and validate a study file. Raises `UserError` naming the file, the line and the remedy."""
     text, content = read_declaration(path)
-    return validate_study(content, path, text)
+    return validated(Study, content, path, text)
 
 
-def read_declaration(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return a file's text and its YAML mapping, not validated. Raises `UserError`."""
+def read_declaration(path: Path, example: str = "the runs.yaml of the project") -> tuple[str, dict[str, Any]]:
+    """Return a file's text and its YAML mapping, not validated. Raises `UserError`, which points to the `example`."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such study file; write one like the runs.yaml of the project") from None
+        raise UserError(f"{path}: no such study file; write one like {example}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text ({error})") from None
     try:
@@ -33,31 +35,29 @@ def read_declaration(path: Path) -> tuple[str, dict[str, Any]]:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no study; it starts with `name:`, `cohort:`, `segmenters:` …")
+        raise UserError(f"{path}: holds no study; write one like {example}")
     return text, content
 
 
-def validate_study(content: dict[str, Any], path: Path, text: str, *within: str) -> Study:
-    """Return the study that `content` declares. Raises `UserError` naming the file, the line and the remedy.
+def validated(
+    model: type[Declared], content: dict[str, Any], path: Path, text: str, *within: str
+) -> Declared:
+    """Return what `content` declares. Raises `UserError` naming the file, the line and the remedy.
 
     `within` are the keys under which it stands in the file's `text`; none: it is the file.
     """
     try:
-        return Study.model_validate(content, context={"base": path.parent})
+        return model.model_validate(content, context={"base": path.parent})
     except ValidationError as error:
-        raise UserError("\n".join(_sentence(path, text, item, within) for item in error.errors())) from None
+        places = [([*within, *map(str, item["loc"])], plain_message(item)) for item in error.errors()]
+        raise UserError(
+            "\n".join(located_sentence(path, text, place, message) for place, message in places)
+        ) from None
 
 
 def located_sentence(path: Path, text: str, place: Sequence[str], message: str) -> str:
     """Return a message about the keys `place` of a file with the content `text`, with file and line."""
     return f"{path}:{_line_of(text, place)}: {'.'.join(place)}: {message}" if place else f"{path}: {message}"
-
-
-def _sentence(path: Path, text: str, item: Any, within: tuple[str, ...]) -> str:
-    place = [str(part) for part in item["loc"]]
-    owners: dict[str, type[BaseModel]] = {"protocol": Protocol, "comparisons": Comparisons}
-    message = plain_message(item, owners.get(place[0] if place else "", Study).model_fields)
-    return located_sentence(path, text, [*within, *place], message)
 
 
 def _line_of(text: str, place: Sequence[str]) -> int:

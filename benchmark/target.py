@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, field_validator
 
+from benchmark.declaration import Declaration, did_you_mean
 from benchmark.errors import UserError
-from benchmark.registry import did_you_mean
 from benchmark.statistics.classes import CLASS_METRICS
 from benchmark.statistics.metrics import METRICS
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from benchmark.plugins import Classifier
 
 
-class _Target(BaseModel, ABC):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Target(Declaration, ABC):
     @property
     @abstractmethod
     def classes(self) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ Agatston et al., J Am Coll Cardiol 1990;15:827.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from benchmark.calcium import CalciumScoring, calcium_mask
 from benchmark.plugins import Availability, Segmenter
-from benchmark.registry import build
+from benchmark.registry import declared
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -19,20 +19,9 @@ if TYPE_CHECKING:
     from benchmark.case import Scan
 
 
-def _segmenter(spec: Any, info: ValidationInfo) -> Any:
-    """Make the segmenter from its declaration, or find the one of that name in the study."""
-    if isinstance(spec, Segmenter):
-        return spec
-    try:
-        return build("segmenter", spec, info.context)
-    except ValidationError as error:
-        problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise ValueError("; ".join(problems)) from error
-
-
 Within = Annotated[
     Segmenter,
-    BeforeValidator(_segmenter),
+    declared("segmenter"),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object", "required": ["use"]}]}),
 ]
 

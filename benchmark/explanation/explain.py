@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
 from benchmark.execution import Workers
 from benchmark.explanation.ablation import ablation_table, evaluate_variants, variants_of
@@ -20,7 +21,6 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import EvaluationPlan, plan_evaluation
 from benchmark.pipeline.stored import run_stored
 from benchmark.progress import Progress, silent
-from benchmark.registry import did_you_mean
 from benchmark.seeds import derive_seed
 from benchmark.splits import Split
 from benchmark.store import Store

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtri
 
 from benchmark.calcium import STANDARD
+from benchmark.declaration import Declaration
 from benchmark.phantom.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
 
 USABLE_LENGTH_MM = {1: 9.0, 2: 80.0, 3: 50.0, 4: 75.0}
@@ -88,10 +89,8 @@ class Disease(BaseModel):
         }
 
 
-class DiseaseModel(BaseModel):
+class DiseaseModel(Declaration):
     """How disease is distributed over positives."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     median_score: float = Field(50.0, gt=0, le=500, description="median Agatston score of positives")
     sigma_ln: float = Field(1.85, ge=0, le=3, description="standard deviation of ln score")

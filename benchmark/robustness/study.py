@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
-from benchmark.registry import did_you_mean
 from benchmark.study import Study
-from benchmark.study_file import located_sentence, read_declaration, validate_study
+from benchmark.study_file import located_sentence, read_declaration, validated
 
 BASE = "base"
 """What the study's own scans are called among the conditions."""
@@ -59,7 +59,7 @@ def read_robustness_study(path: Path) -> RobustnessStudy:
         if section not in content:
             raise file.error(message=f"`{section}:` is missing; write one like studies/robustness.yaml")
     declared = file.mapping(content["study"], "study", example="name: …, cohort: …, segmenters: …")
-    base = validate_study(declared, path, text, "study")
+    base = validated(Study, declared, path, text, "study")
     if base.protocol.selection != "nested":
         message = "hyperparameters must be chosen without the other scans: use `selection: nested`"
         raise file.error("study", "protocol", "selection", message=message)
@@ -80,7 +80,7 @@ def _conditions(
             changes = file.mapping(changes, *place, example="cohort: {rescan: 1}")
         file.refuse_unknown(changes, _OVERRIDDEN, *place)
         content = _overridden(file, declared, changes, place)
-        study = validate_study(content, file.path, file.text, *place)
+        study = validated(Study, content, file.path, file.text, *place)
         yield name, study.model_copy(update={"name": f"{base.name}.{name}"})
 
 

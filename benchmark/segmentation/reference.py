@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from benchmark.calcium import STANDARD, CalciumScoring, calcium_mask
+from benchmark.declaration import Declaration
 from benchmark.errors import CaseError
 from benchmark.geometry import refuse_other_grid
 
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from benchmark.case import Scan
 
 
-class ReferenceRule(BaseModel):
+class ReferenceRule(Declaration):
     """Where the reference comes from and how far a lesion's calcium may show beyond its mask."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mask: str = Field("lesions", description="which of the scan's masks outlines the lesions")
     reach_mm: float = Field(

@@ -6,22 +6,19 @@ published, so everything marked *ours* is a choice of this reconstruction.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, field_validator
+from pydantic import Discriminator, Field, field_validator
 
+from benchmark.declaration import Declaration
 from benchmark.plugins import Cohort
-from benchmark.registry import build
+from benchmark.registry import declared
 from benchmark.segmentation.reference import ReferenceRule
 
 _Rates = tuple[Annotated[int, Field(ge=1)], ...]
 
 
-class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Input(_Declared):
+class Input(Declaration):
     """What the network sees of a scan: k adjacent slices (paper: 2.5-D) in windows of HU (ours)."""
 
     slices: int = Field(
@@ -59,7 +56,7 @@ class Input(_Declared):
         return self.slices * len(self.windows_hu) + (self.candidate_hu is not None)
 
 
-class DenseRAUnet(_Declared):
+class DenseRAUnet(Declaration):
     """U-Net of dense blocks with residual connections and an atrous bottleneck (paper); sizes are ours."""
 
     use: Literal["denseraunet"] = "denseraunet"
@@ -85,7 +82,7 @@ class DenseRAUnet(_Declared):
         return self.stem_stride * int(2 ** (len(self.channels) - 1))
 
 
-class BasicUNet(_Declared):
+class BasicUNet(Declaration):
     """MONAI's BasicUNet, the baseline of the same size and budget."""
 
     use: Literal["basic_unet"] = "basic_unet"
@@ -102,7 +99,7 @@ class BasicUNet(_Declared):
 Network = Annotated[DenseRAUnet | BasicUNet, Discriminator("use")]
 
 
-class Loss(_Declared):
+class Loss(Declaration):
     """Cross-entropy over the hardest pixels plus soft IoU (paper: bootstrap and IoU loss; the weights are ours)."""
 
     cross_entropy: float = Field(1.0, ge=0, description="weight of the cross-entropy")
@@ -113,7 +110,7 @@ class Loss(_Declared):
     overlap_weight: float = Field(1.0, ge=0, description="weight of the soft overlap")
 
 
-class Augmentation(_Declared):
+class Augmentation(Declaration):
     """How a training patch differs from the slice it comes from (ours)."""
 
     warped: float = Field(0.3, ge=0, le=1, description="share of patches that are rotated and scaled")
@@ -122,7 +119,7 @@ class Augmentation(_Declared):
     brightness_hu: float = Field(8.0, ge=0, description="standard deviation of a shift of the windows")
 
 
-class Sampling(_Declared):
+class Sampling(Declaration):
     """Which patches a batch is made of (ours)."""
 
     batch: int = Field(16, ge=1, description="patches in a batch")
@@ -141,12 +138,12 @@ class Sampling(_Declared):
     )
 
 
-class LesionCheckPlan(_Declared):
+class LesionCheckPlan(Declaration):
     """How the second look is learnt: from what the trained network finds in patients it has not seen (ours)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-    cohort: Cohort = Field(description="patients of whom the network has seen none")
+    cohort: Annotated[Cohort, declared("cohort")] = Field(
+        description="patients of whom the network has seen none"
+    )
     threshold: float = Field(
         0.3,
         gt=0,
@@ -160,18 +157,11 @@ class LesionCheckPlan(_Declared):
     width: int = Field(32, ge=1, description="hidden units of each")
     weight_decay: float = Field(3.0, ge=0, description="of each; scikit-learn's alpha")
 
-    @field_validator("cohort", mode="plain")
-    @classmethod
-    def _cohort(cls, spec: Any, info: Any) -> Any:
-        return spec if isinstance(spec, Cohort) else build("cohort", spec, info.context)
 
-
-class TrainingPlan(_Declared):
+class TrainingPlan(Declaration):
     """Everything that decides the weights, but for the cohort's bytes and the library versions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-    cohort: Cohort
+    cohort: Annotated[Cohort, declared("cohort")]
     networks: dict[str, Network] = Field(
         {"denseraunet": DenseRAUnet(), "basic_unet": BasicUNet()},
         min_length=1,
@@ -190,8 +180,3 @@ class TrainingPlan(_Declared):
     learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
     weight_decay: float = Field(1e-2, ge=0)
     lesion_check: LesionCheckPlan | None = Field(None, description="none: every lesion found is kept")
-
-    @field_validator("cohort", mode="plain")
-    @classmethod
-    def _cohort(cls, spec: Any, info: Any) -> Any:
-        return spec if isinstance(spec, Cohort) else build("cohort", spec, info.context)

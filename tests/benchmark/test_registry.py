@@ -1,7 +1,8 @@
 import pytest
+from pydantic import ValidationError
 
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
-from benchmark.registry import BASES, BUILTINS, build, names, plugin_class
+from benchmark.registry import BASES, BUILTINS, build, build_all, names, plugin_class
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in BUILTINS for name in BUILTINS[kind]])
@@ -48,3 +49,33 @@ def test_an_entry_point_of_the_wrong_kind_is_refused(monkeypatch):
 def test_a_name_alone_means_a_plugin_declared_earlier_before_a_registered_one():
     declared = build("segmenter", "toy_centre")
     assert build("segmenter", "toy_centre", {"named": {"toy_centre": declared}}) is declared
+
+
+def test_a_plugin_that_is_made_already_is_taken_as_it_is():
+    made = build("segmenter", "toy_centre")
+    assert build("segmenter", made) is made
+    assert build_all("segmenter", {"mine": made}) == {"mine": made}
+
+
+def test_named_plugins_are_their_own_use_unless_they_say_otherwise_and_see_those_before_them():
+    built = build_all(
+        "segmenter", {"toy_centre": None, "dense": {"use": "threshold", "within": "toy_centre", "hu": 200}}
+    )
+    assert built["toy_centre"] == build("segmenter", "toy_centre")
+    assert built["dense"].within is built["toy_centre"]
+
+
+def test_every_mistake_in_named_plugins_is_placed_under_its_name():
+    with pytest.raises(ValidationError) as caught:
+        build_all("segmenter", {"a": {"use": "threshold", "within": {"use": "reference", "mak": "heart"}},
+                                "b": {"use": "toy_centr"}, "c": 5})  # fmt: skip
+    told = {item["loc"]: item["msg"] for item in caught.value.errors()}
+    assert told[("a", "within", "mak")] == "unknown key; did you mean 'mask'?"
+    assert "did you mean 'toy_centre'" in told[("b",)]
+    assert "names no segmenter: add `use: NAME`" in told[("c",)]
+
+
+@pytest.mark.parametrize("specs", [{}, None, "threshold", ["threshold"]])
+def test_what_names_no_plugins_is_refused(specs):
+    with pytest.raises(ValueError, match="at least one plug-in"):
+        build_all("segmenter", specs)

@@ -74,6 +74,12 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
             "extractors.moments.segmenter",
             "there are: toy_centre",
         ),
+        ({"extractors": {"moments": 5}}, "extractors.moments: must be a mapping", "{segmenter: NAME}"),
+        (
+            {"extractors": {"moments": "toy_moments"}},
+            "extractors.moments: must be a mapping",
+            "{segmenter: NAME}",
+        ),
         ({"protocol": {"folds": 1}}, "protocol.folds", "greater than or equal to 2"),
         ({"protocol": {"fold": 5}}, "protocol.fold: unknown key", "did you mean 'folds'"),
         (

@@ -72,7 +72,8 @@ def test_another_plug_in_replaces_the_declaration_whole(read):
     [
         ({"noisy": {"cohort": {"noise_sd_hu": 999}}}, "noise_sd_hu", "conditions.noisy.cohort.noise_sd_hu"),
         ({"noisy": {"cohort": {"noise": 9}}}, "noise:", "unknown key; did you mean 'noise_sd_hu'?"),
-        ({"few": {"cohort": {"disease": {"median": 9}}}}, "median", "few.cohort.disease.median: unknown key"),
+        ({"few": {"cohort": {"disease": {"median": 9}}}}, "median",
+         "few.cohort.disease.median: unknown key; did you mean 'median_score'?"),
         ({"noisy": {"cohrt": {"rescan": 1}}}, "cohrt", "did you mean 'cohort'?"),
         ({"more": {"protocol": {"folds": 3}}}, "protocol: {folds: 3", "there are: cohort, segmenters"),
         ({"wide": {"segmenters": {"referense": {"dilation_mm": 2}}}}, "referense", "did you mean 'reference'?"),

@@ -164,7 +164,13 @@ def test_a_case_that_fails_is_an_exclusion_with_its_reason(declaration, tmp_path
         ({"cohorts": {"chest": {"use": "phantm"}}}, "did you mean 'phantom'"),
         ({"segmenters": {"denseraunt": {}}}, "did you mean 'denseraunet'"),
         ({"paired": ["chest", "gated"]}, "'gated' names no cohort of this study"),
-        ({"surprise": 1}, "surprise: unknown key"),
+        ({"surprise": 1}, r"\.yaml:\d+: surprise: unknown key; there are: name, "),
+        ({"cohorts": {"chest": {"use": "phantom", "zer": 1}}}, r"\.yaml:\d+: cohorts\.chest\.zer: .*'zero'"),
+        ({"segmenters": {"threshold": {"within": {"use": "reference", "mak": "heart"}}}},
+         r"\.yaml:\d+: segmenters\.threshold\.within\.mak: .*'mask'"),
+        ({"training": {"cohort": {"use": "phantom"}, "lesion_check": {"cohort": {"use": "phantom", "stentd": 1}}}},
+         r"\.yaml:\d+: training\.lesion_check\.cohort\.stentd: .*'stented'"),
+        ({"cohorts": None}, "cohorts: must name at least one plug-in"),
         ({"training": {"cohort": {"use": "phantom"}, "input": {"slices": 4}}}, "training.input.slices: .*odd"),
     ],
 )  # fmt: skip
@@ -196,6 +202,11 @@ def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
     )
     assert trained.returncode == 0, trained.stderr
     assert "w.safetensors: validation F1" in trained.stdout
+    told = [line for line in trained.stderr.splitlines() if line.startswith("denseraunet step ")]
+    assert [line.partition(":")[0] for line in told] == [
+        f"denseraunet step {step} of 6" for step in (2, 4, 6)
+    ]
+    assert all("validation_f1" in line for line in told)
     header = read_header(folder / "w.safetensors")
     assert header.training["steps"] == 6
     assert 0 < header.training["lesion_check"]["calcium"] < header.training["lesion_check"]["lesions"]

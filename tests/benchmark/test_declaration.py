@@ -1,0 +1,86 @@
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Discriminator, Field, ValidationError, model_validator
+
+from benchmark.declaration import Declaration, did_you_mean, mistake, plain_message
+
+
+class Inner(Declaration):
+    use: Literal["inner"] = "inner"
+    threshold: float = Field(0.5, gt=0)
+    name: str
+
+    @model_validator(mode="after")
+    def _named(self):
+        if self.name == "nobody":
+            raise ValueError("nobody is no name: choose another")
+        return self
+
+
+class Other(Declaration):
+    use: Literal["other"] = "other"
+
+
+class Outer(Declaration):
+    one: Inner = Inner(name="a")
+    several: tuple[Inner, ...] = ()
+    either: Annotated[Inner | Other, Discriminator("use")] = Other()
+
+    @model_validator(mode="after")
+    def _few(self):
+        if len(self.several) > 2:
+            raise mistake("several", message="two at most")
+        return self
+
+
+def mistakes(**declared) -> dict[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        Outer(**declared)
+    return {".".join(map(str, item["loc"])): plain_message(item) for item in caught.value.errors()}
+
+
+@pytest.mark.parametrize(
+    ("declared", "place", "message"),
+    [
+        ({"onne": {}}, "onne", "unknown key; did you mean 'one'?"),
+        ({"one": {"name": "a", "treshold": 1}}, "one.treshold", "unknown key; did you mean 'threshold'?"),
+        ({"several": [{"name": "a"}, {"nam": "b", "name": "b"}]}, "several.1.nam", "unknown key; did you mean 'name'?"),
+        ({"either": {"use": "inner", "name": "a", "zzz": 1}}, "either.inner.zzz",
+         "unknown key; there are: use, threshold, name"),
+        ({"one": {}}, "one.name", "is missing; add it"),
+        ({"one": {"name": "nobody"}}, "one", "nobody is no name: choose another"),
+        ({"several": [{"name": "a"}] * 3}, "several", "two at most"),
+        ({"one": {"name": "a", "threshold": -1}}, "one.threshold", "Input should be greater than 0"),
+        ({"one": 3}, "one", "Input should be a valid dictionary or instance of Inner"),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_at_its_place_what_to_do(declared, place, message):
+    assert mistakes(**declared) == {place: message}
+
+
+def test_all_mistakes_are_told_at_once():
+    assert set(mistakes(one={"treshold": 0.1, "threshold": 0}, two=2)) == {
+        "one.treshold", "one.threshold", "one.name", "two",
+    }  # fmt: skip
+
+
+def test_the_kind_of_a_mistake_stays_what_pydantic_calls_it():
+    with pytest.raises(ValidationError) as caught:
+        Outer(one={"name": "a", "threshold": -1, "treshold": 1})
+    assert {item["type"] for item in caught.value.errors()} == {"greater_than", "extra_forbidden"}
+
+
+def test_a_message_with_braces_is_told_as_it_is():
+    assert mistake("key", message="write `{use: NAME}`").errors()[0]["msg"] == "write `{use: NAME}`"
+
+
+def test_what_is_declared_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        Outer().one = Inner(name="b")
+
+
+def test_a_hint_is_the_nearest_name_or_all_there_are():
+    assert did_you_mean("redius", ["radius", "noise"]) == "did you mean 'radius'?"
+    assert did_you_mean("xyz", ["radius", "noise"]) == "there are: radius, noise"
+    assert did_you_mean("xyz", []) == "there are: none"
