@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmark.fingerprint import code_digest, digest_of
 from benchmark.grid_search import (
     Chosen,
     best_point,
@@ -22,7 +23,7 @@ from benchmark.grid_search import (
     probability_score,
     spread,
 )
-from benchmark.plugins import Classifier, code_digest, digest_of
+from benchmark.plugins import Classifier
 from benchmark.protocol import Protocol
 from benchmark.statistics.threshold import choose_threshold
 

@@ -7,12 +7,8 @@ sessions) is loaded on first use, outside the model's fields, and never travels 
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.declaration import Declaration
+from benchmark.fingerprint import code_digest, digest_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,29 +158,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value
-
-
-def digest_of(content: Any) -> str:
-    """Return the SHA-256 of JSON-able `content`, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-@cache
-def code_digest(module: str) -> str:
-    """Return the SHA-256 of a module's source, or of every module in a package.
-
-    Hashing the source instead of a version number kept by hand means that a cache can be too careful
-    (a comment changed) but never stale.
-    """
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return ""
-    files = (
-        sorted(Path(spec.origin).parent.rglob("*.py"))
-        if spec.submodule_search_locations
-        else [Path(spec.origin)]
-    )
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
-from benchmark.plugins import Segmenter, digest_of, with_nested
+from benchmark.fingerprint import digest_of
+from benchmark.plugins import Segmenter, with_nested
 from benchmark.store import Store
 
 if TYPE_CHECKING:

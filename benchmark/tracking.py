@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.environment import all_packages, git_commit, machine, versions
-from benchmark.plugins import Plugin, digest_of, with_nested
+from benchmark.fingerprint import digest_of
+from benchmark.plugins import Plugin, with_nested
 from benchmark.results import StudyResult
 from benchmark.study import Run, Study
 

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from benchmark.errors import UserError
-from benchmark.plugins import Availability, Plugin, digest_of, with_nested
+from benchmark.fingerprint import digest_of
+from benchmark.plugins import Availability, Plugin, with_nested
 from feature_extractors.hub import HubFile, why_unreachable
 from feature_extractors.hub_download import Progress, download, sha256_of
 

@@ -18,7 +18,8 @@ from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annota
 from benchmark.cohorts.files import READERS, StudyPath, UnusableScan
 from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import CaseError, UserError
-from benchmark.plugins import Cohort, code_digest, digest_of
+from benchmark.fingerprint import code_digest, digest_of
+from benchmark.plugins import Cohort
 
 
 @dataclass(frozen=True)

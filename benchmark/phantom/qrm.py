@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.case import Case, Scan
+from benchmark.fingerprint import code_digest, digest_of
 from benchmark.phantom.acquisition import Acquisition, blur, quantise
 from benchmark.phantom.grid import Box, Canvas, Floats, Grid
 from benchmark.phantom.noise import correlated_noise
@@ -24,7 +25,7 @@ from benchmark.phantom.plaque import calcium_hu
 from benchmark.phantom.sections import compose, ellipse
 from benchmark.phantom.source import as_image
 from benchmark.phantom.supersampling import PartialVolume
-from benchmark.plugins import Cohort, code_digest, digest_of
+from benchmark.plugins import Cohort
 from benchmark.seeds import derive_seed
 
 DENSITIES_MG_CM3 = (200.0, 400.0, 800.0)

@@ -13,7 +13,7 @@ from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution import Workers
 from benchmark.extraction import Extracted, ExtractionTask, Wanted, extract
-from benchmark.plugins import code_digest, digest_of
+from benchmark.fingerprint import code_digest, digest_of
 from benchmark.progress import Progress, silent
 from benchmark.regions import keep, stored
 from benchmark.results import Features, tally

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution import Workers
-from benchmark.plugins import code_digest, digest_of
+from benchmark.fingerprint import code_digest, digest_of
 from benchmark.progress import Progress, silent
 from benchmark.results import tally
 from benchmark.segmentation.measurement import MeasurementTask, measure

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from benchmark.errors import UserError
-from benchmark.plugins import digest_of
+from benchmark.fingerprint import digest_of
 from benchmark.seeds import derive_seed
 from feature_extractors.inference import Device, Precision, resolve_device, resolve_precision, torch_dtype
 from segmenters.denseraunet.loss import segmentation_loss

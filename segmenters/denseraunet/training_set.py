@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmark.case import Case
 from benchmark.errors import CaseError, UserError
 from benchmark.execution import Workers
-from benchmark.plugins import code_digest, digest_of
+from benchmark.fingerprint import code_digest, digest_of
 from benchmark.progress import Progress, silent
 from benchmark.seeds import derive_seed
 from benchmark.segmentation.reference import ReferenceRule, reference_calcium

@@ -6,7 +6,6 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark import plugins
-from benchmark.plugins import digest_of
 from benchmark.registry import build
 
 
@@ -39,8 +38,3 @@ def test_the_fingerprint_is_the_same_in_another_process():
     code = "from benchmark.registry import build; print(build('classifier', 'xgboost').fingerprint())"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == build("classifier", "xgboost").fingerprint()
-
-
-def test_a_digest_does_not_depend_on_the_order_of_keys():
-    assert digest_of({"a": 1, "b": [1, 2]}) == digest_of({"b": [1, 2], "a": 1})
-    assert digest_of({"a": [1, 2]}) != digest_of({"a": [2, 1]})

@@ -15,7 +15,8 @@ from benchmark.case import Case, Scan
 from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
 from benchmark.execution import workers
-from benchmark.plugins import Segmenter, digest_of
+from benchmark.fingerprint import digest_of
+from benchmark.plugins import Segmenter
 from benchmark.report.quality import montage, summarise, write_quality
 from benchmark.segmentation_quality import agreement, judge, region_statistics, tile
 from benchmark.store import Store

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError
-from benchmark.plugins import Availability, Classifier, Cohort, FeatureExtractor, Segmenter, digest_of
+from benchmark.fingerprint import digest_of
+from benchmark.plugins import Availability, Classifier, Cohort, FeatureExtractor, Segmenter
 from benchmark.seeds import derive_seed
 
 

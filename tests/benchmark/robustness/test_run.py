@@ -11,10 +11,11 @@ from scipy.stats import norm
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError, UserError
 from benchmark.execution import workers
+from benchmark.fingerprint import digest_of
 from benchmark.pipeline import run_study
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
-from benchmark.plugins import Cohort, digest_of
+from benchmark.plugins import Cohort
 from benchmark.robustness.run import measure_robustness
 from benchmark.robustness.study import RobustnessStudy
 from benchmark.robustness.transfer import stacked_task
