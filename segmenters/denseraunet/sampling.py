@@ -43,11 +43,11 @@ class PatchSampler:
         if rng.random() < augmentation.warped:
             matrix = _rotation(rng, augmentation.rotation_deg, augmentation.scale)
             stack = _warp(scan.hu[around], matrix, corner, side, order=1)
-            target = _warp(scan.calcium[z][None], matrix, corner, side, order=0)
+            target = _warp(scan.calcium_of(z)[None], matrix, corner, side, order=0)
         else:
             stack, target = (
                 _crop(scan.hu[around], corner, side, AIR_HU),
-                _crop(scan.calcium[z][None], corner, side, 0),
+                _crop(scan.calcium_of(z)[None], corner, side, 0),
             )
         if (
             self.plan.input.candidate_hu is not None

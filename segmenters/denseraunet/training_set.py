@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +25,29 @@ KIND = "training_scans"
 
 @dataclass(frozen=True)
 class TrainingScan:
-    """One case: `hu` int16, `calcium` and `confounder` bool, all (z, y, x) on the network's pixel."""
+    """One case on the network's pixel: `hu` int16 (z, y, x); its masks a bit a voxel, as bytes (z, y, x / 8)."""
 
     case_id: str
     hu: NDArray[np.int16]
-    calcium: NDArray[np.bool_]
-    confounder: NDArray[np.bool_]
+    calcium_bits: NDArray[np.uint8]
+    confounder_bits: NDArray[np.uint8]
+
+    @property
+    def calcium(self) -> NDArray[np.bool_]:
+        """Where calcium is, bool (z, y, x)."""
+        return self._unpacked(self.calcium_bits)
+
+    @property
+    def confounder(self) -> NDArray[np.bool_]:
+        """Where other candidates are, in the heart if it is known, bool (z, y, x)."""
+        return self._unpacked(self.confounder_bits)
+
+    def calcium_of(self, z: int) -> NDArray[np.bool_]:
+        """Return the calcium of one slice, bool (y, x)."""
+        return self._unpacked(self.calcium_bits[z])
+
+    def _unpacked(self, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        return np.unpackbits(bits, axis=-1, count=self.hu.shape[-1]).view(bool)
 
 
 @dataclass(frozen=True)
@@ -128,21 +144,15 @@ def _prepare(case: Case, given: Input, rule: ReferenceRule) -> bytes:
     np.savez(
         file,
         hu=np.rint(hu).astype(np.int16),
-        calcium=np.packbits(mine),
-        confounder=np.packbits(candidate & inside & ~mine),
+        calcium_bits=np.packbits(mine, axis=-1),
+        confounder_bits=np.packbits(candidate & inside & ~mine, axis=-1),
     )
     return file.getvalue()
 
 
 def _read(name: str, content: bytes) -> TrainingScan:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        hu = file["hu"]
-        masks = {key: _unpacked(file[key], hu.shape) for key in ("calcium", "confounder")}
-    return TrainingScan(name, hu, **masks)
-
-
-def _unpacked(bits: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[Any]:
-    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(bool)
+        return TrainingScan(name, file["hu"], file["calcium_bits"], file["confounder_bits"])
 
 
 def _validation_patients(names: Sequence[str], plan: TrainingPlan) -> set[str]:

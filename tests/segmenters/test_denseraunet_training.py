@@ -15,7 +15,7 @@ from benchmark.store import Store
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Loss, Sampling, TrainingPlan
 from segmenters.denseraunet.sampling import PatchSampler
 from segmenters.denseraunet.training import Training, learning_rate
-from segmenters.denseraunet.training_set import read_training_set
+from segmenters.denseraunet.training_set import TrainingScan, read_training_set
 
 TINY = DenseRAUnet(channels=(8, 16), growth=8, layers=1, atrous_rates=(1, 2))
 
@@ -106,6 +106,17 @@ def test_the_target_is_the_outlined_spot_and_the_confounder_the_other(data):
         assert scan.confounder.sum() == 9
         assert not scan.calcium[:, :, 22:].any()
         assert (scan.hu[scan.calcium] == 400).all()
+
+
+def test_masks_are_held_a_bit_a_voxel_whatever_the_width_and_read_by_slice():
+    mask = np.random.default_rng(0).random((3, 5, 13)) < 0.3
+    bits = np.packbits(mask, axis=-1)
+    scan = TrainingScan("odd", np.zeros(mask.shape, np.int16), bits, np.packbits(~mask, axis=-1))
+    assert bits.nbytes == 3 * 5 * 2
+    np.testing.assert_array_equal(scan.calcium, mask)
+    np.testing.assert_array_equal(scan.confounder, ~mask)
+    for z in range(3):
+        np.testing.assert_array_equal(scan.calcium_of(z), mask[z])
 
 
 def test_scans_are_prepared_once(tmp_path, monkeypatch):
