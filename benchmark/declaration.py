@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+_PLAIN = {
+    "missing": "is missing; add it",
+    "tuple_type": "must be a list such as [a, b]",
+    "too_short": "lists too few values: add one",
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+}
 
 
 class Declaration(BaseModel):
@@ -36,7 +45,10 @@ def _message(item: ErrorDetails, known: Iterable[str]) -> str:
 
 def plain_message(item: ErrorDetails) -> str:
     """Return what is wrong with one item of a validation error, and what to do."""
-    return "is missing; add it" if item["type"] == "missing" else item["msg"].removeprefix("Value error, ")
+    if tags := item.get("ctx", {}).get("expected_tags"):
+        tag, known = item["ctx"]["tag"], re.findall("'([^']+)'", tags)
+        return f"there is no {tag!r}; {did_you_mean(tag, known)}"
+    return _PLAIN.get(item["type"], item["msg"].removeprefix("Value error, "))
 
 
 def detail(*place: str | int, message: str, kind: str = "declaration") -> InitErrorDetails:

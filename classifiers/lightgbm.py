@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -27,6 +28,13 @@ class LightGBM(TabularClassifier):
         return LGBMClassifier(
             random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbosity=-1
         )
+
+    def parameter_names(self) -> Collection[str]:
+        """Return those of LGBMClassifier, and LightGBM's own with their aliases."""
+        from lightgbm.basic import _ConfigAliases
+
+        own = _ConfigAliases._get_all_param_aliases()
+        return {*super().parameter_names(), *own, *(alias for aliases in own.values() for alias in aliases)}
 
     def staged_probabilities(self, model: Any, X: Any, stages: list[int]) -> Any:
         """Predict from the first rounds of the booster."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Collection
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from benchmark.declaration import did_you_mean, mistake
 from benchmark.plugins import Classifier
 
-Values = tuple[int | float | str | None, ...]
+Values = Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=1)]
 
 
 class TabularClassifier(Classifier):
@@ -23,6 +25,20 @@ class TabularClassifier(Classifier):
         0.9, gt=0, le=1, description="drop a feature that correlates more with an earlier one; null: keep all"
     )
     grid: dict[str, Values] = Field(description="values to try of each of the model's parameters")
+
+    @model_validator(mode="after")
+    def _grid_fits_the_model(self) -> Self:
+        if "grid" in self.model_fields_set:  # to know the names takes a heavy import
+            known = self.parameter_names()
+            for name in self.grid:
+                if name not in known:
+                    raise mistake("grid", name, message=f"unknown parameter; {did_you_mean(name, known)}")
+        return self
+
+    def parameter_names(self) -> Collection[str]:
+        """Return the names of the model's parameters."""
+        names: dict[str, Any] = self.model(seed=0).get_params()
+        return names
 
     @abstractmethod
     def model(self, seed: int) -> Any:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from classifiers.tabular import TabularClassifier, Values
+
+_NATIVE = (
+    "updater", "refresh_leaf", "process_type", "max_cached_hist_node",
+    "sample_type", "normalize_type", "rate_drop", "one_drop", "skip_drop", "feature_selector", "top_k",
+)  # fmt: skip
+"""Parameters of XGBoost's trees, DART and linear boosters that XGBClassifier passes on but does not list."""
 
 
 class XGBoost(TabularClassifier):
@@ -29,6 +36,10 @@ class XGBoost(TabularClassifier):
         from xgboost import XGBClassifier
 
         return XGBClassifier(random_state=seed, n_jobs=1, tree_method="hist", device="cpu")
+
+    def parameter_names(self) -> Collection[str]:
+        """Return those of XGBClassifier, and those it passes on."""
+        return {*super().parameter_names(), *_NATIVE}
 
     def staged_probabilities(self, model: Any, X: Any, stages: list[int]) -> Any:
         """Predict from the first rounds of the booster."""

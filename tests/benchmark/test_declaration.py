@@ -52,7 +52,9 @@ def mistakes(**declared) -> dict[str, str]:
         ({"one": {"name": "nobody"}}, "one", "nobody is no name: choose another"),
         ({"several": [{"name": "a"}] * 3}, "several", "two at most"),
         ({"one": {"name": "a", "threshold": -1}}, "one.threshold", "Input should be greater than 0"),
-        ({"one": 3}, "one", "Input should be a valid dictionary or instance of Inner"),
+        ({"one": 3}, "one", "must be a mapping of keys to values"),
+        ({"several": 3}, "several", "must be a list such as [a, b]"),
+        ({"either": {"use": "iner"}}, "either", "there is no 'iner'; did you mean 'inner'?"),
     ],
 )  # fmt: skip
 def test_a_mistake_says_at_its_place_what_to_do(declared, place, message):

@@ -68,6 +68,11 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
         ({"cohort": {"use": "toy_cohort", "zero": -1}}, "cohort.zero", "greater than or equal to 0"),
         ({"classifiers": {"xgbost": {}}}, "classifiers.xgbost", "did you mean 'xgboost'"),
         ({"classifiers": {"xgboost": {"gird": {}}}}, "classifiers.xgboost.gird", "did you mean 'grid'"),
+        (
+            {"classifiers": {"forest": {"use": "random_forest", "grid": {"mx_depth": [2]}}}},
+            "classifiers.forest.grid.mx_depth: unknown parameter",
+            "did you mean 'max_depth'",
+        ),
         ({"classifiers": {}}, "classifiers", "at least one plug-in"),
         (
             {"extractors": {"moments": {"use": "toy_moments"}}},

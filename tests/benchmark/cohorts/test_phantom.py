@@ -254,7 +254,7 @@ def test_the_registry_builds_it_with_its_disease_model():
         ({"pixel_mm": 3, "field_of_view_mm": 2}, r"field_of_view_mm[\s\S]*greater than or equal to 20"),
         ({"pixel_mm": 4, "field_of_view_mm": 30}, r"pixel_mm is 4.0: it must be at most .* 1.875"),
         ({"zero": -1}, r"zero[\s\S]*greater than or equal to 0"),
-        ({"scanners": ()}, r"scanners[\s\S]*at least 1 item"),
+        ({"scanners": ()}, r"scanners[\s\S]*lists too few values"),
         ({"scanners": ("soft", "soft")}, r"scanners names one twice"),
         ({"scanners": ("blurry",)}, r"scanners[\s\S]*'soft', 'standard' or 'sharp'"),
         ({"protocol": "brain"}, r"protocol[\s\S]*'cardiac', 'chest' or 'mixed'"),
