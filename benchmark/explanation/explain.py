@@ -17,8 +17,7 @@ from benchmark.explanation.families import feature_families
 from benchmark.explanation.importance import HeldOut, held_out_importance, importance_table
 from benchmark.explanation.refit import ChosenFold
 from benchmark.explanation.selection import selection_table, stability_table
-from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import EvaluationPlan, plan_evaluation
+from benchmark.pipeline.plan import EvaluationPlan, plan_study
 from benchmark.pipeline.stored import run_stored
 from benchmark.progress import Progress, silent
 from benchmark.seeds import derive_seed
@@ -58,7 +57,7 @@ def explain_run(
         from benchmark.explanation.shapley import require_shap
 
         require_shap()
-    plan = plan_evaluation(study, extract_features(study, store, workers, progress))
+    plan = plan_study(study, store, workers, progress)
     names = _features_of(plan, run)
     families = feature_families(names)
     variants = variants_of(families, len(names))

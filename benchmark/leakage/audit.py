@@ -14,8 +14,7 @@ from benchmark.leakage.evaluation import balanced_accuracy, evaluate_variants, p
 from benchmark.leakage.findings import Finding, assess
 from benchmark.leakage.scope import chosen_runs, diagnostics_by_run, refuse_unfit, with_diagnostics
 from benchmark.leakage.variants import VARIANTS
-from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import plan_evaluation
+from benchmark.pipeline.plan import plan_study
 from benchmark.progress import Progress, silent
 from benchmark.seeds import derive_seed
 from benchmark.store import Store
@@ -62,11 +61,10 @@ def audit_study(
     refuse_unfit(study, permutations)
     runs = chosen_runs(study, names)
     narrowed = with_diagnostics(study, runs)
-    features = extract_features(narrowed, store, workers, progress)
-    plan = plan_evaluation(narrowed, features)
+    plan = plan_study(narrowed, store, workers, progress)
     for name, reason in plan.failed.items():
         raise UserError(f"{study.name}: run {name} cannot be audited: {reason}")
-    diagnostics, without = diagnostics_by_run(narrowed, plan, features)
+    diagnostics, without = diagnostics_by_run(narrowed, plan, plan.features)
     variants = {
         run: [variant for variant in VARIANTS if not (variant.needs_diagnostics and run.name in without)]
         for run in runs

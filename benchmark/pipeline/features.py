@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,14 @@ class _Plan:
     """What the store has already, and the cases that cannot even be read."""
 
 
-def extract_features(study: Study, store: Store, workers: Workers, progress: Progress = silent) -> Features:
-    """Extract every declared feature table. Raises `UserError` when every case of all of them was excluded."""
+def extract_features(
+    study: Study, store: Store, workers: Workers, progress: Progress = silent,
+    check: Callable[[pd.DataFrame], object] = lambda cases: None,
+) -> Features:  # fmt: skip
+    """Extract every declared feature table. Raises `UserError` when every case of all of them was excluded.
+
+    `check` is given what is known of the cases that can be read, before anything is extracted (see `Features.cases`).
+    """
     cases = study.cohort.cases()
     unavailable = {name: reason for name in study.extractors if (reason := study.why_no_features(name))}
     wanted = [
@@ -49,6 +55,9 @@ def extract_features(study: Study, store: Store, workers: Workers, progress: Pro
     unavailable |= {name: found for name, found in fingerprints.items() if isinstance(found, str)}
     wanted = [item for item in wanted if item.name not in unavailable]
     plan = _plan(cases, wanted, fingerprints, store, progress)
+    unread = {case_id for (case_id, _), outcome in plan.outcomes.items() if isinstance(outcome, Exclusion)}
+    if readable := [case for case in cases if case.case_id not in unread]:
+        check(_about(readable))
     outcomes, computed = plan.outcomes, 0
     with progress("features", len(plan.tasks)) as advance:
         for position, result in workers.map(extract, plan.tasks):

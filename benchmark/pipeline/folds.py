@@ -9,8 +9,7 @@ import pandas as pd
 
 from benchmark.evaluation import choose_flat, evaluate, fit_final
 from benchmark.execution import Workers
-from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import EvaluationPlan, plan_evaluation, refuse_nothing
+from benchmark.pipeline.plan import EvaluationPlan, plan_study, refuse_nothing
 from benchmark.pipeline.stored import run_stored
 from benchmark.progress import Progress, silent
 from benchmark.results import FittedModel, StudyResult
@@ -23,8 +22,7 @@ Records = dict[tuple[str, Split], dict[str, Any]]
 
 def run_study(study: Study, store: Store, workers: Workers, progress: Progress = silent) -> StudyResult:
     """Do everything the study declares. Raises `UserError` when nothing can be evaluated."""
-    features = extract_features(study, store, workers, progress)
-    plan = plan_evaluation(study, features)
+    plan = plan_study(study, store, workers, progress)
     folds = {(run.name, split): plan.task(run, split) for run in plan.runs for split in plan.splits}
     finals = {run.name: plan.final_task(run) for run in plan.runs}
     records, fold_errors = run_stored("folds", folds, evaluate, store, workers, progress)
@@ -40,7 +38,7 @@ def run_study(study: Study, store: Store, workers: Workers, progress: Progress =
         records = choose_flat_points(plan, records)
     predictions = plan.predictions(records)
     return StudyResult(
-        study, features, plan.case_ids,
+        study, plan.features, plan.case_ids,
         folds=plan.fold_scores(predictions), predictions=predictions, choices=_choices(records),
         models={run.name: FittedModel.from_record(models[run.name]) for run in runs}, failed=failed, fitted=fitted,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 
 from benchmark.errors import UserError
 from benchmark.evaluation import FoldTask
+from benchmark.execution import Workers
+from benchmark.pipeline.features import extract_features
+from benchmark.progress import Progress, silent
 from benchmark.protocol import Protocol
 from benchmark.results import Features, tally
 from benchmark.seeds import derive_seed
 from benchmark.splits import Split
 from benchmark.statistics.metrics import decided_metric, most_probable
+from benchmark.store import Store
 from benchmark.study import Run, Study
 
 Records = Mapping[tuple[str, Split], Mapping[str, Any]]
@@ -100,18 +105,31 @@ class EvaluationPlan:
         return scores[keys].merge(trained).join(scores.drop(columns=keys))
 
 
+def plan_study(study: Study, store: Store, workers: Workers, progress: Progress = silent) -> EvaluationPlan:
+    """Extract a study's features and plan its evaluation. Raises `UserError`, see `plan_evaluation`.
+
+    Cases that cannot be split are refused before anything is extracted: that may take hours.
+    """
+    check = partial(labels_and_splits, study)
+    return plan_evaluation(study, extract_features(study, store, workers, progress, check))
+
+
 def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
     """Return the plan. Raises `UserError` when no run can be evaluated, or the cases cannot be split."""
     failed = _why_not_evaluated(study, features)
     runs = [run for run in study.all_runs() if run.name not in failed]
     refuse_nothing(study, runs, failed)
     case_ids = _shared_cases(study, features, runs)
-    cases = features.cases.loc[case_ids]
+    labels, splits = labels_and_splits(study, features.cases.loc[case_ids])
+    return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
+
+
+def labels_and_splits(study: Study, cases: pd.DataFrame) -> tuple[NDArray[np.intp], list[Split]]:
+    """Return the class codes of cases, (n,), and the study's folds. Raises `UserError` when they cannot be split."""
     labels = study.target.codes(cases)
     if study.protocol.permute_labels:
         labels = np.random.default_rng(derive_seed(study.seed, "permute")).permutation(labels)
-    splits = list(study.protocol.splits(labels, study.seed, cases))
-    return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
+    return labels, list(study.protocol.splits(labels, study.seed, cases))
 
 
 def refuse_nothing(study: Study, runs: list[Run], failed: dict[str, str]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.execution import Workers
 from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import plan_evaluation, refuse_nothing
+from benchmark.pipeline.plan import labels_and_splits, plan_evaluation, refuse_nothing
 from benchmark.progress import Advance, Progress, silent
 from benchmark.results import Features, tally
 from benchmark.robustness.performance import performance_table, rank_runs
@@ -49,7 +50,9 @@ def measure_robustness(
     """
     studies = {BASE: study.base, **study.conditions}
     everything = {
-        name: extract_features(declared, store, workers, _named(progress, name))
+        name: extract_features(
+            declared, store, workers, _named(progress, name), partial(labels_and_splits, declared)
+        )
         for name, declared in studies.items()
     }
     shared = _shared_patients(studies, everything)

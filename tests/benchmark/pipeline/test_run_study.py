@@ -94,9 +94,9 @@ def test_a_case_that_fails_is_an_exclusion_with_stage_and_reason_and_is_tried_ag
 
 def test_a_study_whose_every_case_is_excluded_fails_with_the_tally(run, toy_study):
     with pytest.raises(
-        UserError, match=r"every one of the 4 cases was excluded: 1 × read: toy-000: the scanner"
+        UserError, match=r"every one of the 40 cases was excluded: 1 × read: toy-000: the scanner"
     ):
-        run(toy_study(cohort={"use": "toy_cohort", "zero": 2, "nonzero": 2, "broken": (0, 1, 2, 3)}))
+        run(toy_study(cohort={"use": "toy_cohort", "broken": tuple(range(40))}))
 
 
 def test_an_extractor_that_cannot_run_is_named_with_the_reason_and_the_others_go_on(
@@ -133,6 +133,20 @@ def test_a_classifier_that_fails_costs_its_own_run_alone(run, toy_study):
 def test_labels_that_cannot_be_cross_validated_are_refused(run, toy_study, cohort, message):
     with pytest.raises(UserError, match=message):
         run(toy_study(cohort={"use": "toy_cohort", **cohort}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cohort": {"use": "toy_cohort", "zero": 20, "nonzero": 0}}, {"protocol": {"split": "grouped", "folds": 50}}],
+)  # fmt: skip
+def test_cases_that_cannot_be_split_are_refused_before_anything_is_extracted(
+    run, toy_study, tmp_path, change
+):
+    with pytest.raises(UserError):
+        run(toy_study(**change))
+    assert not list((tmp_path / "store").rglob("features/**/*"))
+    run(toy_study())
+    assert list((tmp_path / "store").rglob("features/**/*"))
 
 
 def test_flat_is_never_below_nested_on_its_own_folds_by_construction(run, toy_study):
