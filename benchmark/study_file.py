@@ -15,10 +15,18 @@ from benchmark.study import Study
 
 Declared = TypeVar("Declared", bound=Declaration)
 
+_OTHER_STUDIES = {"robustness": {"study", "conditions"}, "segmentation": {"cohorts"}}
+"""Keys that, without `extractors`, mark another kind of study file, by the command that reads it."""
+
 
 def read_study(path: Path) -> Study:
     """Read and validate a study file. Raises `UserError` naming the file, the line and the remedy."""
     text, content = read_declaration(path)
+    for command, keys in _OTHER_STUDIES.items():
+        if keys <= set(content) and "extractors" not in content:
+            raise UserError(
+                f"{path}: is a study for `cacbench {command}`; name one like the runs.yaml of the project"
+            )
     return validated(Study, content, path, text)
 
 

@@ -58,6 +58,7 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
     ("change", "place", "remedy"),
     [
         ({"cohrt": {}}, "cohrt: unknown key", "did you mean 'cohort'"),
+        ({"cohorts": {}}, "cohorts: unknown key", "did you mean 'cohort'"),
         (
             {"cohort": {"use": "toy_cohrt"}},
             "cohort: no cohort is called 'toy_cohrt'",
@@ -128,6 +129,12 @@ def test_several_mistakes_are_told_at_once(tmp_path, toy_declaration):
 )
 def test_what_is_no_study_is_refused(tmp_path, text, expected):
     assert expected in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("kind", ["robustness", "segmentation"])
+def test_a_study_of_another_kind_is_refused_with_the_command_that_reads_it(kind):
+    with pytest.raises(UserError, match=rf"{kind}\.yaml: is a study for `cacbench {kind}`"):
+        read_study(ROOT / "studies" / f"{kind}.yaml")
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
