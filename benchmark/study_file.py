@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from benchmark.declaration import Declaration, plain_message
 from benchmark.errors import UserError
+from benchmark.strict_yaml import load_yaml
 from benchmark.study import Study
 
 Declared = TypeVar("Declared", bound=Declaration)
@@ -39,7 +40,10 @@ def read_declaration(path: Path, example: str = "the runs.yaml of the project") 
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text ({error})") from None
     try:
-        content = yaml.safe_load(text)
+        content = load_yaml(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise UserError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

@@ -121,7 +121,8 @@ def test_several_mistakes_are_told_at_once(tmp_path, toy_declaration):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("name: [", "not valid YAML"),
+        ("name: [", "study.yaml:1: not valid YAML: expected the node content"),
+        ("name: a\nseed: 1\nname: b\n", "study.yaml:3: not valid YAML: 'name' is there already; remove one"),
         ("- a\n", "holds no study"),
         ("", "holds no study"),
         ("a: \x00", "not valid YAML"),

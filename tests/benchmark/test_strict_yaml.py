@@ -1,0 +1,49 @@
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark.registry import build
+from benchmark.strict_yaml import load_yaml
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+DOCUMENTS = st.recursive(
+    VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+
+
+@given(DOCUMENTS)
+def test_whatever_pyyaml_writes_is_read_back_as_it_was(document):
+    assert load_yaml(yaml.safe_dump(document)) == document
+
+
+@pytest.mark.parametrize("word", ["on", "off", "yes", "no", "Off", "NO"])
+def test_on_off_yes_and_no_are_words(word):
+    assert load_yaml(f"contrast: {word}") == {"contrast": word}
+
+
+@pytest.mark.parametrize(("word", "value"), [("true", True), ("False", False), ("TRUE", True)])
+def test_true_and_false_are_truth_values(word, value):
+    assert load_yaml(f"flag: {word}") == {"flag": value}
+
+
+def test_contrast_can_be_declared_as_the_documentation_writes_it():
+    assert build("cohort", load_yaml("{use: phantom, contrast: on}")).contrast == "on"
+
+
+@pytest.mark.parametrize(("text", "line"), [("a: 1\nb: 2\na: 3", 3), ("x:\n  - {b: 1,\n     b: 1}", 3)])
+def test_a_key_that_is_there_twice_is_refused_with_its_line(text, line):
+    with pytest.raises(yaml.MarkedYAMLError, match="is there already; remove one") as caught:
+        load_yaml(text)
+    assert caught.value.problem_mark.line + 1 == line
+
+
+def test_what_overrides_a_merged_mapping_is_no_key_twice():
+    assert load_yaml("a: &usual {folds: 3, repeats: 2}\nb:\n  <<: *usual\n  folds: 4") == {
+        "a": {"folds": 3, "repeats": 2}, "b": {"folds": 4, "repeats": 2},
+    }  # fmt: skip
+
+
+def test_no_python_object_is_made():
+    with pytest.raises(yaml.YAMLError):
+        load_yaml("!!python/object/apply:os.getcwd []")
