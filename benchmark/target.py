@@ -32,6 +32,11 @@ class _Target(Declaration, ABC):
     def metrics(self) -> tuple[str, ...]:
         """The metrics that are defined for it, all of which are reported."""
 
+    @property
+    @abstractmethod
+    def column(self) -> str:
+        """The column of the cases that it derives from."""
+
     @abstractmethod
     def codes(self, cases: pd.DataFrame) -> NDArray[np.intp]:
         """Return each case's class code, (n,), from the columns label and cac_score. Raises `UserError`."""
@@ -61,9 +66,14 @@ class Nonzero(_Target):
         """The metrics of a binary target."""
         return METRICS
 
+    @property
+    def column(self) -> str:
+        """The label."""
+        return "label"
+
     def codes(self, cases: pd.DataFrame) -> NDArray[np.intp]:
         """Return the labels. Raises `UserError` for a case without one."""
-        return _known(cases, "label", "`label` or `cac_score`").to_numpy(dtype="intp")
+        return _known(cases, self.column, "`label` or `cac_score`").to_numpy(dtype="intp")
 
 
 class AgatstonBands(_Target):
@@ -101,11 +111,16 @@ class AgatstonBands(_Target):
         """No: the bands are classes even where there are two of them."""
         return False
 
+    @property
+    def column(self) -> str:
+        """The Agatston score."""
+        return "cac_score"
+
     def codes(self, cases: pd.DataFrame) -> NDArray[np.intp]:
         """Return the bands' codes. Raises `UserError` for a case whose score is not known."""
         import numpy as np
 
-        scores = _known(cases, "cac_score", "`cac_score`").to_numpy(dtype=float)
+        scores = _known(cases, self.column, "`cac_score`").to_numpy(dtype=float)
         return np.searchsorted(np.asarray(self.upper, dtype=float), scores, side="left").astype(np.intp)
 
     def learner(self, classifier: Classifier) -> Classifier:

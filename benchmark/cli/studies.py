@@ -54,18 +54,17 @@ def run(
 def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     """Check a study file and say what it would run; nothing is computed."""
     from benchmark.console import print_plan
+    from benchmark.pipeline import refuse_unsplittable
     from benchmark.study_file import read_study
 
     declared = read_study(study)
+    cases = declared.cohort.cases()
+    refuse_unsplittable(declared, cases)
     plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
     if as_json:
-        print(
-            json.dumps(
-                {"study": declared.name, "cases": len(declared.cohort.cases()), "runs": plan}, indent=1
-            )
-        )
+        print(json.dumps({"study": declared.name, "cases": len(cases), "runs": plan}, indent=1))
     else:
-        print_plan(declared.name, len(declared.cohort.cases()), plan)
+        print_plan(declared.name, len(cases), plan)
 
 
 @app.command()

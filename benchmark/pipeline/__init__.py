@@ -2,5 +2,6 @@
 
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.folds import run_study
+from benchmark.pipeline.plan import refuse_unsplittable
 
-__all__ = ["extract_features", "run_study"]
+__all__ = ["extract_features", "refuse_unsplittable", "run_study"]

@@ -57,7 +57,7 @@ def extract_features(
     plan = _plan(cases, wanted, fingerprints, store, progress)
     unread = {case_id for (case_id, _), outcome in plan.outcomes.items() if isinstance(outcome, Exclusion)}
     if readable := [case for case in cases if case.case_id not in unread]:
-        check(_about(readable))
+        check(about_cases(readable))
     outcomes, computed = plan.outcomes, 0
     with progress("features", len(plan.tasks)) as advance:
         for position, result in workers.map(extract, plan.tasks):
@@ -77,7 +77,7 @@ def extract_features(
     seconds = {item.name: _mean_seconds(_records(item, cases, outcomes)) for item in wanted}
     anomalies = _anomalies(cases, outcomes)
     return Features(
-        _about(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed, anomalies
+        about_cases(cases), tables, _in_order(exclusions, cases), unavailable, seconds, computed, anomalies
     )
 
 
@@ -160,7 +160,8 @@ def _mean_seconds(records: dict[str, dict[str, Any]]) -> float:
     return float(np.mean([record["seconds"] for record in records.values()])) if records else 0.0
 
 
-def _about(cases: Sequence[Case]) -> pd.DataFrame:
+def about_cases(cases: Sequence[Case]) -> pd.DataFrame:
+    """Return what is known of the cases, see `Features.cases`."""
     return pd.DataFrame(
         {
             "label": [case.label for case in cases],

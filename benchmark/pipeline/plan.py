@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.evaluation import FoldTask
 from benchmark.execution import Workers
-from benchmark.pipeline.features import extract_features
+from benchmark.pipeline.features import about_cases, extract_features
 from benchmark.progress import Progress, silent
 from benchmark.protocol import Protocol
 from benchmark.results import Features, tally
@@ -122,6 +123,12 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
     case_ids = _shared_cases(study, features, runs)
     labels, splits = labels_and_splits(study, features.cases.loc[case_ids])
     return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
+
+
+def refuse_unsplittable(study: Study, cases: Sequence[Case]) -> None:
+    """Raise `UserError` where cases as listed cannot be split; those of which the label is not known do not count."""
+    about = about_cases(cases)
+    labels_and_splits(study, about[about[study.target.column].notna()])
 
 
 def labels_and_splits(study: Study, cases: pd.DataFrame) -> tuple[NDArray[np.intp], list[Split]]:

@@ -72,6 +72,14 @@ def test_json_output_is_json_and_nothing_else(study, tmp_path):
     }
 
 
+def test_validate_refuses_cases_that_cannot_be_split(tmp_path, toy_declaration):
+    toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 20, "nonzero": 2}
+    (tmp_path / "few.yaml").write_text(yaml.safe_dump(toy_declaration))
+    done = cacbench("validate", tmp_path / "few.yaml")
+    assert done.returncode == 2
+    assert "only 2 cases have label 1, too few for 3 folds" in done.stderr
+
+
 def test_list_shows_every_kind_with_parameters_and_state():
     described = json.loads(cacbench("list", "--json").stdout)
     assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier"]
