@@ -31,7 +31,12 @@ class Declaration(BaseModel):
             return handler(declared)
         except ValidationError as error:
             details = [
-                detail(*item["loc"], message=_message(item, cls.model_fields), kind=item["type"])
+                detail(
+                    *item["loc"],
+                    message=_message(item, cls.model_fields),
+                    kind=item["type"],
+                    given=item["input"],
+                )
                 for item in error.errors()
             ]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
@@ -51,10 +56,10 @@ def plain_message(item: ErrorDetails) -> str:
     return _PLAIN.get(item["type"], item["msg"].removeprefix("Value error, "))
 
 
-def detail(*place: str | int, message: str, kind: str = "declaration") -> InitErrorDetails:
+def detail(*place: str | int, message: str, kind: str = "declaration", given: Any = None) -> InitErrorDetails:
     """Return an item of a validation error: a message about the keys `place`."""
     error = PydanticCustomError(kind, "{message}", {"message": message})
-    return InitErrorDetails(type=error, loc=place, input=None)
+    return InitErrorDetails(type=error, loc=place, input=given)
 
 
 def mistake(*place: str | int, message: str) -> ValidationError:
