@@ -111,7 +111,7 @@ def plan_study(study: Study, store: Store, workers: Workers, progress: Progress 
 
     Cases that cannot be split are refused before anything is extracted: that may take hours.
     """
-    check = partial(labels_and_splits, study)
+    check = partial(check_splits, study)
     return plan_evaluation(study, extract_features(study, store, workers, progress, check))
 
 
@@ -128,7 +128,16 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
 def refuse_unsplittable(study: Study, cases: Sequence[Case]) -> None:
     """Raise `UserError` where cases as listed cannot be split; those of which the label is not known do not count."""
     about = about_cases(cases)
-    labels_and_splits(study, about[about[study.target.column].notna()])
+    check_splits(study, about[about[study.target.column].notna()])
+
+
+def check_splits(study: Study, cases: pd.DataFrame) -> None:
+    """Raise `UserError` where cases cannot be split, some of which may yet drop out.
+
+    Frozen folds are not looked at: their file need not have the cases that will.
+    """
+    if study.protocol.split != "frozen":
+        labels_and_splits(study, cases)
 
 
 def labels_and_splits(study: Study, cases: pd.DataFrame) -> tuple[NDArray[np.intp], list[Split]]:

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.execution import Workers
 from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import labels_and_splits, plan_evaluation, refuse_nothing
+from benchmark.pipeline.plan import check_splits, plan_evaluation, refuse_nothing
 from benchmark.progress import Advance, Progress, silent
 from benchmark.results import Features, tally
 from benchmark.robustness.performance import performance_table, rank_runs
@@ -51,7 +51,7 @@ def measure_robustness(
     studies = {BASE: study.base, **study.conditions}
     everything = {
         name: extract_features(
-            declared, store, workers, _named(progress, name), partial(labels_and_splits, declared)
+            declared, store, workers, _named(progress, name), partial(check_splits, declared)
         )
         for name, declared in studies.items()
     }

@@ -85,13 +85,15 @@ def test_frozen_folds_are_those_of_the_file_whatever_its_order(tmp_path):
     assert [split.test.tolist() for split in splits] == [np.flatnonzero(fold == k).tolist() for k in range(4)]
 
 
-def test_a_studys_predictions_freeze_its_folds_for_another_study(toy_study, tmp_path):
-    protocol = {"folds": 3, "inner_folds": 2, "repeats": 2}
+@pytest.mark.parametrize("broken", [(), (3,)])
+def test_a_studys_predictions_freeze_its_folds_for_another_study(toy_study, tmp_path, broken):
+    cohort, protocol = {"use": "toy_cohort", "broken": broken}, {"folds": 3, "inner_folds": 2, "repeats": 2}
     with workers(1) as pool:
-        first = run_study(toy_study(protocol=protocol), Store(tmp_path / "a"), pool)
+        first = run_study(toy_study(cohort=cohort, protocol=protocol), Store(tmp_path / "a"), pool)
         first.predictions.to_csv(tmp_path / "predictions.csv", index=False)
         frozen = {"split": "frozen", "folds_file": tmp_path / "predictions.csv", "inner_folds": 2}
-        second = run_study(toy_study(seed="another", protocol=frozen), Store(tmp_path / "b"), pool)
+        other = toy_study(seed="another", cohort=cohort, protocol=frozen)
+        second = run_study(other, Store(tmp_path / "b"), pool)
     keys = ["run", "repeat", "case_id"]
     a, b = (result.predictions.set_index(keys)["fold"].sort_index() for result in (first, second))
     assert a.equals(b)

@@ -44,6 +44,12 @@ def test_what_overrides_a_merged_mapping_is_no_key_twice():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("text", ["path: {{folder}}", "? [a, b]\n: 1", "{[1]: 2, [1]: 3}"])
+def test_a_key_that_is_no_word_is_a_mistake_in_the_yaml(text):
+    with pytest.raises(yaml.MarkedYAMLError, match="unhashable"):
+        load_yaml(text)
+
+
 def test_no_python_object_is_made():
     with pytest.raises(yaml.YAMLError):
         load_yaml("!!python/object/apply:os.getcwd []")
