@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+_ISA_WITHOUT_BFLOAT16 = {
+    "SSE41",
+    "AVX",
+    "AVX2",
+    "AVX2_VNNI",
+    "AVX2_VNNI_2",
+    "AVX512_CORE",
+    "AVX512_CORE_VNNI",
+}
+
 
 def resolve_device(device: Device) -> Device:
     """Return ``cuda`` for ``auto`` where an NVIDIA GPU and a torch built for it are here, else ``cpu``."""
@@ -34,11 +44,16 @@ def resolve_precision(precision: Precision, device: Device) -> Precision:
     """Return ``bf16`` for ``auto`` where the hardware multiplies matrices of it, ``fp32`` elsewhere.
 
     On a processor these are the units that AMX or AVX512-BF16 name; without them bfloat16 is emulated and
-    slower.
+    slower, as it is where ``ONEDNN_MAX_CPU_ISA`` forbids them to the library that would use them.
     """
     if precision != "auto":
         return precision
-    return "bf16" if device == "cuda" or {"amx_bf16", "avx512_bf16"} & _processor_flags() else "fp32"
+    return "bf16" if device == "cuda" or _has_bfloat16_units() else "fp32"
+
+
+def _has_bfloat16_units() -> bool:
+    forbidden = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _ISA_WITHOUT_BFLOAT16
+    return not forbidden and bool({"amx_bf16", "avx512_bf16"} & _processor_flags())
 
 
 @cache

@@ -12,11 +12,12 @@ import numpy as np
 from benchmark.phantom.heart import BASE_XI, HeartFrame, Vectors
 from benchmark.phantom.patient import Patient
 from benchmark.phantom.tubes import Tube
+from benchmark.phantom.vectors import dot, unit
 
 STEP_MM = 0.8
 AORTIC_ROOT = (-25.0, 12.0, 8.0)
 """Centre of the aortic root in heart coordinates (u, s, t), mm at scale 1."""
-AORTIC_AXIS = np.array([1.0, 0.05, -0.12]) / np.linalg.norm([1.0, 0.05, -0.12])
+AORTIC_AXIS = unit(np.array([1.0, 0.05, -0.12]))
 """The way of the ascending aorta, (z, y, x)."""
 OSTIUM_HEIGHT_MM = 18.0
 
@@ -55,9 +56,8 @@ def _ostium(patient: Patient, heart: HeartFrame, towards: Vectors) -> Vectors:
     """Return where an artery leaves the aorta: on its wall, on the side of `towards`, above the root."""
     root = heart.at(*AORTIC_ROOT)
     way = towards - root
-    height = float(way @ AORTIC_AXIS)
-    outwards = way - height * AORTIC_AXIS
-    outwards /= np.linalg.norm(outwards)
+    height = float(dot(way, AORTIC_AXIS))
+    outwards = unit(way - height * AORTIC_AXIS)
     return np.asarray(
         root + min(height, OSTIUM_HEIGHT_MM) * AORTIC_AXIS + (patient.aorta_mm / 2 - 0.5) * outwards
     )

@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.phantom.vectors import combine
+
 Floats = NDArray[np.float32]
 Box = tuple[slice, slice, slice]
 
@@ -106,7 +108,7 @@ class Ellipsoid:
     def matrix(self) -> NDArray[np.float64]:
         """The symmetric matrix M of the form q = p M pᵀ that is 1 on the surface."""
         rows = np.asarray(self.axes, float) / np.asarray(self.semi_axes)[:, None]
-        return np.asarray(rows.T @ rows)
+        return combine(rows.T, rows)
 
     @cached_property
     def half_extent(self) -> NDArray[np.float64]:

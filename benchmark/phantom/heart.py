@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.phantom.grid import Ellipsoid
 from benchmark.phantom.patient import Patient
+from benchmark.phantom.vectors import combine, dot, unit
 
 Vectors = NDArray[np.float64]
 
@@ -41,8 +42,7 @@ class HeartFrame:
             [-np.sin(elevation), -np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth)]
         )
         s = np.array([0.0, -np.sin(azimuth), -np.cos(azimuth)]) + np.array([-0.07, 0.0, 0.0])
-        s -= (s @ u) * u
-        s /= np.linalg.norm(s)
+        s = unit(s - dot(s, u) * u)
         t = np.cross(u, s)
         t *= np.sign(t[0])
         axes = np.stack([u, s, t])
@@ -53,7 +53,7 @@ class HeartFrame:
 
     def at(self, u: float, s: float, t: float) -> Vectors:
         """Return the point at these heart coordinates, mm in a heart of scale 1."""
-        return self.centre + self.scale * (np.array([u, s, t]) @ self.axes)
+        return self.centre + self.scale * combine(np.array([u, s, t]), self.axes)
 
     def surface(self, theta_deg: Vectors, xi: Vectors, depth_mm: Vectors | float) -> Vectors:
         """Return points below the sac's surface: angle around u, position along it (−1 base, 1 apex), depth."""
@@ -61,11 +61,11 @@ class HeartFrame:
         a, b, d = (axis - np.asarray(depth_mm) for axis in self.semi_axes)
         ring = np.sqrt(np.clip(1 - xi**2, 0, None))
         local = np.stack([xi * a, ring * np.cos(theta) * b, ring * np.sin(theta) * d], axis=-1)
-        return np.asarray(self.centre + local @ self.axes)
+        return np.asarray(self.centre + combine(local, self.axes))
 
     def coordinates(self, point: Vectors) -> tuple[float, float, float]:
         """Return a point's angle in degrees, its position ξ and its depth, so that `surface` gives it back."""
-        local = self.axes @ (point - self.centre)
+        local = dot(self.axes, point - self.centre)
         low, high = -20.0, float(self.semi_axes.min()) - 1.0
         for _ in range(40):
             depth = (low + high) / 2

@@ -22,8 +22,11 @@ def compose(grid: Grid, background: float, layers: Sequence[Layer]) -> Floats:
 
 
 def oval(grid: Grid, half_width: float, half_depth: float, power: float = 2.4) -> Floats:
-    """Return the outline of a chest: a superellipse about the origin."""
-    _, y, x = grid.axes
+    """Return the outline of a chest: a superellipse about the origin.
+
+    In double precision: single-precision powers round differently on different processors.
+    """
+    _, y, x = (axis.astype(np.float64) for axis in grid.axes)
     level = (np.abs(x / half_width) ** power)[None, :] + (np.abs(y / half_depth) ** power)[:, None]
     return _soft((level ** (1 / power) - 1) * min(half_width, half_depth), grid)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import erf
 
 from benchmark.phantom.grid import Box, Ellipsoid, Floats, Grid
+from benchmark.phantom.vectors import weigh
 
 FINE_MM = (0.4, 0.25, 0.25)
 FINE_PER_HALF = 8
@@ -83,7 +84,7 @@ class PartialVolume:
             (2, 4)
         )
         weights = self._profile(grid.axes[0][box[0]][:, None] - fine.axes[0][None, :]) * fine.spacing[0]
-        return box, np.tensordot(weights.astype(np.float32), pixels, axes=1)
+        return box, weigh(weights.astype(np.float32), pixels, axis=0)
 
     def _fine_grid(self, shape: Shape, box: Box) -> Grid:
         """Return a lattice over the box: pixels divided evenly, along z only where the shape is."""

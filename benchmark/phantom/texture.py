@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.phantom.grid import Canvas, Floats
+from benchmark.phantom.vectors import weigh
 
 SCALES_MM = (12.0, 5.0)
 REACH_MM = 420.0
@@ -49,8 +50,8 @@ def _field(canvas: Canvas, scale: float, seed: int) -> Floats:
         np.random.default_rng([seed, int(k)]).standard_normal((2 * half,) * 2, np.float32) for k in used[0]
     ]
     field = np.stack(planes)[:, used[1]][:, :, used[2]]
-    for weight in weights:
-        field = np.tensordot(field, weight, axes=(0, 1))
+    for axis, weight in enumerate(weights):
+        field = weigh(weight, field, axis)
     return field
 
 

@@ -13,6 +13,7 @@ from benchmark.phantom.grid import Canvas, Ellipsoid, Floats, Grid
 from benchmark.phantom.patient import Patient
 from benchmark.phantom.sections import Layer, compose, ellipse, oval
 from benchmark.phantom.tubes import Tube, nearby
+from benchmark.phantom.vectors import dot, unit
 
 AIR, SKIN, FAT, MUSCLE, LIVER, CANCELLOUS, CORTICAL = -1000.0, 10.0, -100.0, 50.0, 55.0, 200.0, 850.0
 WALL_MM = 22.0
@@ -54,7 +55,7 @@ def paint_tube(canvas: Canvas, tube: Tube, value: float, within: NDArray[np.bool
     grid = canvas.grid
     found = nearby(tube, grid, float(tube.radius.max()) + 2.0)
     spacing = np.array([max(grid.thickness, grid.spacing[0]), *grid.spacing[1:]], np.float32)
-    edge = (np.abs(found.offset) @ spacing) / (np.linalg.norm(found.offset, axis=1) + np.float32(1e-6))
+    edge = dot(np.abs(found.offset), spacing) / (np.linalg.norm(found.offset, axis=1) + np.float32(1e-6))
     occupancy = np.clip(0.5 - (found.distance(tube) - tube.radius[found.node]) / edge, 0, 1)
     if within is not None:
         occupancy *= within.ravel()[found.voxels % within.size]
@@ -77,7 +78,8 @@ def _mediastinum(grid: Grid, patient: Patient) -> list[Layer]:
 def _paint_ribs(canvas: Canvas, patient: Patient) -> None:
     """Paint ribs as oval rods around the chest that dip towards the front, cortex around marrow."""
     grid = canvas.grid
-    z, y, x = grid.axes
+    # In double precision: single-precision functions round differently on different processors.
+    z, y, x = (axis.astype(np.float64) for axis in grid.axes)
     width = patient.chest_width_mm / 2 - patient.fat_mm - 10
     depth = patient.chest_depth_mm / 2 - patient.fat_mm - 10
     radial = (np.hypot(x[None, :] / width, y[:, None] / depth) - 1) * (width + depth) / 2
@@ -137,8 +139,7 @@ def _lung_vessels(patient: Patient, rng: np.random.Generator) -> list[Tube]:
     for side in (-1.0, 1.0):
         hilum = np.array([12.0, 8.0, side * 38.0])
         for _ in range(60):
-            direction = rng.normal(0, 1, 3) * [1.0, 0.8, 0.7] + [0, 0, side * 0.8]
-            direction /= np.linalg.norm(direction)
+            direction = unit(rng.normal(0, 1, 3) * [1.0, 0.8, 0.7] + [0, 0, side * 0.8])
             bend = rng.normal(0, 0.25, 3)
             start = hilum + direction * rng.uniform(0, 35) + rng.normal(0, 6, 3)
             along = np.linspace(0, rng.uniform(35, 90), 30)[:, None]

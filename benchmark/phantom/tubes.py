@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.phantom.grid import Floats, Grid
+from benchmark.phantom.vectors import unit
 
 Indices = NDArray[np.intp]
-_CHUNK = 200_000
+_CHUNK = 50_000
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,7 @@ class Tube:
         """Return the unit vectors along the tube, around it and outwards, at a node and an angle of its section."""
         along = self.tangents[node]
         helper = np.eye(3, dtype=np.float32)[int(np.argmin(np.abs(along)))]
-        first = np.cross(along, helper)
-        first /= np.linalg.norm(first)
+        first = unit(np.cross(along, helper))
         second = np.cross(along, first)
         angle = np.deg2rad(angle_deg)
         outwards = np.cos(angle) * first + np.sin(angle) * second
@@ -129,7 +129,7 @@ def nearby(tube: Tube, grid: Grid, reach: float) -> Nearby:
 
 def _voxels_around(tube: Tube, grid: Grid, reach: float) -> Indices:
     """Return the flat indices of the voxels in boxes of half-size `reach` around every few nodes."""
-    step = max(int(reach / 3 / float(np.linalg.norm(tube.nodes[1] - tube.nodes[0]))), 1)
+    step = max(int(reach / 3 / float(np.linalg.norm(tube.nodes[1:2] - tube.nodes[0], axis=1)[0])), 1)
     nodes = np.concatenate([tube.nodes[::step], tube.nodes[-1:]])
     low, high = (np.rint((nodes + way * reach - grid.origin) / grid.spacing).astype(int) for way in (-1, 1))
     low, high = np.maximum(low, 0), np.minimum(high + 1, grid.shape)
@@ -151,9 +151,13 @@ def _nearest_node(points: Floats, nodes: Floats) -> Indices:
     nodes, points = nodes - origin, points - origin
     half_squared = np.einsum("ij,ij->i", nodes, nodes) / 2
     rows = max(_CHUNK // len(nodes), 1)
-    found = [
-        np.argmax(points[i : i + rows] @ nodes.T - half_squared, axis=1) for i in range(0, len(points), rows)
-    ]
+    found = []
+    for first in range(0, len(points), rows):
+        z, y, x = (column[:, None] for column in points[first : first + rows].T)
+        nearness = z * nodes[:, 0] - half_squared
+        nearness += y * nodes[:, 1]
+        nearness += x * nodes[:, 2]
+        found.append(np.argmax(nearness, axis=1))
     return np.concatenate(found) if found else np.zeros(0, np.intp)
 
 

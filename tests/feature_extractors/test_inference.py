@@ -62,10 +62,23 @@ def test_a_norm_that_does_more_than_normalise_is_not_folded() -> None:
 def test_the_processors_units_decide_the_precision_unless_it_is_given(
     monkeypatch: pytest.MonkeyPatch, flags: set[str], precision: str
 ) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     monkeypatch.setattr(inference, "_processor_flags", lambda: frozenset(flags))
     assert inference.resolve_precision("auto", "cpu") == precision
     assert inference.resolve_precision("auto", "cuda") == "bf16"
     assert inference.resolve_precision("fp32", "cuda") == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "precision"),
+    [("AVX2", "fp32"), ("avx512_core", "fp32"), ("AVX512_CORE_AMX", "bf16"), ("", "bf16")],
+)
+def test_units_that_the_library_may_not_use_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, allowed: str, precision: str
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", allowed)
+    monkeypatch.setattr(inference, "_processor_flags", lambda: frozenset({"amx_bf16"}))
+    assert inference.resolve_precision("auto", "cpu") == precision
 
 
 def test_what_auto_meant_is_on_record_and_in_the_cache_key() -> None:

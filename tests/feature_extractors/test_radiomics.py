@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import time
 
 import numpy as np
 import pytest
@@ -109,15 +108,6 @@ def test_the_library_keeps_silent(vessel, caplog, capfd):
         RadiomicsExtractor().extract(*vessel)
     assert not [record for record in caplog.records if record.name.startswith("radiomics")]
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_vessel_takes_at_most_a_second_of_processor_time(vessel):
-    """The goal is 0.25 s; the bound leaves room for a slow machine."""
-    extractor = RadiomicsExtractor(diagnostics=True)
-    extractor.extract(*vessel)
-    begin = time.process_time()
-    extractor.extract(*vessel)
-    assert time.process_time() - begin < 1.0
 
 
 # The published baselines

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -231,12 +229,3 @@ def test_random_studies_with_ties_and_equal_folds_have_stated_answers_only(study
             decimals=int(random.choice([0, 1, 3])), repeats=int(random.choice([1, 1, 1, 5])),
         )  # fmt: skip
         assert_stated(compare_all(folds, predictions, [("b", "a")], ["accuracy", "roc_auc"], replicates=20))
-
-
-def test_twelve_runs_three_metrics_and_all_tests_take_less_than_30_seconds(study):
-    folds, predictions = study("abcdefghijkl", cases=182, decimals=12)
-    pairs = [(run, "a") for run in "bcdefghijkl"]
-    start = time.process_time()
-    table = compare_all(folds, predictions, pairs, METRICS, replicates=10_000)
-    assert time.process_time() - start < 30
-    assert_stated(table)
