@@ -1,20 +1,29 @@
-# Needs python3.11, pip, make and gcc; no root. Each target can be repeated.
-PYTHON ?= python3.11
+# Needs Python 3.11, 3.12 or 3.13 with pip and venv, make and gcc; no root. Each target can be repeated.
+# The newest of them that runs: a name on the path may be a version manager's that has no such version.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 VENV ?= .venv
 JOBS ?= 2
 EXTRAS ?= test
 BIN := $(VENV)/bin
 
-.PHONY: bench test check lint environment performance clean
+ACTIVATE := `. $(BIN)/activate` makes `cacbench` found in this shell
+
+.PHONY: bench test check controls lint environment performance clean
 
 bench: environment ## the main job: compare the methods of runs.yaml
 	$(BIN)/cacbench run runs.yaml --jobs $(JOBS)
+	@echo '$(ACTIVATE)'
 
 test: environment lint ## everything that guards the code
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=20
 
 check: bench ## the main job, and whether its headline numbers hold
 	$(BIN)/cacbench check runs.yaml
+
+controls: environment ## untrained networks in the place of pretrained ones, and whether their numbers hold
+	$(BIN)/cacbench run studies/controls.yaml --jobs $(JOBS)
+	$(BIN)/cacbench check studies/controls.yaml
 
 lint: environment
 	$(BIN)/ruff check .
@@ -24,12 +33,15 @@ lint: environment
 environment: $(VENV)/.complete-$(EXTRAS)
 
 $(VENV)/.complete-$(EXTRAS): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "cacbench needs Python 3.11, 3.12 or 3.13, and none is on the path: install one\
+	(on Debian and Ubuntu: apt install python3-venv python3-dev) or name it: make PYTHON=/path/to/python3" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
+	@echo '$(ACTIVATE)'
 
-performance: environment ## side by side with what one would script oneself; run by hand
-	$(BIN)/pytest tests/performance -s
+performance: environment ## clocks and ratios, side by side with what one would script oneself; run by hand
+	for script in costs denseraunet embeddings; do $(BIN)/python tests/performance/$$script.py || exit; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -124,9 +124,11 @@ def print_quality(exclusions: pd.DataFrame, agreement: pd.DataFrame, statistics:
             console.print(sentence, style="yellow", markup=False)
 
 
-def print_check(table: pd.DataFrame, study: str) -> None:
-    """Print what moved, or that nothing did."""
+def print_check(table: pd.DataFrame, study: str, elsewhere: str) -> None:
+    """Print what moved, or that nothing did, and what else differs from what made the guarded numbers."""
     moved = table[~table["ok"]]
+    if elsewhere:
+        console.print(f"{study}: made with {elsewhere}", markup=False, highlight=False, soft_wrap=True)
     if moved.empty:
         console.print(f"{study}: all {len(table)} headline numbers hold")
         return

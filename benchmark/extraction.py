@@ -46,6 +46,11 @@ class Extracted:
 
     outcomes: dict[str, dict[str, Any] | Exclusion]
     regions: dict[str, bytes]
+    seconds: dict[str, float]
+    """What each extraction took, with its region unless one before it needed that too; ``reading`` the scan."""
+
+
+READING = "reading"
 
 
 class _StageError(Exception):
@@ -82,16 +87,22 @@ class _Once(Generic[T]):
 def extract(task: ExtractionTask) -> Extracted:
     """Return for each wanted extraction its record (``features``, ``seconds``, ``anomalies``) or an Exclusion."""
     results: dict[str, dict[str, Any] | Exclusion] = {}
+    begin = time.perf_counter()
     scan = _Once(lambda: _guarded("read", lambda: _load(task)))
     regions: dict[str, _Once[sitk.Image]] = {}
+    seconds: dict[str, float] = {}
     for wanted in task.wanted:
         segmenter = wanted.segmenter
         region = regions.setdefault(segmenter.fingerprint(), _Once(partial(_segment, segmenter, scan)))
         try:
-            results[wanted.name] = _features(wanted, scan.get(), region.get())
+            loaded = scan.get()
+            seconds.setdefault(READING, time.perf_counter() - begin)
+            begin = time.perf_counter()
+            results[wanted.name] = _features(wanted, loaded, region.get())
         except _StageError as error:
             results[wanted.name] = Exclusion(task.case.case_id, wanted.name, error.stage, str(error))
-    return Extracted(results, take(scan.get(), task.regions) if scan.done else {})
+        seconds[wanted.name] = time.perf_counter() - begin
+    return Extracted(results, take(scan.get(), task.regions) if scan.done else {}, seconds)
 
 
 def _load(task: ExtractionTask) -> Scan:

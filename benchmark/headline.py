@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.case_filter import EVERY
-from benchmark.environment import versions
+from benchmark.environment import machine, versions
 from benchmark.errors import UserError
 from benchmark.results import StudyResult
 from benchmark.store import write_atomically
@@ -43,6 +43,7 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "without_result": result.failed,
         "seconds_per_case": {name: round(value, 3) for name, value in result.features.seconds.items()},
         "versions": versions(),
+        "processor": machine()["processor"],
     }
 
 
@@ -58,10 +59,11 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry that guards a study: values, tolerances, and the versions that made them.
+    """Return the entry that guards a study: values, tolerances, and the versions and processor that made them.
 
     The tolerance is half the width of the metric's own 95 % bootstrap interval: a change that resampling the
-    patients would not produce. Numbers on the same machine and versions repeat exactly; the tolerance is for others.
+    patients would not produce. Numbers on the same machine and versions repeat exactly; the tolerance is for others:
+    networks and BLAS sum in the order that suits a processor, and a last digit can turn a split of a tree.
     """
     return {
         "cases": facts["cases"],
@@ -78,6 +80,7 @@ def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
             for run, metrics in facts["runs"].items()
         },
         "versions": facts["versions"],
+        "processor": facts["processor"],
     }
 
 
@@ -86,11 +89,7 @@ def compare_with_headline(facts: dict[str, Any], file: Path) -> pd.DataFrame:
 
     Raises `UserError` when the file does not guard this study.
     """
-    guarded = _read(file).get(facts["study"])
-    if guarded is None:
-        raise UserError(
-            f"{file}: does not guard study {facts['study']}; add it with `cacbench check --update`"
-        )
+    guarded = _guarded(facts, file)
     rows: list[tuple[Any, ...]] = [
         ("(all)", name, guarded[name], 0, facts[name], guarded[name] == facts[name])
         for name in ("cases", "excluded")
@@ -104,11 +103,37 @@ def compare_with_headline(facts: dict[str, Any], file: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run", "metric", "expected", "tolerance", "found", "ok"])
 
 
+def made_elsewhere(facts: dict[str, Any], file: Path) -> str:
+    """Return what this study was made with that differs from what made the guarded numbers; empty if nothing does.
+
+    Raises `UserError` when the file does not guard this study.
+    """
+    guarded = _guarded(facts, file)
+    now, before = facts["versions"], guarded["versions"]
+    other = [
+        f"{name} {now.get(name, 'absent')} (guarded: {before.get(name, 'absent')})"
+        for name in sorted(now.keys() | before.keys())
+        if now.get(name) != before.get(name)
+    ]
+    if (here := facts.get("processor")) != (there := guarded.get("processor")):
+        other.append(f"another processor, {here or 'unknown'} (guarded: {there or 'unknown'})")
+    return ", ".join(other)
+
+
 def update_headline(facts: dict[str, Any], file: Path) -> None:
     """Make this study's numbers the guarded ones; other studies' entries stay."""
     content = _read(file) if file.exists() else {}
     content[facts["study"]] = headline_of(facts)
     write_atomically(file, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _guarded(facts: dict[str, Any], file: Path) -> dict[str, Any]:
+    guarded = _read(file).get(facts["study"])
+    if guarded is None:
+        raise UserError(
+            f"{file}: does not guard study {facts['study']}; add it with `cacbench check --update`"
+        )
+    return dict(guarded)
 
 
 def _read(file: Path) -> dict[str, Any]:

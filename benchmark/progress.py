@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol
 
-Advance = Callable[[], None]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LINE_SECONDS = 60.0
+LINE_SHARE = 0.1
+"""A log gets a line when this long has passed and this much more is done, whichever is later."""
+
+
+class Advance(Protocol):
+    """Tells that one more item is done, and perhaps a sentence that people should read now."""
+
+    def __call__(self, said: str = "") -> None:
+        """Count one more item; `said` goes where the progress is shown."""
+
+
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
+
+
+def _ignore(said: str = "") -> None:
+    """Show nothing."""
 
 
 @contextmanager
 def silent(stage: str, total: int) -> Iterator[Advance]:
     """Show nothing."""
-    yield lambda: None
+    yield _ignore
 
 
 @contextmanager
 def bars(stage: str, total: int) -> Iterator[Advance]:
-    """Show a bar with counts and the time left; nothing for a stage without work."""
-    if total == 0:
-        yield lambda: None
-        return
+    """Show a bar with counts and the time left, or lines where no terminal is; nothing for a stage without work."""
     from rich.console import Console
+
+    if total == 0:
+        yield _ignore
+        return
+    console = Console(stderr=True)
+    with (_bar if console.is_terminal else lines)(stage, total, console) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(stage: str, total: int, console: Console) -> Iterator[Advance]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -35,9 +63,49 @@ def bars(stage: str, total: int) -> Iterator[Advance]:
         TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bars(*columns, console=Console(stderr=True)) as display:
+    with Bars(*columns, console=console) as display:
         task = display.add_task(stage, total=total)
-        yield lambda: display.advance(task)
+
+        def advance(said: str = "") -> None:
+            display.advance(task)
+            if said:
+                console.print(said, highlight=False, soft_wrap=True)
+
+        yield advance
+
+
+@contextmanager
+def lines(
+    stage: str, total: int, console: Console, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Advance]:
+    """Print a line now and then, as a log has room for, and one when the stage is over."""
+    begin = told = clock()
+    done = shown = 0
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    def advance(said: str = "") -> None:
+        nonlocal done, shown, told
+        done += 1
+        if said:
+            say(said)
+        now = clock()
+        if now - told >= LINE_SECONDS and done - shown >= LINE_SHARE * total and done < total:
+            shown, told = done, now
+            left = (now - begin) / done * (total - done)
+            say(f"{stage}: {done} of {total} in {duration(now - begin)}, about {duration(left)} left")
+
+    yield advance
+    say(f"{stage}: {done} of {total} in {duration(clock() - begin)}")
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: ``42 s``, ``3 min``, ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager

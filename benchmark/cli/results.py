@@ -27,7 +27,7 @@ def check(
 ) -> None:
     """Compare a finished study with the guarded headline numbers; exit code 1 when one moved."""
     from benchmark.console import print_check
-    from benchmark.headline import compare_with_headline, read_facts, update_headline
+    from benchmark.headline import compare_with_headline, made_elsewhere, read_facts, update_headline
     from benchmark.study_file import read_study
 
     facts = read_facts(results / read_study(study).name)
@@ -39,7 +39,7 @@ def check(
     if as_json:
         print(table.to_json(orient="records", indent=1))
     else:
-        print_check(table, facts["study"])
+        print_check(table, facts["study"], made_elsewhere(facts, headline))
     if not table["ok"].all():
         raise typer.Exit(1)
 

@@ -12,8 +12,9 @@ import pandas as pd
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution import Workers
-from benchmark.extraction import Extracted, ExtractionTask, Wanted, extract
+from benchmark.extraction import Extracted, ExtractionTask, Wanted
 from benchmark.fingerprint import code_digest, digest_of
+from benchmark.pipeline.cost import extract_all
 from benchmark.progress import Progress, silent
 from benchmark.regions import keep, stored
 from benchmark.results import Features, tally
@@ -60,14 +61,14 @@ def extract_features(
         check(about_cases(readable))
     outcomes, computed = plan.outcomes, 0
     with progress("features", len(plan.tasks)) as advance:
-        for position, result in workers.map(extract, plan.tasks):
+        for position, result, said in extract_all(plan.tasks, workers):
             task = plan.tasks[position]
             new = _store(task, plan.keys[position], result, store)
             if isinstance(result, Extracted):
                 keep(store, plan.scans[position], result.regions)
             computed += sum(not isinstance(outcome, Exclusion) for outcome in new.values())
             outcomes |= new
-            advance()
+            advance(said)
     tables = {item.name: _table(item.name, _records(item, cases, outcomes)) for item in wanted}
     exclusions = [outcome for outcome in outcomes.values() if isinstance(outcome, Exclusion)]
     if wanted and all(table.empty for table in tables.values()):

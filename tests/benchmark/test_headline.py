@@ -7,7 +7,13 @@ import yaml
 
 from benchmark.errors import UserError
 from benchmark.execution import workers
-from benchmark.headline import compare_with_headline, facts_of, headline_of, update_headline
+from benchmark.headline import (
+    compare_with_headline,
+    facts_of,
+    headline_of,
+    made_elsewhere,
+    update_headline,
+)
 from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
 from benchmark.store import Store
@@ -64,6 +70,16 @@ def test_updating_one_study_keeps_the_others(small, tmp_path):
         compare_with_headline({**small, "study": "third"}, file)
 
 
+def test_the_check_says_what_else_differs_from_what_made_the_guarded_numbers(small, tmp_path):
+    file = tmp_path / "headline.json"
+    update_headline({**small, "processor": "AMD EPYC 7763"}, file)
+    assert made_elsewhere({**small, "processor": "AMD EPYC 7763"}, file) == ""
+    other = made_elsewhere({**small, "processor": "Intel Xeon"}, file)
+    assert other == "another processor, Intel Xeon (guarded: AMD EPYC 7763)"
+    newer = {**small, "processor": "AMD EPYC 7763", "versions": {**small["versions"], "numpy": "9.0"}}
+    assert made_elsewhere(newer, file) == f"numpy 9.0 (guarded: {small['versions']['numpy']})"
+
+
 @pytest.mark.parametrize(("content", "message"), [(None, "no headline file"), ("{", "not a headline file")])
 def test_a_missing_or_damaged_headline_file_is_refused_with_the_remedy(small, tmp_path, content, message):
     file = tmp_path / "headline.json"
@@ -79,4 +95,4 @@ def test_the_default_study_is_guarded_too():
     assert "does not guard" in str(missing.value)
     import json
 
-    assert set(json.loads(HEADLINE.read_text())) >= {"phantoms", "small"}
+    assert set(json.loads(HEADLINE.read_text())) >= {"phantoms", "controls", "small"}

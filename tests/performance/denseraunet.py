@@ -1,4 +1,4 @@
-"""Inference side by side with MONAI's BasicUNet, on one core: `pytest tests/performance/test_denseraunet.py -s`.
+"""Inference side by side with MONAI's BasicUNet, on one core: `python tests/performance/denseraunet.py`.
 
 Time is the processor's, so that what else the machine does matters little; two free cores do about twice as much.
 """
@@ -31,7 +31,8 @@ def slices_per_second(network, precision, prepared=True):
     return SLICES / min(seconds)
 
 
-def test_inference_beats_25_slices_a_second_and_is_compared_with_monai():
+def main() -> None:
+    """Print slices per second, and how many times as fast the network is as shipped."""
     fast = resolve_precision("auto", "cpu")
     rates = {
         f"DenseRAUnet as shipped ({fast})": slices_per_second(DenseRAUnet(), fast),
@@ -39,7 +40,12 @@ def test_inference_beats_25_slices_a_second_and_is_compared_with_monai():
         f"BasicUNet prepared alike ({fast})": slices_per_second(BasicUNet(), fast),
         "BasicUNet as MONAI has it (fp32)": slices_per_second(BasicUNet(), "fp32", prepared=False),
     }
-    mine = next(iter(rates.values()))
+    shipped = next(iter(rates.values()))
     for name, rate in rates.items():
-        print(f"{name:<36} {rate:6.1f} slices/s on one core; as shipped is {mine / rate:.2f} times as fast")
-    assert mine >= 25
+        print(
+            f"{name:<36} {rate:6.1f} slices/s on one core; as shipped is {shipped / rate:.2f} times as fast"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,12 @@ STUDIES = Path(__file__).parents[2] / "studies"
 
 @pytest.mark.parametrize(
     ("name", "cases", "runs"),
-    [("pseudo_labels", 20, 3), ("roi_dilation", 80, 10), ("intensity_threshold", 80, 10)],
+    [
+        ("pseudo_labels", 20, 3),
+        ("roi_dilation", 80, 10),
+        ("intensity_threshold", 80, 10),
+        ("controls", 182, 12),
+    ],
 )
 def test_a_ready_made_study_is_ready_on_phantoms(name, cases, runs):
     study = read_study(STUDIES / f"{name}.yaml")

@@ -1,0 +1,35 @@
+import pytest
+
+from benchmark.execution import workers
+from benchmark.extraction import Extracted
+from benchmark.pipeline import extract_features
+from benchmark.pipeline.cost import cost
+from benchmark.store import Store
+
+
+def test_the_cost_is_the_mean_of_what_was_measured_over_all_cases_and_processes():
+    measured = [Extracted({}, {}, {"reading": 1.0, "radiomics": seconds}) for seconds in (2.0, 4.0)]
+    assert cost(measured, [None] * 60, 2) == (
+        "a case takes here: reading 1.0 s, radiomics 3.0 s; 60 cases about 2 min with 2 processes"
+    )
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_study_says_once_what_it_will_cost_and_every_case_is_extracted_once(
+    toy_study, tmp_path, capfd, jobs
+):
+    from benchmark.progress import bars
+
+    with workers(jobs) as pool:
+        features = extract_features(toy_study(), Store(tmp_path / "store"), pool, bars)
+    assert (features.computed, len(features.tables["moments"])) == (40, 40)
+    assert capfd.readouterr().err.count("a case takes here: reading") == 1
+
+
+def test_few_cases_are_extracted_without_being_measured(toy_study, tmp_path, capfd):
+    from benchmark.progress import bars
+
+    few = toy_study(cohort={"use": "toy_cohort", "zero": 4, "nonzero": 4})
+    with workers(1) as pool:
+        assert extract_features(few, Store(tmp_path / "store"), pool, bars).computed == 8
+    assert "a case takes here" not in capfd.readouterr().err
