@@ -7,6 +7,8 @@ JOBS ?= 2
 EXTRAS ?= test
 BIN := $(VENV)/bin
 
+NO_PYTHON := cacbench needs Python 3.11, 3.12 or 3.13, and none is on the path: install one \
+	(Debian, Ubuntu: apt install python3-venv python3-dev) or name it: make PYTHON=/path/to/python3
 ACTIVATE := `. $(BIN)/activate` makes `cacbench` found in this shell
 
 .PHONY: bench test check controls lint environment performance clean
@@ -16,7 +18,7 @@ bench: environment ## the main job: compare the methods of runs.yaml
 	@echo '$(ACTIVATE)'
 
 test: environment lint ## everything that guards the code
-	$(BIN)/pytest --durations=20
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --durations=20
 
 check: bench ## the main job, and whether its headline numbers hold
 	$(BIN)/cacbench check runs.yaml
@@ -33,8 +35,7 @@ lint: environment
 environment: $(VENV)/.complete-$(EXTRAS)
 
 $(VENV)/.complete-$(EXTRAS): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "cacbench needs Python 3.11, 3.12 or 3.13, and none is on the path: install one\
-	(on Debian and Ubuntu: apt install python3-venv python3-dev) or name it: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
