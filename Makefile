@@ -35,8 +35,8 @@ lint: environment
 environment: $(VENV)/.complete-$(EXTRAS)
 
 $(VENV)/.complete-$(EXTRAS): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 	@echo '$(ACTIVATE)'
