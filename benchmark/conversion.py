@@ -17,9 +17,9 @@ from typing import Any
 
 from benchmark.dicom_selection import ANY, IDENTIFYING, SeriesChoice
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import Workers
-from benchmark.progress import Progress, silent
-from benchmark.store import write_atomically
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.store import write_atomically
+from benchmark.execution.workers import Workers
 
 MANIFEST = "manifest.csv"
 REPORT = "conversion.csv"

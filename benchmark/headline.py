@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from benchmark.case_filter import EVERY
-from benchmark.environment import machine, versions
 from benchmark.errors import UserError
+from benchmark.execution.environment import machine, versions
+from benchmark.execution.store import write_atomically
 from benchmark.results import StudyResult
-from benchmark.store import write_atomically
 
 HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc", "macro_f1", "quadratic_kappa")
 

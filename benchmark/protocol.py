@@ -11,8 +11,8 @@ from benchmark.case_filter import EVERY, CaseFilter
 from benchmark.cohorts.files import StudyPath
 from benchmark.declaration import Declaration
 from benchmark.errors import UserError
+from benchmark.execution.seeds import derive_seed
 from benchmark.fold_checks import FoldChecks
-from benchmark.seeds import derive_seed
 from benchmark.splits import GROUPED, Scheme, Split, cross_validator, frozen_folds
 from benchmark.statistics.threshold import Rule
 

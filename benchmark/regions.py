@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
+from benchmark.execution.store import Store
 from benchmark.fingerprint import digest_of
 from benchmark.plugins import Segmenter, with_nested
-from benchmark.store import Store
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

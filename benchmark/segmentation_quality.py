@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 from benchmark.plugins import Segmenter
-from benchmark.progress import Progress, silent
 from benchmark.regions import give, keep, stored, take
-from benchmark.store import Store
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

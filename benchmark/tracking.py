@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.environment import all_packages, git_commit, machine, versions
+from benchmark.execution.environment import all_packages, git_commit, machine, versions
 from benchmark.fingerprint import digest_of
 from benchmark.plugins import Plugin, with_nested
 from benchmark.results import StudyResult

@@ -29,11 +29,11 @@ def audit(
     from benchmark.study_file import read_study
 
     declared = read_study(study)
-    from benchmark.execution import workers
+    from benchmark.execution.progress import bars
+    from benchmark.execution.store import Store
+    from benchmark.execution.workers import workers
     from benchmark.leakage.audit import audit_study
     from benchmark.leakage.write import facts, write_audit
-    from benchmark.progress import bars
-    from benchmark.store import Store
 
     with workers(jobs, dask=dask) as pool:
         found = audit_study(declared, run or (), permutations, Store(results / "store"), pool, bars)

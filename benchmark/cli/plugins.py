@@ -47,7 +47,7 @@ def weights(
 ) -> None:
     """Show the network weights a study needs and where they are; with --fetch, download them ahead."""
     from benchmark.console import print_weights
-    from benchmark.progress import downloads
+    from benchmark.execution.progress import downloads
     from benchmark.study_file import read_study
     from feature_extractors.weights import fetch as fetch_weights
     from feature_extractors.weights import required_weights

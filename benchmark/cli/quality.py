@@ -25,11 +25,11 @@ def quality(
 ) -> None:
     """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
     from benchmark.console import print_quality
-    from benchmark.execution import workers
-    from benchmark.progress import bars
+    from benchmark.execution.progress import bars
+    from benchmark.execution.store import Store
+    from benchmark.execution.workers import workers
     from benchmark.report.quality import summarise, write_quality
     from benchmark.segmentation_quality import judge
-    from benchmark.store import Store
     from benchmark.study_file import read_study
 
     declared = read_study(study)

@@ -21,12 +21,12 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Scan or segment a study's patients again: feature stability (ICC), and accuracy without retraining."""
-    from benchmark.execution import workers
-    from benchmark.progress import bars
+    from benchmark.execution.progress import bars
+    from benchmark.execution.store import Store
+    from benchmark.execution.workers import workers
     from benchmark.robustness.run import measure_robustness
     from benchmark.robustness.study import read_robustness_study
     from benchmark.robustness.write import finish_robustness
-    from benchmark.store import Store
 
     declared = read_robustness_study(study)
     with workers(jobs, dask=dask) as pool:

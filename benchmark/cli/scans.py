@@ -81,8 +81,8 @@ def convert(
     from benchmark.conversion import MANIFEST, REPORT
     from benchmark.conversion import convert as convert_scans
     from benchmark.dicom_selection import SeriesChoice
-    from benchmark.execution import workers
-    from benchmark.progress import bars
+    from benchmark.execution.progress import bars
+    from benchmark.execution.workers import workers
 
     count = int(slices) if slices and slices.isdigit() else slices
     try:
@@ -128,8 +128,8 @@ def phantom(
         return
     if out is None:
         raise UserError("phantom: name the folder to write to, or a picture with --gallery")
+    from benchmark.execution.progress import bars
     from benchmark.phantom.export import write_cohort
-    from benchmark.progress import bars
 
     cohort = _phantoms(zero, nonzero, seed, protocol)
     with bars("phantoms", len(cohort.cases())) as advance:

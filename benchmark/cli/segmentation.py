@@ -29,12 +29,12 @@ def segmentation(
     as_json: Json = False,
 ) -> None:
     """Compare segmenters with reference masks: voxels, lesions, Agatston agreement, risk bands, per protocol."""
-    from benchmark.execution import workers
-    from benchmark.progress import bars
+    from benchmark.execution.progress import bars
+    from benchmark.execution.store import Store
+    from benchmark.execution.workers import workers
     from benchmark.segmentation.run import run_segmentation
     from benchmark.segmentation.study import read_segmentation_study
     from benchmark.segmentation.write import finish_segmentation
-    from benchmark.store import Store
 
     declared = read_segmentation_study(study)
     with workers(jobs, dask=dask) as pool:
@@ -65,10 +65,10 @@ def train(
     jobs: Jobs = None,
 ) -> None:
     """Train a segmenter's network on the study's training cohort; the best weights by validation F1 are written."""
-    from benchmark.execution import workers
-    from benchmark.progress import bars
+    from benchmark.execution.progress import bars
+    from benchmark.execution.store import Store
+    from benchmark.execution.workers import workers
     from benchmark.segmentation.study import read_segmentation_study
-    from benchmark.store import Store
     from segmenters.denseraunet.training_set import read_training_set
 
     checkpoint = out.with_suffix(".checkpoint.safetensors")
@@ -105,7 +105,7 @@ def _run(
     training: Training, network: str, plan: TrainingPlan, checkpoint: Path, results: Path, study: Path
 ) -> None:
     """Train with a bar, logging to MLflow as it goes."""
-    from benchmark.progress import training_bar
+    from benchmark.execution.progress import training_bar
     from benchmark.tracking import logged_run
 
     excluded: Any = {"cohort": True, "networks": True, "lesion_check": {"cohort"}}

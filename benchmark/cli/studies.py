@@ -32,10 +32,10 @@ def run(
     declared = read_study(study)
     if strict:
         _refuse_unavailable(declared)
-    from benchmark.execution import workers
+    from benchmark.execution.progress import bars
+    from benchmark.execution.store import Store
+    from benchmark.execution.workers import workers
     from benchmark.pipeline import run_study
-    from benchmark.progress import bars
-    from benchmark.store import Store
 
     with _nothing_lost(), workers(jobs, dask=dask) as pool:
         result = run_study(declared, Store(results / "store"), pool, bars)
@@ -79,11 +79,11 @@ def features(
     dask: Dask = None,
 ) -> None:
     """Extract a study's feature tables into one file, without evaluating anything; labels are not needed."""
-    from benchmark.execution import workers
+    from benchmark.execution.progress import bars
+    from benchmark.execution.store import Store
+    from benchmark.execution.workers import workers
     from benchmark.pipeline import extract_features
-    from benchmark.progress import bars
     from benchmark.report.features import check_suffix, write_features
-    from benchmark.store import Store
     from benchmark.study_file import read_study
 
     check_suffix(out)

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from benchmark.case import Case
+from benchmark.execution.seeds import derive_seed
 from benchmark.phantom.acquisition import (
     SCANNERS,
     Acquisition,
@@ -21,7 +22,6 @@ from benchmark.phantom.patient import STENTED, draw_patient
 from benchmark.phantom.plaque import Disease, DiseaseModel
 from benchmark.phantom.source import PhantomSource
 from benchmark.plugins import Cohort
-from benchmark.seeds import derive_seed
 
 
 class PhantomCohort(Cohort):

@@ -11,16 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.evaluation import FoldTask, evaluate
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
+from benchmark.execution.stored import run_stored
+from benchmark.execution.workers import Workers
 from benchmark.pipeline.folds import choose_flat_points
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.pipeline.stored import run_stored
-from benchmark.progress import Progress, silent
-from benchmark.seeds import derive_seed
 from benchmark.splits import Split
 from benchmark.statistics.alignment import align_cases
 from benchmark.statistics.bootstrap import Resampled, bca_interval, percentile_interval, resample
-from benchmark.store import Store
 from benchmark.study import Run
 
 Kept = Literal["all", "alone", "left_out"]

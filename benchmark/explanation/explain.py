@@ -11,18 +11,18 @@ import pandas as pd
 
 from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
+from benchmark.execution.stored import run_stored
+from benchmark.execution.workers import Workers
 from benchmark.explanation.ablation import ablation_table, evaluate_variants, variants_of
 from benchmark.explanation.families import feature_families
 from benchmark.explanation.importance import HeldOut, held_out_importance, importance_table
 from benchmark.explanation.refit import ChosenFold
 from benchmark.explanation.selection import selection_table, stability_table
 from benchmark.pipeline.plan import EvaluationPlan, plan_study
-from benchmark.pipeline.stored import run_stored
-from benchmark.progress import Progress, silent
-from benchmark.seeds import derive_seed
 from benchmark.splits import Split
-from benchmark.store import Store
 from benchmark.study import Run, Study
 
 PERMUTATIONS = 50

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.errors import UserError
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 from benchmark.leakage.control import PermutedControl
 from benchmark.leakage.evaluation import balanced_accuracy, evaluate_variants, permuted_plan, tested_classes
 from benchmark.leakage.findings import Finding, assess
 from benchmark.leakage.scope import chosen_runs, diagnostics_by_run, refuse_unfit, with_diagnostics
 from benchmark.leakage.variants import VARIANTS
 from benchmark.pipeline.plan import plan_study
-from benchmark.progress import Progress, silent
-from benchmark.seeds import derive_seed
-from benchmark.store import Store
 from benchmark.study import Study
 
 

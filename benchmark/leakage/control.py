@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import UserError
-from benchmark.seeds import derive_seed
+from benchmark.execution.seeds import derive_seed
 
 Pipeline = Callable[[NDArray[np.float64], NDArray[np.intp], int], ArrayLike]
 """From X (cases, features), y (cases,) and a seed to the out-of-fold class of every case, (cases,)."""

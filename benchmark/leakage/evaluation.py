@@ -9,16 +9,16 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.evaluation import FoldTask, evaluate
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
+from benchmark.execution.stored import run_stored
+from benchmark.execution.workers import Workers
 from benchmark.leakage.variants import Variant
 from benchmark.pipeline.folds import Records, choose_flat_points
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.pipeline.stored import run_stored
-from benchmark.progress import Progress
-from benchmark.seeds import derive_seed
 from benchmark.splits import Split
 from benchmark.statistics.metrics import decided_metric
-from benchmark.store import Store
 from benchmark.study import Run
 
 _DRAWS = 100

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from benchmark.case import Case, Scan
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import write_atomically
+from benchmark.execution.workers import workers
 from benchmark.plugins import Cohort
-from benchmark.store import write_atomically
 
 MANIFEST = "manifest.csv"
 RECORD = "record.json"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.case import Case, Scan
+from benchmark.execution.seeds import derive_seed
 from benchmark.fingerprint import code_digest, digest_of
 from benchmark.phantom.acquisition import Acquisition, blur, quantise
 from benchmark.phantom.grid import Box, Canvas, Floats, Grid
@@ -26,7 +27,6 @@ from benchmark.phantom.sections import compose, ellipse
 from benchmark.phantom.source import as_image
 from benchmark.phantom.supersampling import PartialVolume
 from benchmark.plugins import Cohort
-from benchmark.seeds import derive_seed
 
 DENSITIES_MG_CM3 = (200.0, 400.0, 800.0)
 SIZES_MM = (5.0, 3.0, 1.0)

@@ -11,14 +11,14 @@ import pandas as pd
 
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 from benchmark.extraction import Extracted, ExtractionTask, Wanted
 from benchmark.fingerprint import code_digest, digest_of
 from benchmark.pipeline.cost import extract_all
-from benchmark.progress import Progress, silent
 from benchmark.regions import keep, stored
 from benchmark.results import Features, tally
-from benchmark.store import Store
 from benchmark.study import Study
 
 Outcome = dict[str, Any] | Exclusion

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.evaluation import FoldTask
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import about_cases, extract_features
-from benchmark.progress import Progress, silent
 from benchmark.protocol import Protocol
 from benchmark.results import Features, tally
-from benchmark.seeds import derive_seed
 from benchmark.splits import Split
 from benchmark.statistics.metrics import decided_metric, most_probable
-from benchmark.store import Store
 from benchmark.study import Run, Study
 
 Records = Mapping[tuple[str, Split], Mapping[str, Any]]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.errors import UserError
+from benchmark.execution.store import write_atomically
 from benchmark.results import Features
-from benchmark.store import write_atomically
 
 SUFFIXES = (".parquet", ".csv")
 

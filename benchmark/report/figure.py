@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.store import write_atomically
+from benchmark.execution.store import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.store import write_atomically
+from benchmark.execution.store import write_atomically
 
 SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
 

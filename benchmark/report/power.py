@@ -11,10 +11,10 @@ import pandas as pd
 
 from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
+from benchmark.execution.seeds import derive_seed
 from benchmark.headline import read_facts
 from benchmark.report.figure import write_figure
 from benchmark.report.tables import write_tables
-from benchmark.seeds import derive_seed
 from benchmark.statistics.metrics import decided_metric
 from benchmark.statistics.power import POWER_METRICS, power_curve, scans_needed
 from benchmark.study import Study

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.errors import UserError
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import write_atomically
 from benchmark.report.details import detail_tables
 from benchmark.results import StudyResult
-from benchmark.seeds import derive_seed
 from benchmark.statistics.intervals import headline_intervals
 from benchmark.statistics.pairwise import COLUMNS, compare_all
-from benchmark.store import write_atomically
 
 
 def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:

@@ -10,18 +10,18 @@ from functools import partial
 import pandas as pd
 
 from benchmark.errors import UserError
-from benchmark.execution import Workers
+from benchmark.execution.progress import Advance, Progress, silent
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, refuse_nothing
-from benchmark.progress import Advance, Progress, silent
 from benchmark.results import Features, tally
 from benchmark.robustness.performance import performance_table, rank_runs
 from benchmark.robustness.stability import reliability_table, stability_summary
 from benchmark.robustness.study import BASE, RobustnessStudy
 from benchmark.robustness.transfer import transferred_predictions
-from benchmark.seeds import derive_seed
 from benchmark.statistics.ranks import Ranking
-from benchmark.store import Store
 from benchmark.study import Study
 
 

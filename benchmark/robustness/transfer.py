@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from benchmark.evaluation import FoldTask, evaluate
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.store import Store
+from benchmark.execution.stored import run_stored
+from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.pipeline.stored import run_stored
-from benchmark.progress import Progress, silent
 from benchmark.robustness.study import BASE
 from benchmark.splits import Split
-from benchmark.store import Store
 from benchmark.study import Run
 
 

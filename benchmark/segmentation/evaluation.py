@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.seeds import derive_seed
+from benchmark.execution.seeds import derive_seed
 from benchmark.segmentation.agreement import METRICS, agreement
 from benchmark.segmentation.study import SegmentationStudy
 from benchmark.statistics.bootstrap import percentile_interval, percentile_p, resampled_counts

@@ -9,13 +9,13 @@ import pandas as pd
 
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 from benchmark.fingerprint import code_digest, digest_of
-from benchmark.progress import Progress, silent
 from benchmark.results import tally
 from benchmark.segmentation.measurement import MeasurementTask, measure
 from benchmark.segmentation.study import SegmentationStudy
-from benchmark.store import Store
 
 KIND = "segmentations"
 

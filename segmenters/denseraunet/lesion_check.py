@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.seeds import derive_seed
+from benchmark.execution.seeds import derive_seed
 from segmenters.denseraunet.lesion_features import FEATURES, describe
 from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.plan import LesionCheckPlan

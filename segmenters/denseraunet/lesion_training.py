@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from benchmark.case import Case
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import Workers
-from benchmark.progress import Progress, silent
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.workers import Workers
 from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 from segmenters.denseraunet.lesion_check import fit_lesion_check
 from segmenters.denseraunet.lesion_features import describe

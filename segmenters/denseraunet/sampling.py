@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.seeds import derive_seed
+from benchmark.execution.seeds import derive_seed
 from segmenters.denseraunet.plan import TrainingPlan
 from segmenters.denseraunet.slices import channels, windowed
 from segmenters.denseraunet.training_set import TrainingScan

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from benchmark.case import Case
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import Workers
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 from benchmark.fingerprint import code_digest, digest_of
-from benchmark.progress import Progress, silent
-from benchmark.seeds import derive_seed
 from benchmark.segmentation.reference import ReferenceRule, reference_calcium
-from benchmark.store import Store
 from segmenters.denseraunet.plan import Input, TrainingPlan
 
 KIND = "training_scans"

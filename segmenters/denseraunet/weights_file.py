@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import UserError
-from benchmark.store import write_atomically
+from benchmark.execution.store import write_atomically
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 
 if TYPE_CHECKING:

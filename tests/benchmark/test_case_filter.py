@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from benchmark.case_filter import CaseFilter
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.headline import facts_of
 from benchmark.pipeline import run_study
 from benchmark.protocol import Protocol
 from benchmark.report.tables import summary
-from benchmark.store import Store
 from tests.plugin_package.toy_plugins import ToyCohort
 
 PLAIN = CaseFilter(contrast="off")

@@ -15,7 +15,7 @@ from benchmark.cli import app
 from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.conversion import convert, find_sources
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.workers import workers
 from tests.benchmark.scan_files import PATIENT, write_series
 
 SECRETS = [

@@ -4,7 +4,7 @@ import pytest
 from toy_work import die_at_three, fail_at_three, square, threads
 
 from benchmark.errors import UserError
-from benchmark.execution import WorkerDiedError, workers
+from benchmark.execution.workers import WorkerDiedError, workers
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

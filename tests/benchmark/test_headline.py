@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.headline import (
     compare_with_headline,
     facts_of,
@@ -16,7 +17,6 @@ from benchmark.headline import (
 )
 from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
-from benchmark.store import Store
 from benchmark.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from benchmark.progress import bars, duration, lines
+from benchmark.execution.progress import bars, duration, lines
 
 
 def log_of(total, seconds_each, said=()):

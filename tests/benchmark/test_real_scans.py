@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.pipeline import extract_features
-from benchmark.store import Store
 from benchmark.study import Study
 
 LIMIT_GIB = 4.0

@@ -10,11 +10,11 @@ from pydantic import Field
 from benchmark import regions
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.extraction import ExtractionTask, Wanted, extract
 from benchmark.pipeline import extract_features
 from benchmark.plugins import Segmenter
-from benchmark.store import Store
 from benchmark.study import Extraction
 from segmenters.threshold import ThresholdSegmenter
 from tests.plugin_package.toy_plugins import MomentsExtractor, ToySource

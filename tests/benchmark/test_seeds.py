@@ -3,7 +3,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.seeds import derive_seed
+from benchmark.execution.seeds import derive_seed
 
 
 def test_a_seed_is_the_first_four_bytes_of_the_sha256_of_its_names():

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from benchmark.case import Case, Scan
 from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.fingerprint import digest_of
 from benchmark.plugins import Segmenter
 from benchmark.report.quality import montage, summarise, write_quality
 from benchmark.segmentation_quality import agreement, judge, region_statistics, tile
-from benchmark.store import Store
 from segmenters.reference import ReferenceSegmenter
 from tests.plugin_package.toy_plugins import CentreSegmenter
 

@@ -11,11 +11,11 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmark.case_filter import CaseFilter
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.protocol import Protocol
 from benchmark.splits import cross_validator
-from benchmark.store import Store
 from tests.plugin_package.toy_plugins import ToyCohort
 
 

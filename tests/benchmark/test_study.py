@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.report.tables import comparisons
-from benchmark.store import Store
 from benchmark.study_file import read_study
 from benchmark.study_schema import study_schema
 

@@ -13,14 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from benchmark.calcium import risk_band
 from benchmark.errors import UserError
 from benchmark.evaluation import FoldTask, evaluate
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.headline import facts_of
 from benchmark.pipeline import run_study
 from benchmark.protocol import Protocol
 from benchmark.registry import build
 from benchmark.report.tables import all_tables
 from benchmark.statistics.threshold import choose_threshold
-from benchmark.store import Store
 from benchmark.target import AgatstonBands, Nonzero
 from classifiers.ordinal import Ordinal
 from tests.plugin_package.toy_plugins import ToyCohort

@@ -14,10 +14,10 @@ import psutil
 import pytest
 import yaml
 
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.report.write import finish
-from benchmark.store import Store
 from benchmark.study_file import read_study
 from benchmark.tracking import tracking_uri
 

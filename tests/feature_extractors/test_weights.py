@@ -25,11 +25,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.registry import build
-from benchmark.store import Store
 from benchmark.study import Study
 from feature_extractors import hub
 from feature_extractors.ct_fm import CTFMExtractor

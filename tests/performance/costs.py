@@ -11,7 +11,7 @@ from collections.abc import Callable
 from statistics import median
 
 from benchmark.cohorts.phantom import PhantomCohort
-from benchmark.environment import machine
+from benchmark.execution.environment import machine
 from feature_extractors.radiomics import RadiomicsExtractor
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 

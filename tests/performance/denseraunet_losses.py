@@ -6,10 +6,10 @@ OMP_NUM_THREADS=1 python tests/performance/denseraunet_losses.py studies/segment
 import sys
 from pathlib import Path
 
-from benchmark.execution import workers
-from benchmark.progress import bars
+from benchmark.execution.progress import bars
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.segmentation.study import read_segmentation_study
-from benchmark.store import Store
 from feature_extractors.inference import use_allotted_threads
 from segmenters.denseraunet.plan import Loss
 from segmenters.denseraunet.training import Training

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError
+from benchmark.execution.seeds import derive_seed
 from benchmark.fingerprint import digest_of
 from benchmark.plugins import Availability, Classifier, Cohort, FeatureExtractor, Segmenter
-from benchmark.seeds import derive_seed
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from benchmark.errors import UserError
-from benchmark.execution import workers
-from benchmark.seeds import derive_seed
+from benchmark.execution.seeds import derive_seed
+from benchmark.execution.workers import workers
 from segmenters.denseraunet.lesion_check import LesionCheck, fit_lesion_check, lesion_check_of
 from segmenters.denseraunet.lesion_features import COURSE, FEATURES, SURROUNDINGS, describe, noise_hu
 from segmenters.denseraunet.lesion_training import learn_lesion_check

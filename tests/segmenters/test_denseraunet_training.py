@@ -9,9 +9,9 @@ import torch
 
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.plugins import Cohort
-from benchmark.store import Store
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Loss, Sampling, TrainingPlan
 from segmenters.denseraunet.sampling import PatchSampler
 from segmenters.denseraunet.training import Training, learning_rate

@@ -4,11 +4,11 @@ from scipy.stats import norm
 from sklearn.metrics import accuracy_score
 
 from benchmark.evaluation import evaluate
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.explanation.ablation import ablation_table, evaluate_variants, variants_of
 from benchmark.explanation.families import feature_families
 from benchmark.pipeline.folds import choose_flat_points
-from benchmark.store import Store
 
 FAMILIES = ("shape", "firstorder", "glcm", "ngtdm")
 

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.explanation.explain import explain_run
 from benchmark.explanation.write import finish_explanation
 from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
-from benchmark.store import Store
 from benchmark.tracking import tracking_uri
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -15,7 +15,8 @@ import yaml
 
 from benchmark.errors import UserError
 from benchmark.evaluation import evaluate
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.leakage.audit import audit_study
 from benchmark.leakage.evaluation import permuted_plan
 from benchmark.leakage.variants import VARIANTS
@@ -24,7 +25,6 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
 from benchmark.plugins import FeatureExtractor
 from benchmark.statistics.metrics import decided_metric
-from benchmark.store import Store
 from benchmark.study import Extraction
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.calcium import CalciumScoring, score
+from benchmark.execution.seeds import derive_seed
 from benchmark.phantom.anatomy import Anatomy
 from benchmark.phantom.grid import Ellipsoid
 from benchmark.phantom.patient import Patient, draw_patient
 from benchmark.phantom.plaque import SCORE_LIMIT, Disease, DiseaseModel, Lesion, calcium_hu
-from benchmark.seeds import derive_seed
 
 DRAWS = 2000
 

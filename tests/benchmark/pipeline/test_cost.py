@@ -1,10 +1,10 @@
 import pytest
 
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.extraction import Extracted
 from benchmark.pipeline import extract_features
 from benchmark.pipeline.cost import cost
-from benchmark.store import Store
 
 
 def test_the_cost_is_the_mean_of_what_was_measured_over_all_cases_and_processes():
@@ -18,7 +18,7 @@ def test_the_cost_is_the_mean_of_what_was_measured_over_all_cases_and_processes(
 def test_a_study_says_once_what_it_will_cost_and_every_case_is_extracted_once(
     toy_study, tmp_path, capfd, jobs
 ):
-    from benchmark.progress import bars
+    from benchmark.execution.progress import bars
 
     with workers(jobs) as pool:
         features = extract_features(toy_study(), Store(tmp_path / "store"), pool, bars)
@@ -27,7 +27,7 @@ def test_a_study_says_once_what_it_will_cost_and_every_case_is_extracted_once(
 
 
 def test_few_cases_are_extracted_without_being_measured(toy_study, tmp_path, capfd):
-    from benchmark.progress import bars
+    from benchmark.execution.progress import bars
 
     few = toy_study(cohort={"use": "toy_cohort", "zero": 4, "nonzero": 4})
     with workers(1) as pool:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
-from benchmark.store import Store
 from benchmark.study import Study
 
 PACKAGE = Path(__file__).parents[2] / "plugin_package"

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.pipeline import extract_features, run_study
 from benchmark.report.tables import all_tables, summary, write_tables
 from benchmark.statistics.intervals import wilson
-from benchmark.store import Store
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from scipy.stats import norm
 
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError, UserError
-from benchmark.execution import workers
+from benchmark.execution.store import Store
+from benchmark.execution.workers import workers
 from benchmark.fingerprint import digest_of
 from benchmark.pipeline import run_study
 from benchmark.pipeline.features import extract_features
@@ -19,7 +20,6 @@ from benchmark.plugins import Cohort
 from benchmark.robustness.run import measure_robustness
 from benchmark.robustness.study import RobustnessStudy
 from benchmark.robustness.transfer import stacked_task
-from benchmark.store import Store
 from benchmark.study import Study
 
 DISTANCE = 2.0  # of the classes' means, in SDs of the patients

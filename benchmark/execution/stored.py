@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from benchmark.execution import Workers
-from benchmark.progress import Progress, silent
-from benchmark.store import Store
+from benchmark.execution.progress import Progress, silent
+from benchmark.execution.store import Store
+from benchmark.execution.workers import Workers
 
 Name = TypeVar("Name", bound=Hashable)
 
