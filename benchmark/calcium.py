@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from benchmark.declaration import Declaration
+from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from benchmark.declaration import Declaration
 from benchmark.errors import UserError
+from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:
     import numpy as np

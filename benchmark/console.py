@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.registry import Kind, names, plugin_class
+from benchmark.plugins.registry import Kind, names, plugin_class
 
 if TYPE_CHECKING:
     import pandas as pd

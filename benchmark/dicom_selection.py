@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from benchmark.case import Anomaly
-from benchmark.declaration import Declaration
 from benchmark.errors import CaseError
+from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:
     from pydicom import Dataset

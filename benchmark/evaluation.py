@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmark.fingerprint import code_digest, digest_of
 from benchmark.grid_search import (
     Chosen,
     best_point,
@@ -24,6 +23,7 @@ from benchmark.grid_search import (
     spread,
 )
 from benchmark.plugins import Classifier
+from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.protocol import Protocol
 from benchmark.statistics.threshold import choose_threshold
 

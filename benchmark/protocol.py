@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 
 from benchmark.case_filter import EVERY, CaseFilter
 from benchmark.cohorts.files import StudyPath
-from benchmark.declaration import Declaration
 from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
 from benchmark.fold_checks import FoldChecks
+from benchmark.plugins.declaration import Declaration
 from benchmark.splits import GROUPED, Scheme, Split, cross_validator, frozen_folds
 from benchmark.statistics.threshold import Rule
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
 from benchmark.execution.store import Store
-from benchmark.fingerprint import digest_of
-from benchmark.plugins import Segmenter, with_nested
+from benchmark.plugins import Segmenter
+from benchmark.plugins.base import with_nested
+from benchmark.plugins.fingerprint import digest_of
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from benchmark.declaration import Declaration, did_you_mean, mistake
-from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
+from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
+from benchmark.plugins.base import Plugin
+from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
+from benchmark.plugins.registry import all_declared, build_all, declared
 from benchmark.protocol import Metric, Protocol
-from benchmark.registry import all_declared, build_all, declared
 from benchmark.target import Nonzero, Target
 
 Test = Literal[

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from benchmark.declaration import Declaration, plain_message
 from benchmark.errors import UserError
+from benchmark.plugins.declaration import Declaration, plain_message
 from benchmark.strict_yaml import load_yaml
 from benchmark.study import Study
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark.plugins.registry import BUILTINS, Kind, plugin_class
 from benchmark.protocol import Protocol
-from benchmark.registry import BUILTINS, Kind, plugin_class
 from benchmark.study import Comparisons
 from benchmark.target import AgatstonBands, Nonzero
 

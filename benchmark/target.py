@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, field_validator
 
-from benchmark.declaration import Declaration, did_you_mean
 from benchmark.errors import UserError
+from benchmark.plugins.declaration import Declaration, did_you_mean
 from benchmark.statistics.classes import CLASS_METRICS
 from benchmark.statistics.metrics import METRICS
 

@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.execution.environment import all_packages, git_commit, machine, versions
-from benchmark.fingerprint import digest_of
-from benchmark.plugins import Plugin, with_nested
+from benchmark.plugins.base import Plugin, with_nested
+from benchmark.plugins.fingerprint import digest_of
 from benchmark.results import StudyResult
 from benchmark.study import Run, Study
 

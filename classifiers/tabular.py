@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from benchmark.declaration import did_you_mean, mistake
 from benchmark.plugins import Classifier
+from benchmark.plugins.declaration import did_you_mean, mistake
 
 Values = Annotated[tuple[bool | int | float | str | None, ...], Field(min_length=1)]
 

@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from benchmark.errors import UserError
-from benchmark.fingerprint import digest_of
-from benchmark.plugins import Availability, Plugin, with_nested
+from benchmark.plugins import Availability
+from benchmark.plugins.base import Plugin, with_nested
+from benchmark.plugins.fingerprint import digest_of
 from feature_extractors.hub import HubFile, why_unreachable
 from feature_extractors.hub_download import Progress, download, sha256_of
 

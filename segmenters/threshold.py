@@ -11,7 +11,7 @@ from pydantic import Field, WithJsonSchema
 
 from benchmark.calcium import CalciumScoring, calcium_mask
 from benchmark.plugins import Availability, Segmenter
-from benchmark.registry import declared
+from benchmark.plugins.registry import declared
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -16,8 +16,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from benchmark.case import Scan
 from benchmark.errors import CaseError
-from benchmark.fingerprint import digest_of
 from benchmark.plugins import Availability, Segmenter
+from benchmark.plugins.fingerprint import digest_of
 from feature_extractors.hub_download import sha256_of
 from feature_extractors.inference import Device, resolve_device
 from segmenters.reference import ReferenceSegmenter

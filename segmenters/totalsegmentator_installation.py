@@ -16,7 +16,8 @@ from pydantic import Field
 
 from benchmark.cohorts.files import StudyPath
 from benchmark.errors import UserError
-from benchmark.plugins import Availability, Plugin
+from benchmark.plugins import Availability
+from benchmark.plugins.base import Plugin
 from feature_extractors.weights import Weights
 
 if TYPE_CHECKING:

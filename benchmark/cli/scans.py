@@ -142,7 +142,7 @@ def _phantoms(zero: int, nonzero: int, seed: str, protocol: str) -> Cohort:
     from pydantic import ValidationError
 
     from benchmark.phantom.qrm import QrmCohort
-    from benchmark.registry import build
+    from benchmark.plugins.registry import build
 
     number: int | str = int(seed) if seed.lstrip("-").isdigit() else seed
     if protocol == "qrm":

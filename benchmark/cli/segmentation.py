@@ -133,7 +133,7 @@ def _run(
 
 
 def _plan(plan: TrainingPlan | None, network: str, study: Path) -> TrainingPlan:
-    from benchmark.declaration import did_you_mean
+    from benchmark.plugins.declaration import did_you_mean
 
     if plan is None:
         raise UserError(f"{study}: declares no training: add `training: {{cohort: …}}`")

@@ -18,8 +18,8 @@ from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annota
 from benchmark.cohorts.files import READERS, StudyPath, UnusableScan
 from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import CaseError, UserError
-from benchmark.fingerprint import code_digest, digest_of
 from benchmark.plugins import Cohort
+from benchmark.plugins.fingerprint import code_digest, digest_of
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, ValidationInfo
 from benchmark.case import Scan
 from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import CaseError
-from benchmark.fingerprint import code_digest, digest_of
+from benchmark.plugins.fingerprint import code_digest, digest_of
 
 READERS = ("benchmark.imaging", "benchmark.dicom_series", "benchmark.dicom_selection", "benchmark.geometry")
 """Modules whose code decides what a file turns into."""

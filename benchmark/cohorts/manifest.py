@@ -12,10 +12,10 @@ from pydantic import Field
 
 from benchmark.case import Case
 from benchmark.cohorts.files import READERS, FileScan, StudyPath
-from benchmark.declaration import did_you_mean
 from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import CaseError, UserError
 from benchmark.plugins import Cohort
+from benchmark.plugins.declaration import did_you_mean
 
 REQUIRED = ("case_id", "image")
 COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol", "contrast")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.seeds import derive_seed
@@ -22,6 +21,7 @@ from benchmark.explanation.importance import HeldOut, held_out_importance, impor
 from benchmark.explanation.refit import ChosenFold
 from benchmark.explanation.selection import selection_table, stability_table
 from benchmark.pipeline.plan import EvaluationPlan, plan_study
+from benchmark.plugins.declaration import did_you_mean
 from benchmark.splits import Split
 from benchmark.study import Run, Study
 

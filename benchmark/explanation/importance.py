@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.explanation.families import family_of
 from benchmark.explanation.refit import ChosenFold
-from benchmark.fingerprint import code_digest, digest_of
+from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.statistics.metrics import most_probable
 from benchmark.statistics.paired import nadeau_bengio
 from benchmark.statistics.weighted import weighted_metrics

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.evaluation import FoldTask
-from benchmark.fingerprint import code_digest, digest_of
 from benchmark.grid_search import spread
+from benchmark.plugins.fingerprint import code_digest, digest_of
 
 Floats = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 from benchmark.errors import UserError
 from benchmark.explanation.families import family_of
 from benchmark.explanation.refit import ChosenFold
-from benchmark.fingerprint import code_digest, digest_of
 from benchmark.pipeline.plan import EvaluationPlan
+from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.splits import Split
 from classifiers.ordinal import OrdinalClassifier
 

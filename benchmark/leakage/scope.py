@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.registry import build
+from benchmark.plugins.declaration import did_you_mean
+from benchmark.plugins.registry import build
 from benchmark.results import Features
 from benchmark.study import Extraction, Run, Study
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtri
 
 from benchmark.calcium import STANDARD
-from benchmark.declaration import Declaration
 from benchmark.phantom.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
+from benchmark.plugins.declaration import Declaration
 
 USABLE_LENGTH_MM = {1: 9.0, 2: 80.0, 3: 50.0, 4: 75.0}
 """Length of each vessel that lesions are placed on; in a shorter vessel their positions shrink with it."""

@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.case import Case, Scan
 from benchmark.execution.seeds import derive_seed
-from benchmark.fingerprint import code_digest, digest_of
 from benchmark.phantom.acquisition import Acquisition, blur, quantise
 from benchmark.phantom.grid import Box, Canvas, Floats, Grid
 from benchmark.phantom.noise import correlated_noise
@@ -27,6 +26,7 @@ from benchmark.phantom.sections import compose, ellipse
 from benchmark.phantom.source import as_image
 from benchmark.phantom.supersampling import PartialVolume
 from benchmark.plugins import Cohort
+from benchmark.plugins.fingerprint import code_digest, digest_of
 
 DENSITIES_MG_CM3 = (200.0, 400.0, 800.0)
 SIZES_MM = (5.0, 3.0, 1.0)

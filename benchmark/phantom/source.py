@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.case import Scan
-from benchmark.fingerprint import code_digest, digest_of
 from benchmark.phantom.acquisition import Acquisition
 from benchmark.phantom.patient import Patient
 from benchmark.phantom.plaque import Disease
+from benchmark.plugins.fingerprint import code_digest, digest_of
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

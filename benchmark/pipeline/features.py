@@ -15,8 +15,8 @@ from benchmark.execution.progress import Progress, silent
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.extraction import Extracted, ExtractionTask, Wanted
-from benchmark.fingerprint import code_digest, digest_of
 from benchmark.pipeline.cost import extract_all
+from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.regions import keep, stored
 from benchmark.results import Features, tally
 from benchmark.study import Study

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
 from benchmark.headline import read_facts
+from benchmark.plugins.declaration import did_you_mean
 from benchmark.report.figure import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.statistics.metrics import decided_metric

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.declaration import did_you_mean
 from benchmark.errors import UserError
+from benchmark.plugins.declaration import did_you_mean
 from benchmark.study import Study
 from benchmark.study_file import located_sentence, read_declaration, validated
 

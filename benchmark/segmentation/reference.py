@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.calcium import STANDARD, CalciumScoring, calcium_mask
-from benchmark.declaration import Declaration
 from benchmark.errors import CaseError
 from benchmark.geometry import refuse_other_grid
+from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, field_validator
 
-from benchmark.declaration import Declaration
 from benchmark.plugins import Cohort
-from benchmark.registry import declared
+from benchmark.plugins.declaration import Declaration
+from benchmark.plugins.registry import declared
 from benchmark.segmentation.reference import ReferenceRule
 
 _Rates = tuple[Annotated[int, Field(ge=1)], ...]

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from benchmark.errors import UserError
-from benchmark.plugins import Availability, Plugin
+from benchmark.plugins import Availability
+from benchmark.plugins.base import Plugin
 
 SHIPPED = Path(__file__).parent / "weights"
 

@@ -16,7 +16,7 @@ from benchmark.execution.progress import Progress, silent
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
-from benchmark.fingerprint import code_digest, digest_of
+from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 from segmenters.denseraunet.plan import Input, TrainingPlan
 

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Discriminator, Field, ValidationError, model_validator
 
-from benchmark.declaration import Declaration, did_you_mean, mistake, plain_message
+from benchmark.plugins.declaration import Declaration, did_you_mean, mistake, plain_message
 
 
 class Inner(Declaration):

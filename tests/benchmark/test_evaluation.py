@@ -5,8 +5,8 @@ import pytest
 import skops.io
 
 from benchmark.evaluation import FoldTask, choose_flat, evaluate, fit_final
+from benchmark.plugins.registry import build
 from benchmark.protocol import Protocol
-from benchmark.registry import build
 from benchmark.statistics.metrics import metric_value
 from classifiers.preprocessing import CorrelationFilter
 

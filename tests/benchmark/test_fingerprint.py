@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from benchmark.fingerprint import code_digest, digest_of
+from benchmark.plugins.fingerprint import code_digest, digest_of
 
 SOURCE = """
 class Rule:

@@ -4,7 +4,7 @@ from sklearn.datasets import make_classification
 from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedKFold
 
 from benchmark.grid_search import best_point, grid_probabilities
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 
 GRIDS = {
     "random_forest": {"n_estimators": [5, 12, 20], "max_features": ["sqrt", 0.3], "min_samples_leaf": [1, 3]},

@@ -5,8 +5,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from benchmark import plugins
-from benchmark.registry import build
+from benchmark.plugins import base as plugins
+from benchmark.plugins.registry import build
 
 
 def test_parameters_are_frozen_and_unknown_ones_refused():
@@ -35,6 +35,6 @@ def test_the_fingerprint_of_a_plugin_holds_that_of_the_plugin_within():
 
 
 def test_the_fingerprint_is_the_same_in_another_process():
-    code = "from benchmark.registry import build; print(build('classifier', 'xgboost').fingerprint())"
+    code = "from benchmark.plugins.registry import build; print(build('classifier', 'xgboost').fingerprint())"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == build("classifier", "xgboost").fingerprint()

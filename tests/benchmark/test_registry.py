@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
-from benchmark.registry import BASES, BUILTINS, build, build_all, names, plugin_class
+from benchmark.plugins.registry import BASES, BUILTINS, build, build_all, names, plugin_class
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in BUILTINS for name in BUILTINS[kind]])

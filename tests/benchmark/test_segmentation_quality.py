@@ -16,8 +16,8 @@ from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.fingerprint import digest_of
 from benchmark.plugins import Segmenter
+from benchmark.plugins.fingerprint import digest_of
 from benchmark.report.quality import montage, summarise, write_quality
 from benchmark.segmentation_quality import agreement, judge, region_statistics, tile
 from segmenters.reference import ReferenceSegmenter

@@ -3,7 +3,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 from benchmark.strict_yaml import load_yaml
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

@@ -17,8 +17,8 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.headline import facts_of
 from benchmark.pipeline import run_study
+from benchmark.plugins.registry import build
 from benchmark.protocol import Protocol
-from benchmark.registry import build
 from benchmark.report.tables import all_tables
 from benchmark.statistics.threshold import choose_threshold
 from benchmark.target import AgatstonBands, Nonzero

@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import ParameterGrid, cross_val_predict
 
 from benchmark.grid_search import grid_probabilities
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 from classifiers.ordinal import Ordinal, OrdinalClassifier, class_probabilities
 
 GRIDS = {

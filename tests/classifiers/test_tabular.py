@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 
 NAMES = ("random_forest", "xgboost", "lightgbm", "logistic_regression")
 

@@ -29,7 +29,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 from benchmark.study import Study
 from feature_extractors import hub
 from feature_extractors.ct_fm import CTFMExtractor

@@ -11,8 +11,8 @@ from pydantic import Field
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError
 from benchmark.execution.seeds import derive_seed
-from benchmark.fingerprint import digest_of
 from benchmark.plugins import Availability, Classifier, Cohort, FeatureExtractor, Segmenter
+from benchmark.plugins.fingerprint import digest_of
 
 
 @dataclass(frozen=True)

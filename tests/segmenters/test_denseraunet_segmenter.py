@@ -12,7 +12,7 @@ from benchmark.calcium import calcium_mask
 from benchmark.case import Scan
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.errors import CaseError, UserError
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter

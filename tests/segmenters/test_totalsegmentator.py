@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from benchmark.case import Scan
 from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 from segmenters import totalsegmentator_process
 from segmenters.totalsegmentator import LABELS, TotalSegmentatorSegmenter
 from segmenters.totalsegmentator_installation import DATASETS, LICENSED, Installation

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from benchmark.calcium import CalciumScoring, score
 from benchmark.case import Scan
 from benchmark.errors import CaseError
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 from feature_extractors.radiomics import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
 from segmenters.threshold import ThresholdSegmenter

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import CaseError, UserError
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 from feature_extractors.radiomics import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
 

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.case import Case
 from benchmark.cohorts.phantom import PhantomCohort
-from benchmark.registry import build
+from benchmark.plugins.registry import build
 
 BLOCKS = (4, 6, 6)
 

@@ -12,11 +12,11 @@ from benchmark.case import Case, Scan
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.fingerprint import digest_of
 from benchmark.pipeline import run_study
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
 from benchmark.plugins import Cohort
+from benchmark.plugins.fingerprint import digest_of
 from benchmark.robustness.run import measure_robustness
 from benchmark.robustness.study import RobustnessStudy
 from benchmark.robustness.transfer import stacked_task

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmark.declaration import Declaration
-from benchmark.fingerprint import code_digest, digest_of
+from benchmark.plugins.declaration import Declaration
+from benchmark.plugins.fingerprint import code_digest, digest_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import InitErrorDetails
 
-from benchmark.declaration import detail, did_you_mean, plain_message
-from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
+from benchmark.plugins.base import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
+from benchmark.plugins.declaration import detail, did_you_mean, plain_message
 
 Kind = Literal["cohort", "segmenter", "feature_extractor", "classifier"]
 
