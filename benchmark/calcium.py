@@ -288,7 +288,7 @@ def _slice_geometry(image: sitk.Image) -> tuple[float, float]:
 
 def _refuse_other_grid(image: sitk.Image, mask: sitk.Image | None) -> None:
     if mask is not None:
-        from benchmark.geometry import refuse_other_grid
+        from benchmark.images.geometry import refuse_other_grid
 
         refuse_other_grid(image, mask)
 

@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.dicom_selection import ANY, IDENTIFYING, SeriesChoice
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.store import write_atomically
 from benchmark.execution.workers import Workers
+from benchmark.images.dicom_selection import ANY, IDENTIFYING, SeriesChoice
 
 MANIFEST = "manifest.csv"
 REPORT = "conversion.csv"
@@ -79,7 +79,7 @@ def convert(
 
 def find_sources(root: Path, *, numbered: bool = False) -> list[Source]:
     """List the folders that hold DICOM files and the volume files below `root`, sorted by path."""
-    from benchmark.imaging import SUFFIXES
+    from benchmark.images.reading import SUFFIXES
 
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; give the folder of the scans")
@@ -101,8 +101,8 @@ def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conver
     """Write one scan as NIfTI; a scan that is refused gives a row with the reason."""
     import SimpleITK as sitk
 
-    from benchmark.dicom_series import describe_series
-    from benchmark.imaging import read_image_noting
+    from benchmark.images.dicom_series import describe_series
+    from benchmark.images.reading import read_image_noting
 
     try:
         image, anomalies = read_image_noting(source.path, choice)
@@ -128,7 +128,7 @@ def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conver
 
 def _about(series: Any) -> dict[str, str]:
     """Return what the report says of a series: acquisition, never identity."""
-    from benchmark.dicom_selection import shareable
+    from benchmark.images.dicom_selection import shareable
 
     return {
         "series": series.description,
@@ -171,7 +171,7 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def _holds_dicom(folder: Path) -> bool:
-    from benchmark.imaging import files_of
+    from benchmark.images.reading import files_of
 
     return any(_is_dicom(file) for file in files_of(folder))
 
@@ -183,7 +183,7 @@ def _is_dicom(file: Path) -> bool:
 
 def _name(path: Path, root: Path, spare: str) -> str:
     """Return a name made of the folders' names, or `spare` where these hold something of the patient."""
-    from benchmark.imaging import SUFFIXES
+    from benchmark.images.reading import SUFFIXES
 
     parts = path.relative_to(root).parts or (path.name,)
     text = "_".join(parts)
@@ -197,8 +197,8 @@ def _identifies(path: Path, text: str) -> bool:
     """Say whether a text repeats part of what identifies the patient of a folder of DICOM files."""
     import pydicom
 
-    from benchmark.dicom_selection import repeats_identity
-    from benchmark.imaging import files_of
+    from benchmark.images.dicom_selection import repeats_identity
+    from benchmark.images.reading import files_of
 
     files = files_of(path) if path.is_dir() else []
     headers = (

@@ -25,7 +25,7 @@ class CalciumVolumesExtractor(FeatureExtractor):
     without calcium is a case, not a failure: leaving it out would tell the label.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium", "benchmark.geometry")
+    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium", "benchmark.images.geometry")
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     scoring: CalciumScoring = Field(

@@ -41,7 +41,7 @@ class RadiomicsExtractor(FeatureExtractor):
     """Shape, first-order and texture features of PyRadiomics: 107, or 112 with diagnostics."""
 
     libraries: ClassVar[tuple[str, ...]] = ("pyradiomics-bhklab", "numpy", "SimpleITK")
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.geometry",)
+    sources: ClassVar[tuple[str, ...]] = ("benchmark.images.geometry",)
 
     families: tuple[Family, ...] = Field(FAMILIES, min_length=1, description="feature families to compute")
     bin_width: float = Field(25.0, gt=0, description="width of the grey-level bins in HU")
@@ -68,7 +68,7 @@ class RadiomicsExtractor(FeatureExtractor):
         import pandas as pd
         import SimpleITK as sitk
 
-        from benchmark.geometry import refuse_other_grid
+        from benchmark.images.geometry import refuse_other_grid
 
         refuse_other_grid(image, roi, "the ROI")
         region = roi != 0 if self.label is None else roi == self.label
@@ -86,7 +86,7 @@ class RadiomicsExtractor(FeatureExtractor):
 
     def _box(self, image: sitk.Image, region: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
         """Return image and region in the region's box, resampled first where that is asked for."""
-        from benchmark.geometry import crop_to_roi
+        from benchmark.images.geometry import crop_to_roi
 
         if self.resampled_spacing is not None:
             image, region = self._resampled(image, region)
@@ -129,7 +129,7 @@ class RadiomicsExtractor(FeatureExtractor):
         import numpy as np
         import SimpleITK as sitk
 
-        from benchmark.geometry import crop_to_roi
+        from benchmark.images.geometry import crop_to_roi
 
         values = sitk.GetArrayViewFromImage(image)
         _, box = crop_to_roi(image, region)

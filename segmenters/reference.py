@@ -26,7 +26,7 @@ class ReferenceSegmenter(Segmenter):
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    sources: ClassVar[tuple[str, ...]] = ("segmenters.vessel_tree", "benchmark.geometry")
+    sources: ClassVar[tuple[str, ...]] = ("segmenters.vessel_tree", "benchmark.images.geometry")
 
     mask: str = Field("coronary", description="which of the scan's masks")
     labels: tuple[int, ...] | None = Field(None, description="labels of the mask to take; none: all")
@@ -47,7 +47,7 @@ class ReferenceSegmenter(Segmenter):
         """
         import SimpleITK as sitk
 
-        from benchmark.geometry import crop_to_roi
+        from benchmark.images.geometry import crop_to_roi
 
         mask = self._selected(scan)
         if _is_empty(mask) or not (self.distal_truncation_mm or self.erosion_mm or self.dilation_mm):

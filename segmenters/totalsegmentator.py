@@ -128,7 +128,7 @@ class TotalSegmentatorSegmenter(Segmenter):
         """Return what the task found, a label image on the image's grid."""
         import SimpleITK as sitk
 
-        from benchmark.imaging import read_mask
+        from benchmark.images.reading import read_mask
         from segmenters.totalsegmentator_process import ProcessError, run
 
         with tempfile.TemporaryDirectory(prefix="cacbench-") as folder:

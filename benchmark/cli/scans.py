@@ -40,7 +40,7 @@ def score(
     from benchmark.calcium import CalciumScoring
     from benchmark.calcium import score as score_calcium
     from benchmark.console import print_score
-    from benchmark.imaging import read_image, read_mask
+    from benchmark.images.reading import read_image, read_mask
 
     given = {
         "threshold_hu": threshold_hu,
@@ -80,9 +80,9 @@ def convert(
 
     from benchmark.conversion import MANIFEST, REPORT
     from benchmark.conversion import convert as convert_scans
-    from benchmark.dicom_selection import SeriesChoice
     from benchmark.execution.progress import bars
     from benchmark.execution.workers import workers
+    from benchmark.images.dicom_selection import SeriesChoice
 
     count = int(slices) if slices and slices.isdigit() else slices
     try:

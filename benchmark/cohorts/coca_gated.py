@@ -16,8 +16,8 @@ from pydantic import Field
 from benchmark.case import Anomaly, Case, Scan
 from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annotation
 from benchmark.cohorts.files import READERS, StudyPath, UnusableScan
-from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import CaseError, UserError
+from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
@@ -32,7 +32,7 @@ class AnnotatedSeries:
 
     def load(self) -> Scan:
         """Read the scan; its mask ``lesions`` has labels 1 LM, 2 LAD, 3 LCx, 4 RCA. Raises `CaseError`."""
-        from benchmark.imaging import read_image_noting
+        from benchmark.images.reading import read_image_noting
 
         image, anomalies = read_image_noting(self._series_folder(), self.series)
         lesions, met = draw(self.regions, image)
@@ -40,7 +40,7 @@ class AnnotatedSeries:
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes and of the drawn polygons."""
-        from benchmark.imaging import file_digest
+        from benchmark.images.reading import file_digest
 
         return digest_of(
             {

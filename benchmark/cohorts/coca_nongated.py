@@ -18,8 +18,8 @@ from pydantic import Field
 
 from benchmark.case import Anomaly, Case, ScanSource
 from benchmark.cohorts.files import READERS, FileScan, StudyPath, UnusableScan
-from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import UserError
+from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 
 VESSELS = ("LCA", "LAD", "LCX", "RCA")

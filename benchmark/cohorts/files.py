@@ -10,11 +10,16 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationInfo
 
 from benchmark.case import Scan
-from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import CaseError
+from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
-READERS = ("benchmark.imaging", "benchmark.dicom_series", "benchmark.dicom_selection", "benchmark.geometry")
+READERS = (
+    "benchmark.images.reading",
+    "benchmark.images.dicom_series",
+    "benchmark.images.dicom_selection",
+    "benchmark.images.geometry",
+)
 """Modules whose code decides what a file turns into."""
 
 
@@ -38,7 +43,7 @@ class FileScan:
 
     def load(self) -> Scan:
         """Read image and masks. Raises `CaseError`; only the coronary mask must hold something."""
-        from benchmark.imaging import read_image_noting, read_mask
+        from benchmark.images.reading import read_image_noting, read_mask
 
         image, anomalies = read_image_noting(self.image, self.series)
         masks = {
@@ -49,7 +54,7 @@ class FileScan:
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes. Raises `CaseError` if a file is missing."""
-        from benchmark.imaging import file_digest
+        from benchmark.images.reading import file_digest
 
         return digest_of(
             {

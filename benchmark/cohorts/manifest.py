@@ -12,8 +12,8 @@ from pydantic import Field
 
 from benchmark.case import Case
 from benchmark.cohorts.files import READERS, FileScan, StudyPath
-from benchmark.dicom_selection import ANY, SeriesChoice
 from benchmark.errors import CaseError, UserError
+from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import did_you_mean
 
@@ -134,7 +134,7 @@ class ManifestCohort(Cohort):
 
     def _tags(self, folder: Path) -> tuple[str, bool | None]:
         """Return protocol and contrast as the series' headers say; unknown for a folder that cannot be read."""
-        from benchmark.dicom_series import describe_series
+        from benchmark.images.dicom_series import describe_series
 
         try:
             series = describe_series(folder, self.series)

@@ -102,6 +102,6 @@ def _labels(file: Path) -> set[int]:
     import numpy as np
     import SimpleITK as sitk
 
-    from benchmark.imaging import read_mask
+    from benchmark.images.reading import read_mask
 
     return set(np.unique(sitk.GetArrayFromImage(read_mask(file, empty=True))).tolist())

@@ -86,7 +86,7 @@ def _show_digital_qrm(axes: Axes) -> None:
 def _show_real_qrm(axes: Axes, qrm_dicom: Path) -> None:
     import SimpleITK as sitk
 
-    from benchmark.imaging import read_image
+    from benchmark.images.reading import read_image
 
     volume = sitk.GetArrayFromImage(read_image(qrm_dicom))
     _show(axes, volume[QRM_REAL_SLICE, QRM_ROWS, QRM_COLUMNS], "QRM insert, real scan")

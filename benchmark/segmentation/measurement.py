@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.calcium import score
 from benchmark.case import Case
-from benchmark.geometry import refuse_other_grid
+from benchmark.images.geometry import refuse_other_grid
 from benchmark.plugins import Segmenter
 from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from benchmark.calcium import STANDARD, CalciumScoring, calcium_mask
 from benchmark.errors import CaseError
-from benchmark.geometry import refuse_other_grid
+from benchmark.images.geometry import refuse_other_grid
 from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ class DenseRAUnetSegmenter(Segmenter):
     """Coronary calcium as a trained network sees it; by default the weights that ship, trained on chest phantoms."""
 
     sources: ClassVar[tuple[str, ...]] = (
-        "segmenters.denseraunet", "benchmark.calcium", "benchmark.geometry", "feature_extractors.inference",
+        "segmenters.denseraunet", "benchmark.calcium", "benchmark.images.geometry", "feature_extractors.inference",
     )  # fmt: skip
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy", "scipy")
 

@@ -23,7 +23,7 @@ def axial(image: sitk.Image) -> sitk.Image:
 
 def on_network_pixels(image: sitk.Image, given: Input, *, label: bool = False) -> sitk.Image:
     """Return an axial image or label image on the network's pixel in the plane, the slices as they are."""
-    from benchmark.geometry import resample
+    from benchmark.images.geometry import resample
 
     x, y, z = image.GetSpacing()
     if abs(x - given.pixel_mm) < 1e-3 * given.pixel_mm and abs(y - given.pixel_mm) < 1e-3 * given.pixel_mm:

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from benchmark.calcium import CalciumScoring, cac_drs, calcium_mask, risk_band, score
 from benchmark.errors import CaseError
-from benchmark.imaging import read_image
+from benchmark.images.reading import read_image
 
 SPACING = (0.5, 0.5, 3.0)
 

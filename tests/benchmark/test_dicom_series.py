@@ -6,9 +6,9 @@ import pytest
 import SimpleITK as sitk
 
 from benchmark.cohorts.manifest import ManifestCohort
-from benchmark.dicom_selection import SeriesChoice, choose, repeats_identity
-from benchmark.dicom_series import describe_series, read_headers, read_series
 from benchmark.errors import CaseError
+from benchmark.images.dicom_selection import SeriesChoice, choose, repeats_identity
+from benchmark.images.dicom_series import describe_series, read_headers, read_series
 from tests.benchmark.scan_files import PATIENT, write_series
 
 

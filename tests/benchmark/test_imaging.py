@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import CaseError
-from benchmark.geometry import crop_to_roi, refuse_other_grid, resample, resample_mask_to, same_grid
-from benchmark.imaging import file_digest, read_image, read_mask
+from benchmark.images.geometry import crop_to_roi, refuse_other_grid, resample, resample_mask_to, same_grid
+from benchmark.images.reading import file_digest, read_image, read_mask
 
 FORMATS = ["a.nii", "a.nii.gz", "a.nrrd", "a.mhd", "a.mha"]
 

@@ -22,7 +22,7 @@ from monai.transforms import (
 from pydantic import ValidationError
 
 from benchmark.errors import CaseError
-from benchmark.imaging import read_image
+from benchmark.images.reading import read_image
 from feature_extractors import ct_fm_network
 from feature_extractors.ct_fm import CTFMExtractor
 

@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.errors import CaseError, UserError
-from benchmark.imaging import read_image
+from benchmark.images.reading import read_image
 from feature_extractors import radimagenet_network
 from feature_extractors.radimagenet import RadImageNetExtractor
 from feature_extractors.torchvision_repair import import_timm

@@ -22,7 +22,7 @@ import SimpleITK as sitk
 import torch
 
 from benchmark.cohorts.phantom import PhantomCohort
-from benchmark.imaging import read_image
+from benchmark.images.reading import read_image
 from feature_extractors import ct_fm_network, radimagenet_network
 from feature_extractors.ct_fm import CTFMExtractor
 from feature_extractors.embedding import FrozenEmbedding

@@ -193,7 +193,7 @@ def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(pr
 
 
 def test_the_real_qrm_scan_is_segmented_without_a_complaint(real_data):
-    from benchmark.imaging import read_image
+    from benchmark.images.reading import read_image
 
     image = read_image(real_data / "qrm_phantom" / "dicom")
     found = DenseRAUnetSegmenter().segment(Scan(image))

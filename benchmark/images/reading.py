@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from benchmark.case import Anomaly
-    from benchmark.dicom_selection import SeriesChoice
+    from benchmark.images.dicom_selection import SeriesChoice
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mhd", ".mha")
 ZERO_SPACING = "a voxel spacing in its header is zero"
@@ -58,7 +58,7 @@ def read_mask(
     """
     import SimpleITK as sitk
 
-    from benchmark.geometry import refuse_other_grid, resample_mask_to, same_grid
+    from benchmark.images.geometry import refuse_other_grid, resample_mask_to, same_grid
 
     mask = _labels(path)
     if image is not None:
@@ -103,8 +103,8 @@ def _labels(path: Path) -> sitk.Image:
 
 def _read_volume(path: Path, series: SeriesChoice | None = None) -> tuple[sitk.Image, tuple[Anomaly, ...]]:
     if path.is_dir():
-        from benchmark.dicom_selection import ANY
-        from benchmark.dicom_series import read_series
+        from benchmark.images.dicom_selection import ANY
+        from benchmark.images.dicom_series import read_series
 
         volume = read_series(path, series or ANY)
         return volume.image, volume.anomalies

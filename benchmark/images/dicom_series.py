@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.case import Anomaly
-from benchmark.dicom_selection import ANY, IDENTIFYING, Series, SeriesChoice, choose
 from benchmark.errors import CaseError
+from benchmark.images.dicom_selection import ANY, IDENTIFYING, Series, SeriesChoice, choose
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -107,7 +107,7 @@ def read_headers(folder: Path) -> dict[Path, Dataset]:
     """Return the headers of the folder's DICOM images; other files beside them are passed over."""
     import pydicom
 
-    from benchmark.imaging import files_of
+    from benchmark.images.reading import files_of
 
     headers: dict[Path, Dataset] = {}
     files = files_of(folder)

@@ -1,0 +1,1 @@
+"""Bytes become a scan: files and DICOM series, geometry in mm, HU, checked once."""
