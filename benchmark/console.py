@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.calcium import CalciumScore
+    from benchmark.networks.weights import RequiredWeights
     from benchmark.report.write import Finished
-    from feature_extractors.weights import RequiredWeights
 
 console = Console()
 if not console.is_terminal:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from benchmark.errors import CaseError
+from benchmark.networks.inference import to_device
+from benchmark.networks.weights import HubWeights, WeightsSource
 from feature_extractors import ct_fm_network
 from feature_extractors.embedding import FrozenEmbedding, HURange, bounding_box, oriented
-from feature_extractors.inference import to_device
-from feature_extractors.weights import HubWeights, WeightsSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class CTFMExtractor(FrozenEmbedding):
     sources: ClassVar[tuple[str, ...]] = (
         "feature_extractors.ct_fm_network",
         "feature_extractors.embedding",
-        "feature_extractors.inference",
+        "benchmark.networks.inference",
     )
     published_name: ClassVar[str] = "ct_fm"
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from feature_extractors.checkpoint import load_strictly
-from feature_extractors.inference import Device, Precision, once_per_process, prepare, rectify_
-from feature_extractors.weights import UntrainedWeights, Weights
+from benchmark.networks.checkpoint import load_strictly
+from benchmark.networks.inference import Device, Precision, once_per_process, prepare, rectify_
+from benchmark.networks.weights import UntrainedWeights, Weights
 
 if TYPE_CHECKING:
     import torch

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import CaseError
+from benchmark.networks.inference import Device, Precision, resolve_device, resolve_precision
+from benchmark.networks.weights import HubWeights, UntrainedWeights, WeightsSource
 from benchmark.plugins import Availability, FeatureExtractor
-from feature_extractors.inference import Device, Precision, resolve_device, resolve_precision
-from feature_extractors.weights import HubWeights, UntrainedWeights, WeightsSource
 
 if TYPE_CHECKING:
     import numpy as np

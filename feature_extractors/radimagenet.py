@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from benchmark.errors import CaseError
+from benchmark.networks.weights import HubWeights, WeightsSource
 from feature_extractors import radimagenet_network
 from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
 from feature_extractors.radimagenet_network import BACKBONES, Backbone
-from feature_extractors.weights import HubWeights, WeightsSource
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class RadImageNetExtractor(FrozenEmbedding):
     sources: ClassVar[tuple[str, ...]] = (
         "feature_extractors.radimagenet_network",
         "feature_extractors.embedding",
-        "feature_extractors.inference",
+        "benchmark.networks.inference",
     )
     published_name: ClassVar[str] = "radimagenet"
 

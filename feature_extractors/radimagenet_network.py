@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from feature_extractors.checkpoint import load_strictly
-from feature_extractors.inference import Device, Precision, once_per_process, prepare, to_device
-from feature_extractors.torchvision_repair import import_timm
-from feature_extractors.weights import UntrainedWeights, Weights
+from benchmark.networks.checkpoint import load_strictly
+from benchmark.networks.inference import Device, Precision, once_per_process, prepare, to_device
+from benchmark.networks.torchvision_repair import import_timm
+from benchmark.networks.weights import UntrainedWeights, Weights
 
 if TYPE_CHECKING:
     import torch

@@ -16,10 +16,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from benchmark.case import Scan
 from benchmark.errors import CaseError
+from benchmark.networks.hub_download import sha256_of
+from benchmark.networks.inference import Device, resolve_device
 from benchmark.plugins import Availability, Segmenter
 from benchmark.plugins.fingerprint import digest_of
-from feature_extractors.hub_download import sha256_of
-from feature_extractors.inference import Device, resolve_device
 from segmenters.reference import ReferenceSegmenter
 from segmenters.totalsegmentator_installation import DATASETS, DatasetWeights, Installation, Task
 

@@ -16,12 +16,12 @@ from pydantic import Field
 
 from benchmark.cohorts.files import StudyPath
 from benchmark.errors import UserError
+from benchmark.networks.weights import Weights
 from benchmark.plugins import Availability
 from benchmark.plugins.base import Plugin
-from feature_extractors.weights import Weights
 
 if TYPE_CHECKING:
-    from feature_extractors.hub_download import Progress
+    from benchmark.networks.hub_download import Progress
 
 Task = Literal["coronary_arteries", "total", "heartchambers_highres"]
 DATASETS: dict[Task, dict[int, str]] = {

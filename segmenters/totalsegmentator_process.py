@@ -132,7 +132,7 @@ def _die_with_parent(parent: int) -> None:
 
 def _repair_torchvision() -> None:
     """Make torchvision importable where its build does not fit torch: nnU-Net imports it in every process."""
-    from feature_extractors.torchvision_repair import import_torchvision
+    from benchmark.networks.torchvision_repair import import_torchvision
 
     import_torchvision()
 

@@ -48,9 +48,9 @@ def weights(
     """Show the network weights a study needs and where they are; with --fetch, download them ahead."""
     from benchmark.console import print_weights
     from benchmark.execution.progress import downloads
+    from benchmark.networks.weights import fetch as fetch_weights
+    from benchmark.networks.weights import required_weights
     from benchmark.study_file import read_study
-    from feature_extractors.weights import fetch as fetch_weights
-    from feature_extractors.weights import required_weights
 
     declared = read_study(study)
     extractors = {name: extraction.extractor for name, extraction in declared.extractors.items()}

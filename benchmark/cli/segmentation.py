@@ -76,7 +76,7 @@ def train(
     plan = _plan(read_segmentation_study(study).training, network, study)
     with workers(jobs) as pool:
         data = read_training_set(plan, Store(results / "store"), pool, bars)
-    from feature_extractors.inference import use_allotted_threads
+    from benchmark.networks.inference import use_allotted_threads
     from segmenters.denseraunet.training import Training
 
     use_allotted_threads()

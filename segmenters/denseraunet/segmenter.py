@@ -12,8 +12,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from benchmark.calcium import CalciumScoring, calcium_mask
 from benchmark.errors import UserError
+from benchmark.networks.inference import Device, Precision, prepare, resolve_device, resolve_precision
 from benchmark.plugins import Availability, Segmenter
-from feature_extractors.inference import Device, Precision, prepare, resolve_device, resolve_precision
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
 from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
@@ -30,7 +30,7 @@ class DenseRAUnetSegmenter(Segmenter):
     """Coronary calcium as a trained network sees it; by default the weights that ship, trained on chest phantoms."""
 
     sources: ClassVar[tuple[str, ...]] = (
-        "segmenters.denseraunet", "benchmark.calcium", "benchmark.images.geometry", "feature_extractors.inference",
+        "segmenters.denseraunet", "benchmark.calcium", "benchmark.images.geometry", "benchmark.networks.inference",
     )  # fmt: skip
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy", "scipy")
 
@@ -141,7 +141,7 @@ def _load(
     precision: Precision,
 ) -> torch.nn.Module:
     """Return the network ready for inference, once per process and file content."""
-    from feature_extractors.checkpoint import load_strictly
+    from benchmark.networks.checkpoint import load_strictly
     from segmenters.denseraunet.network import build_network
 
     header = read_header(path)
@@ -156,7 +156,7 @@ def _load(
 @cache
 def _lesion_check(path: Path, digest: str) -> LesionCheck | None:
     """Return the second look that the weights bring along, once per process and file content."""
-    from feature_extractors.checkpoint import read_tensors
+    from benchmark.networks.checkpoint import read_tensors
     from segmenters.denseraunet.lesion_check import lesion_check_of
 
     keep, tensors = read_header(path).keep, read_tensors(path)

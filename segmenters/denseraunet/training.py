@@ -19,8 +19,8 @@ from torch import nn
 
 from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
+from benchmark.networks.inference import Device, Precision, resolve_device, resolve_precision, torch_dtype
 from benchmark.plugins.fingerprint import digest_of
-from feature_extractors.inference import Device, Precision, resolve_device, resolve_precision, torch_dtype
 from segmenters.denseraunet.loss import segmentation_loss
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, TrainingPlan

@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from benchmark.errors import CaseError
-from feature_extractors import inference
+from benchmark.networks import inference
 from feature_extractors.ct_fm import CTFMExtractor
 from feature_extractors.embedding import bounding_box
 from feature_extractors.radimagenet import RadImageNetExtractor
@@ -102,7 +102,7 @@ def test_a_worker_uses_the_threads_its_parent_left_it() -> None:
     program = (
         "import os, torch\n"
         "os.environ['OMP_NUM_THREADS'] = '1'\n"  # a pool's initialiser comes too late for OpenMP itself
-        "from feature_extractors.inference import use_allotted_threads\n"
+        "from benchmark.networks.inference import use_allotted_threads\n"
         "use_allotted_threads()\n"
         "print(torch.get_num_threads())"
     )

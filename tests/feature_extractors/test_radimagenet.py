@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from benchmark.errors import CaseError, UserError
 from benchmark.images.reading import read_image
+from benchmark.networks.torchvision_repair import import_timm
 from feature_extractors import radimagenet_network
 from feature_extractors.radimagenet import RadImageNetExtractor
-from feature_extractors.torchvision_repair import import_timm
 
 import_timm()
 UNTRAINED = {"untrained": 5}

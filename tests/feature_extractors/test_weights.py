@@ -27,15 +27,15 @@ from safetensors.torch import load_file, save_file
 from benchmark.errors import UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
+from benchmark.networks import hub
+from benchmark.networks.torchvision_repair import import_timm
+from benchmark.networks.weights import HubWeights, LocalWeights, UntrainedWeights, fetch, required_weights
 from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
 from benchmark.study import Study
-from feature_extractors import hub
 from feature_extractors.ct_fm import CTFMExtractor
 from feature_extractors.radimagenet import RadImageNetExtractor
-from feature_extractors.torchvision_repair import import_timm
-from feature_extractors.weights import HubWeights, LocalWeights, UntrainedWeights, fetch, required_weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CT_FM = "project-lighter/ct_fm_feature_extractor/model.safetensors"
@@ -223,7 +223,7 @@ def test_an_interrupted_download_goes_on_in_the_next_process(served: Hub, small:
         fetch(small, interrupt)
     assert nothing_visible(small)
     program = (
-        "from feature_extractors.weights import HubWeights, fetch\n"
+        "from benchmark.networks.weights import HubWeights, fetch\n"
         "print(fetch(HubWeights(repo='someone/something', filename='weights.pt')))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import torch
 
-from feature_extractors.inference import prepare, resolve_precision
+from benchmark.networks.inference import prepare, resolve_precision
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 from segmenters.denseraunet.prediction import predict

@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmark.execution.progress import bars
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
+from benchmark.networks.inference import use_allotted_threads
 from benchmark.segmentation.study import read_segmentation_study
-from feature_extractors.inference import use_allotted_threads
 from segmenters.denseraunet.plan import Loss
 from segmenters.denseraunet.training import Training
 from segmenters.denseraunet.training_set import read_training_set

@@ -23,12 +23,12 @@ import torch
 
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.images.reading import read_image
+from benchmark.networks.inference import to_device
+from benchmark.networks.torchvision_repair import import_timm
 from feature_extractors import ct_fm_network, radimagenet_network
 from feature_extractors.ct_fm import CTFMExtractor
 from feature_extractors.embedding import FrozenEmbedding
-from feature_extractors.inference import to_device
 from feature_extractors.radimagenet import RadImageNetExtractor
-from feature_extractors.torchvision_repair import import_timm
 
 SEED = 0
 REPEATS = 3

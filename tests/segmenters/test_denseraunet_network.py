@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from benchmark.errors import CaseError
-from feature_extractors.inference import prepare
+from benchmark.networks.inference import prepare
 from segmenters.denseraunet.network import AtrousBlock, DenseBlock, build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 from segmenters.denseraunet.prediction import predict

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from benchmark.errors import UserError
-from feature_extractors.hub import HubFile, advice, cache_folder, endpoint, metadata, offline
+from benchmark.networks.hub import HubFile, advice, cache_folder, endpoint, metadata, offline
 
 if TYPE_CHECKING:
     from huggingface_hub.file_download import HfFileMetadata

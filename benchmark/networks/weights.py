@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from benchmark.errors import UserError
+from benchmark.networks.hub import HubFile, why_unreachable
+from benchmark.networks.hub_download import Progress, download, sha256_of
 from benchmark.plugins import Availability
 from benchmark.plugins.base import Plugin, with_nested
 from benchmark.plugins.fingerprint import digest_of
-from feature_extractors.hub import HubFile, why_unreachable
-from feature_extractors.hub_download import Progress, download, sha256_of
 
 Sha256 = Annotated[
     str, Field(pattern="^[0-9a-f]{64}$", description="refuse the file if its SHA-256 is another")
