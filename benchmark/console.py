@@ -13,7 +13,7 @@ from benchmark.plugins.registry import Kind, names, plugin_class
 if TYPE_CHECKING:
     import pandas as pd
 
-    from benchmark.calcium import CalciumScore
+    from benchmark.calcium.scoring import CalciumScore
     from benchmark.networks.weights import RequiredWeights
     from benchmark.report.write import Finished
 

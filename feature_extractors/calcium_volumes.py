@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, PositiveInt
 
-from benchmark.calcium import STANDARD, CalciumScoring, score
+from benchmark.calcium.scoring import STANDARD, CalciumScoring, score
 from benchmark.plugins import FeatureExtractor
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class CalciumVolumesExtractor(FeatureExtractor):
     without calcium is a case, not a failure: leaving it out would tell the label.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium", "benchmark.images.geometry")
+    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium.scoring", "benchmark.images.geometry")
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     scoring: CalciumScoring = Field(
@@ -58,7 +58,7 @@ class CalciumVolumesExtractor(FeatureExtractor):
         import numpy as np
         import SimpleITK as sitk
 
-        from benchmark.calcium import calcium_mask
+        from benchmark.calcium.scoring import calcium_mask
 
         counted = calcium_mask(image, roi, self.scoring)
         joined = sitk.ConnectedComponent(counted, self.scoring.connectivity == 8)

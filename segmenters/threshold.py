@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from benchmark.calcium import CalciumScoring, calcium_mask
+from benchmark.calcium.scoring import CalciumScoring, calcium_mask
 from benchmark.plugins import Availability, Segmenter
 from benchmark.plugins.registry import declared
 
@@ -29,7 +29,7 @@ Within = Annotated[
 class ThresholdSegmenter(Segmenter):
     """Takes the voxels at or above a threshold, by default without specks below 1 mm² in a slice."""
 
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium", "benchmark.images.geometry")
+    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium.scoring", "benchmark.images.geometry")
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     within: Within = Field(

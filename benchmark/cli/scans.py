@@ -37,8 +37,8 @@ def score(
     """Score the calcium of one scan: Agatston, volume, mass, lesions, maximum HU, risk band."""
     from pydantic import ValidationError
 
-    from benchmark.calcium import CalciumScoring
-    from benchmark.calcium import score as score_calcium
+    from benchmark.calcium.scoring import CalciumScoring
+    from benchmark.calcium.scoring import score as score_calcium
     from benchmark.console import print_score
     from benchmark.images.reading import read_image, read_mask
 

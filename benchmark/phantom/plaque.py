@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtri
 
-from benchmark.calcium import STANDARD
+from benchmark.calcium.scoring import STANDARD
 from benchmark.phantom.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
 from benchmark.plugins.declaration import Declaration
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.calcium import score
+from benchmark.calcium.scoring import score
+from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Case
 from benchmark.images.geometry import refuse_other_grid
 from benchmark.plugins import Segmenter
-from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.segmentation.reference import reference_calcium
+from benchmark.calcium.truth import reference_calcium
 from benchmark.segmentation.study import SegmentationStudy
 
 if TYPE_CHECKING:

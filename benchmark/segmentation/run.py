@@ -93,7 +93,7 @@ def _keys(
 ) -> dict[Place, str]:
     code = [
         code_digest("benchmark.segmentation.measurement"),
-        code_digest("benchmark.segmentation.reference"),
+        code_digest("benchmark.calcium.truth"),
     ]
     prints = {name: study.segmenters[name].fingerprint() for name in ready}
     keys: dict[Place, str] = {}

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from benchmark.calcium.truth import ReferenceRule
 from benchmark.errors import UserError
 from benchmark.plugins import Cohort, Segmenter
 from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared
-from benchmark.segmentation.reference import ReferenceRule
 from benchmark.study_file import read_declaration, validated
 from segmenters.denseraunet.plan import TrainingPlan
 

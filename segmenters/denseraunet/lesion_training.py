@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Case
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.workers import Workers
-from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 from segmenters.denseraunet.lesion_check import fit_lesion_check
 from segmenters.denseraunet.lesion_features import describe
 from segmenters.denseraunet.lesions import label_lesions

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, field_validator
 
+from benchmark.calcium.truth import ReferenceRule
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import Declaration
 from benchmark.plugins.registry import declared
-from benchmark.segmentation.reference import ReferenceRule
 
 _Rates = tuple[Annotated[int, Field(ge=1)], ...]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
-from benchmark.calcium import CalciumScoring, calcium_mask
+from benchmark.calcium.scoring import CalciumScoring, calcium_mask
 from benchmark.errors import UserError
 from benchmark.networks.inference import Device, Precision, prepare, resolve_device, resolve_precision
 from benchmark.plugins import Availability, Segmenter
@@ -30,7 +30,7 @@ class DenseRAUnetSegmenter(Segmenter):
     """Coronary calcium as a trained network sees it; by default the weights that ship, trained on chest phantoms."""
 
     sources: ClassVar[tuple[str, ...]] = (
-        "segmenters.denseraunet", "benchmark.calcium", "benchmark.images.geometry", "benchmark.networks.inference",
+        "segmenters.denseraunet", "benchmark.calcium.scoring", "benchmark.images.geometry", "benchmark.networks.inference",
     )  # fmt: skip
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy", "scipy")
 

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Case
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
@@ -17,7 +18,6 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 from segmenters.denseraunet.plan import Input, TrainingPlan
 
 KIND = "training_scans"
@@ -91,8 +91,7 @@ def _scans(
 ) -> tuple[dict[str, TrainingScan], dict[str, str]]:
     """Return the scans by case id in the cohort's order, and why cases were left out."""
     code = [
-        code_digest(name)
-        for name in (__name__, "benchmark.segmentation.reference", "segmenters.denseraunet.slices")
+        code_digest(name) for name in (__name__, "benchmark.calcium.truth", "segmenters.denseraunet.slices")
     ]
     made_of = [plan.input.pixel_mm, plan.input.slices, plan.reference.model_dump(), code]
     excluded: dict[str, str] = {}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.calcium import CalciumScoring, cac_drs, calcium_mask, risk_band, score
+from benchmark.calcium.scoring import CalciumScoring, cac_drs, calcium_mask, risk_band, score
 from benchmark.errors import CaseError
 from benchmark.images.reading import read_image
 

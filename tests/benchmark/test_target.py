@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.calcium import risk_band
+from benchmark.calcium.scoring import risk_band
 from benchmark.errors import UserError
 from benchmark.evaluation import FoldTask, evaluate
 from benchmark.execution.store import Store

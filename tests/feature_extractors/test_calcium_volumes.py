@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.calcium import CalciumScoring, score
+from benchmark.calcium.scoring import CalciumScoring, score
 from benchmark.case import Scan
 from benchmark.errors import CaseError
 from feature_extractors.calcium_volumes import CalciumVolumesExtractor

@@ -255,7 +255,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_remedy(data):
 
 
 def test_a_case_without_the_mask_is_named():
-    from benchmark.segmentation.reference import ReferenceRule, reference_calcium
+    from benchmark.calcium.truth import ReferenceRule, reference_calcium
 
     with pytest.raises(
         CaseError, match="has no mask called 'calcium' to learn from or compare with; it has: lesions"

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 from pydantic import ValidationError
 
-from benchmark.calcium import CalciumScoring, score
+from benchmark.calcium.scoring import CalciumScoring, score
 from benchmark.case import Scan
 from benchmark.errors import CaseError
 from benchmark.plugins.registry import build

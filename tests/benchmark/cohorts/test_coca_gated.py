@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from benchmark.calcium import score
+from benchmark.calcium.scoring import score
 from benchmark.cohorts.coca_gated import CocaGatedCohort
 from benchmark.errors import CaseError, UserError
 from tests.benchmark.scan_files import VESSELS, roi, write_annotation, write_series

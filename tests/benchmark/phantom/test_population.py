@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.calcium import CalciumScoring, score
+from benchmark.calcium.scoring import CalciumScoring, score
 from benchmark.execution.seeds import derive_seed
 from benchmark.phantom.anatomy import Anatomy
 from benchmark.phantom.grid import Ellipsoid

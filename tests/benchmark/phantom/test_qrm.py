@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from scipy.special import erf
 from scipy.stats import ncx2
 
-from benchmark.calcium import CalciumScoring, score
+from benchmark.calcium.scoring import CalciumScoring, score
 from benchmark.images.reading import read_image
 from benchmark.phantom.plaque import calcium_hu
 from benchmark.phantom.qrm import DENSITIES_MG_CM3, REAL_SCAN, QrmCohort, QrmPhantom

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from benchmark.calcium import risk_band
+from benchmark.calcium.scoring import risk_band
 from benchmark.segmentation.agreement import BANDS, METRICS, agreement
 
 

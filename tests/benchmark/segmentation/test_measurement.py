@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Scan
 from benchmark.segmentation.measurement import compare
 from benchmark.segmentation.pictures import choose
-from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from benchmark.calcium import score
+from benchmark.calcium.scoring import score
+from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Scan
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.errors import CaseError
-from benchmark.segmentation.reference import ReferenceRule, reference_calcium
 
 
 def scan_of(hu, lesions, spacing=(1.0, 1.0, 1.0)):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from benchmark.calcium import STANDARD, CalciumScoring, calcium_mask
+from benchmark.calcium.scoring import STANDARD, CalciumScoring, calcium_mask
 from benchmark.errors import CaseError
 from benchmark.images.geometry import refuse_other_grid
 from benchmark.plugins.declaration import Declaration

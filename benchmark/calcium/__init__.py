@@ -1,0 +1,1 @@
+"""Calcium scores, and what counts as calcium in a reference."""
