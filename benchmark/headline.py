@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.case_filter import EVERY
 from benchmark.errors import UserError
+from benchmark.evaluation.case_filter import EVERY
 from benchmark.execution.environment import machine, versions
 from benchmark.execution.store import write_atomically
 from benchmark.results import StudyResult

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from benchmark.evaluation.protocol import Metric, Protocol
+from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
 from benchmark.plugins.base import Plugin
 from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
-from benchmark.protocol import Metric, Protocol
-from benchmark.target import Nonzero, Target
 
 Test = Literal[
     "paired_t", "nadeau_bengio", "wilcoxon", "five_by_two_f", "bayesian_correlated_t", "mcnemar", "delong",

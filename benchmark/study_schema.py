@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark.evaluation.protocol import Protocol
+from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.plugins.registry import BUILTINS, Kind, plugin_class
-from benchmark.protocol import Protocol
 from benchmark.study import Comparisons
-from benchmark.target import AgatstonBands, Nonzero
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 

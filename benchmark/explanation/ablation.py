@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.evaluation import FoldTask, evaluate
+from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
@@ -18,7 +19,6 @@ from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.folds import choose_flat_points
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.splits import Split
 from benchmark.statistics.alignment import align_cases
 from benchmark.statistics.bootstrap import Resampled, bca_interval, percentile_interval, resample
 from benchmark.study import Run

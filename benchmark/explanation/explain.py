@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.errors import UserError
+from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
@@ -22,7 +23,6 @@ from benchmark.explanation.refit import ChosenFold
 from benchmark.explanation.selection import selection_table, stability_table
 from benchmark.pipeline.plan import EvaluationPlan, plan_study
 from benchmark.plugins.declaration import did_you_mean
-from benchmark.splits import Split
 from benchmark.study import Run, Study
 
 PERMUTATIONS = 50

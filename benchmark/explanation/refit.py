@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.evaluation import FoldTask
-from benchmark.grid_search import spread
+from benchmark.evaluation.fold import FoldTask
+from benchmark.evaluation.grid_search import spread
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 Floats = NDArray[np.float64]

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmark.errors import UserError
+from benchmark.evaluation.ordinal import OrdinalClassifier
+from benchmark.evaluation.splits import Split
 from benchmark.explanation.families import family_of
 from benchmark.explanation.refit import ChosenFold
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.splits import Split
-from classifiers.ordinal import OrdinalClassifier
 
 Floats = NDArray[np.float64]
 Scale = Literal["log-odds", "probability", "margin"]

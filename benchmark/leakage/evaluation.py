@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.errors import UserError
-from benchmark.evaluation import FoldTask, evaluate
+from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
@@ -17,7 +18,6 @@ from benchmark.execution.workers import Workers
 from benchmark.leakage.variants import Variant
 from benchmark.pipeline.folds import Records, choose_flat_points
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.splits import Split
 from benchmark.statistics.metrics import decided_metric
 from benchmark.study import Run
 

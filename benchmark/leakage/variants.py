@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmark.evaluation import FoldTask
+from benchmark.evaluation.fold import FoldTask
 from benchmark.leakage.univariate import FilteredClassifier, univariate_filter
 
 Change = Callable[[FoldTask, pd.DataFrame], FoldTask]

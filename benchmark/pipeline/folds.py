@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.evaluation import choose_flat, evaluate, fit_final
+from benchmark.evaluation.fold import choose_flat, evaluate, fit_final
+from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.store import Store
 from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan, plan_study, refuse_nothing
 from benchmark.results import FittedModel, StudyResult
-from benchmark.splits import Split
 from benchmark.study import Study
 
 Records = dict[tuple[str, Split], dict[str, Any]]

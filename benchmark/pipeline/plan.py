@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from benchmark.case import Case
 from benchmark.errors import UserError
-from benchmark.evaluation import FoldTask
+from benchmark.evaluation.fold import FoldTask
+from benchmark.evaluation.protocol import Protocol
+from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import about_cases, extract_features
-from benchmark.protocol import Protocol
 from benchmark.results import Features, tally
-from benchmark.splits import Split
 from benchmark.statistics.metrics import decided_metric, most_probable
 from benchmark.study import Run, Study
 

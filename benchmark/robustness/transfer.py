@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from benchmark.evaluation import FoldTask, evaluate
+from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.store import Store
 from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.robustness.study import BASE
-from benchmark.splits import Split
 from benchmark.study import Run
 
 

@@ -9,13 +9,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.case_filter import CaseFilter
 from benchmark.errors import UserError
+from benchmark.evaluation.case_filter import CaseFilter
+from benchmark.evaluation.protocol import Protocol
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.headline import facts_of
 from benchmark.pipeline import run_study
-from benchmark.protocol import Protocol
 from benchmark.report.tables import summary
 from tests.plugin_package.toy_plugins import ToyCohort
 

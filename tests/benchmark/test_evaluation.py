@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import skops.io
 
-from benchmark.evaluation import FoldTask, choose_flat, evaluate, fit_final
+from benchmark.evaluation.fold import FoldTask, choose_flat, evaluate, fit_final
+from benchmark.evaluation.protocol import Protocol
 from benchmark.plugins.registry import build
-from benchmark.protocol import Protocol
 from benchmark.statistics.metrics import metric_value
 from classifiers.preprocessing import CorrelationFilter
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import make_classification
 from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedKFold
 
-from benchmark.grid_search import best_point, grid_probabilities
+from benchmark.evaluation.grid_search import best_point, grid_probabilities
 from benchmark.plugins.registry import build
 
 GRIDS = {

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import UserError
-from benchmark.protocol import Protocol
+from benchmark.evaluation.protocol import Protocol
 
 
 @given(zero=st.integers(10, 60), nonzero=st.integers(10, 60), repeats=st.integers(1, 3), seed=st.text())

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
-from benchmark.case_filter import CaseFilter
 from benchmark.errors import UserError
+from benchmark.evaluation.case_filter import CaseFilter
+from benchmark.evaluation.protocol import Protocol
+from benchmark.evaluation.splits import cross_validator
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
-from benchmark.protocol import Protocol
-from benchmark.splits import cross_validator
 from tests.plugin_package.toy_plugins import ToyCohort
 
 

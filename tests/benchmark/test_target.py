@@ -12,17 +12,17 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmark.calcium.scoring import risk_band
 from benchmark.errors import UserError
-from benchmark.evaluation import FoldTask, evaluate
+from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.ordinal import Ordinal
+from benchmark.evaluation.protocol import Protocol
+from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.headline import facts_of
 from benchmark.pipeline import run_study
 from benchmark.plugins.registry import build
-from benchmark.protocol import Protocol
 from benchmark.report.tables import all_tables
 from benchmark.statistics.threshold import choose_threshold
-from benchmark.target import AgatstonBands, Nonzero
-from classifiers.ordinal import Ordinal
 from tests.plugin_package.toy_plugins import ToyCohort
 
 

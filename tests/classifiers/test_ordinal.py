@@ -9,9 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import ParameterGrid, cross_val_predict
 
-from benchmark.grid_search import grid_probabilities
+from benchmark.evaluation.grid_search import grid_probabilities
+from benchmark.evaluation.ordinal import Ordinal, OrdinalClassifier, class_probabilities
 from benchmark.plugins.registry import build
-from classifiers.ordinal import Ordinal, OrdinalClassifier, class_probabilities
 
 GRIDS = {
     "random_forest": {"n_estimators": [5, 12], "min_samples_leaf": [1, 3]},

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import accuracy_score
 
-from benchmark.evaluation import evaluate
+from benchmark.evaluation.fold import evaluate
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.explanation.ablation import ablation_table, evaluate_variants, variants_of

@@ -5,7 +5,7 @@ import pytest
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from benchmark.evaluation import evaluate
+from benchmark.evaluation.fold import evaluate
 from benchmark.explanation.families import feature_families
 from benchmark.explanation.importance import (
     HeldOut,

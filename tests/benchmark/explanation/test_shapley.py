@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from benchmark.errors import UserError
-from benchmark.evaluation import evaluate
+from benchmark.evaluation.fold import evaluate
 from benchmark.explanation import shapley
 from benchmark.explanation.refit import ChosenFold
 from benchmark.explanation.shapley import (

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import yaml
 
 from benchmark.errors import UserError
-from benchmark.evaluation import evaluate
+from benchmark.evaluation.fold import evaluate
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.leakage.audit import audit_study

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
-from benchmark.splits import Scheme, Split
+from benchmark.evaluation.splits import Scheme, Split
 
 
 @dataclass(frozen=True)

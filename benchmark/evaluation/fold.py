@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmark.grid_search import (
+from benchmark.evaluation.grid_search import (
     Chosen,
     best_point,
     grid_points,
@@ -22,13 +22,13 @@ from benchmark.grid_search import (
     probability_score,
     spread,
 )
+from benchmark.evaluation.protocol import Protocol
 from benchmark.plugins import Classifier
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.protocol import Protocol
 from benchmark.statistics.threshold import choose_threshold
 
 _CODE = (
-    "benchmark.evaluation", "benchmark.grid_search", "benchmark.splits", "benchmark.statistics.metrics",
+    "benchmark.evaluation.fold", "benchmark.evaluation.grid_search", "benchmark.evaluation.splits", "benchmark.statistics.metrics",
     "benchmark.statistics.threshold",
 )  # fmt: skip
 _DECISIVE = {"selection", "split", "inner_folds", "scoring", "threshold", "threshold_target"}

@@ -58,7 +58,7 @@ def class_probabilities(above: Floats) -> Floats:
 class Ordinal(Classifier):
     """Any classifier, learning ordered classes by one of its models per limit between them."""
 
-    sources: ClassVar[tuple[str, ...]] = ("classifiers.ordinal",)
+    sources: ClassVar[tuple[str, ...]] = ("benchmark.evaluation.ordinal",)
 
     classifier: Classifier
 

@@ -1,0 +1,1 @@
+"""What is predicted, on which folds, and how one fold is learnt and scored."""
