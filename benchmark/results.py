@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.case import Exclusion
-from benchmark.study import Run, Study
+from benchmark.study.study import Run, Study
 
 
 @dataclass

@@ -17,7 +17,7 @@ from benchmark.execution.environment import all_packages, git_commit, machine, v
 from benchmark.plugins.base import Plugin, with_nested
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.results import StudyResult
-from benchmark.study import Run, Study
+from benchmark.study.study import Run, Study
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.study import Study
+from benchmark.study.study import Study
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Measure what unsound protocols would add to a study's numbers, and what each finds in permuted labels."""
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     declared = read_study(study)
     from benchmark.execution.progress import bars

@@ -22,7 +22,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Explain a run: feature families left out, permutation importance, selection stability, SHAP values."""
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     declared = read_study(study)
     from benchmark.execution.progress import bars

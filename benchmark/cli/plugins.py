@@ -30,7 +30,7 @@ def schema(
     out: Annotated[Path | None, typer.Option("--out", help="A file; default: standard output.")] = None,
 ) -> None:
     """Write the JSON Schema of study files, for editors."""
-    from benchmark.study_schema import study_schema
+    from benchmark.study.schema import study_schema
 
     text = json.dumps(study_schema(), indent=1) + "\n"
     if out is None:
@@ -50,7 +50,7 @@ def weights(
     from benchmark.execution.progress import downloads
     from benchmark.networks.weights import fetch as fetch_weights
     from benchmark.networks.weights import required_weights
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     declared = read_study(study)
     extractors = {name: extraction.extractor for name, extraction in declared.extractors.items()}

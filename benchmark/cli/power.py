@@ -36,7 +36,7 @@ def power(
 ) -> None:
     """Say how many scans would separate two runs of a finished study, from its predictions."""
     from benchmark.report.power import SIZES, plan_power, read_predictions, write_power
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tried = SIZES if sizes is None else _numbers(sizes)

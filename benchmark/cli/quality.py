@@ -30,7 +30,7 @@ def quality(
     from benchmark.execution.workers import workers
     from benchmark.report.quality import summarise, write_quality
     from benchmark.segmentation_quality import judge
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     declared = read_study(study)
     with workers(jobs, dask=dask) as pool:

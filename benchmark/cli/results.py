@@ -28,7 +28,7 @@ def check(
     """Compare a finished study with the guarded headline numbers; exit code 1 when one moved."""
     from benchmark.console import print_check
     from benchmark.headline import compare_with_headline, made_elsewhere, read_facts, update_headline
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     facts = read_facts(results / read_study(study).name)
     if update:

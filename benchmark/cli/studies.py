@@ -27,7 +27,7 @@ def run(
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
     from benchmark.console import print_study
     from benchmark.report.write import finish
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     declared = read_study(study)
     if strict:
@@ -55,7 +55,7 @@ def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     """Check a study file and say what it would run; nothing is computed."""
     from benchmark.console import print_plan
     from benchmark.pipeline import refuse_unsplittable
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     declared = read_study(study)
     cases = declared.cohort.cases()
@@ -84,7 +84,7 @@ def features(
     from benchmark.execution.workers import workers
     from benchmark.pipeline import extract_features
     from benchmark.report.features import check_suffix, write_features
-    from benchmark.study_file import read_study
+    from benchmark.study.reading import read_study
 
     check_suffix(out)
     declared = read_study(study)

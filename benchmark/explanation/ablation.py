@@ -21,7 +21,7 @@ from benchmark.pipeline.folds import choose_flat_points
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.statistics.alignment import align_cases
 from benchmark.statistics.bootstrap import Resampled, bca_interval, percentile_interval, resample
-from benchmark.study import Run
+from benchmark.study.study import Run
 
 Kept = Literal["all", "alone", "left_out"]
 Records = dict[Split, dict[str, Any]]

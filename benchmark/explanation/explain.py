@@ -23,7 +23,7 @@ from benchmark.explanation.refit import ChosenFold
 from benchmark.explanation.selection import selection_table, stability_table
 from benchmark.pipeline.plan import EvaluationPlan, plan_study
 from benchmark.plugins.declaration import did_you_mean
-from benchmark.study import Run, Study
+from benchmark.study.study import Run, Study
 
 PERMUTATIONS = 50
 

@@ -18,7 +18,7 @@ from benchmark.leakage.findings import Finding, assess
 from benchmark.leakage.scope import chosen_runs, diagnostics_by_run, refuse_unfit, with_diagnostics
 from benchmark.leakage.variants import VARIANTS
 from benchmark.pipeline.plan import plan_study
-from benchmark.study import Study
+from benchmark.study.study import Study
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from benchmark.leakage.variants import Variant
 from benchmark.pipeline.folds import Records, choose_flat_points
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.statistics.metrics import decided_metric
-from benchmark.study import Run
+from benchmark.study.study import Run
 
 _DRAWS = 100
 

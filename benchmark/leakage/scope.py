@@ -11,7 +11,7 @@ from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.plugins.registry import build
 from benchmark.results import Features
-from benchmark.study import Extraction, Run, Study
+from benchmark.study.study import Extraction, Run, Study
 
 
 def refuse_unfit(study: Study, permutations: int) -> None:

@@ -19,7 +19,7 @@ from benchmark.pipeline.cost import extract_all
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.regions import keep, stored
 from benchmark.results import Features, tally
-from benchmark.study import Study
+from benchmark.study.study import Study
 
 Outcome = dict[str, Any] | Exclusion
 Outcomes = dict[tuple[str, str], Outcome]

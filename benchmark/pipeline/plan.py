@@ -23,7 +23,7 @@ from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import about_cases, extract_features
 from benchmark.results import Features, tally
 from benchmark.statistics.metrics import decided_metric, most_probable
-from benchmark.study import Run, Study
+from benchmark.study.study import Run, Study
 
 Records = Mapping[tuple[str, Split], Mapping[str, Any]]
 """What `evaluate` returned, by the name of the run and the split."""

@@ -17,7 +17,7 @@ from benchmark.report.figure import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.statistics.metrics import decided_metric
 from benchmark.statistics.power import POWER_METRICS, power_curve, scans_needed
-from benchmark.study import Study
+from benchmark.study.study import Study
 from benchmark.tracking import logged_run
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from benchmark.robustness.stability import reliability_table, stability_summary
 from benchmark.robustness.study import BASE, RobustnessStudy
 from benchmark.robustness.transfer import transferred_predictions
 from benchmark.statistics.ranks import Ranking
-from benchmark.study import Study
+from benchmark.study.study import Study
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.plugins.declaration import did_you_mean
-from benchmark.study import Study
-from benchmark.study_file import located_sentence, read_declaration, validated
+from benchmark.study.reading import located_sentence, read_declaration, validated
+from benchmark.study.study import Study
 
 BASE = "base"
 """What the study's own scans are called among the conditions."""

@@ -16,7 +16,7 @@ from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.robustness.study import BASE
-from benchmark.study import Run
+from benchmark.study.study import Run
 
 
 def transferred_predictions(

@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.plugins import Cohort, Segmenter
 from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared
-from benchmark.study_file import read_declaration, validated
+from benchmark.study.reading import read_declaration, validated
 from segmenters.denseraunet.plan import TrainingPlan
 
 

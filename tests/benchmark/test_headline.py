@@ -17,7 +17,7 @@ from benchmark.headline import (
 )
 from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
-from benchmark.study import Study
+from benchmark.study.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADLINE = ROOT / "results" / "headline.json"

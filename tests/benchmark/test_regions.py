@@ -15,7 +15,7 @@ from benchmark.execution.workers import workers
 from benchmark.extraction import ExtractionTask, Wanted, extract
 from benchmark.pipeline import extract_features
 from benchmark.plugins import Segmenter
-from benchmark.study import Extraction
+from benchmark.study.study import Extraction
 from segmenters.threshold import ThresholdSegmenter
 from tests.plugin_package.toy_plugins import MomentsExtractor, ToySource
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.plugins.registry import build
-from benchmark.strict_yaml import load_yaml
+from benchmark.study.strict_yaml import load_yaml
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 DOCUMENTS = st.recursive(

@@ -10,8 +10,8 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.report.tables import comparisons
-from benchmark.study_file import read_study
-from benchmark.study_schema import study_schema
+from benchmark.study.reading import read_study
+from benchmark.study.schema import study_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = [ROOT / "runs.yaml", *sorted((ROOT / "tests" / "studies").glob("*.yaml"))]

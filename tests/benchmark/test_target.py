@@ -73,7 +73,7 @@ def test_only_an_ordinal_target_wraps_the_classifier():
 
 @pytest.fixture(scope="module", params=[True, False], ids=["ordinal", "nominal"])
 def banded(request, tmp_path_factory):
-    from benchmark.study import Study
+    from benchmark.study.study import Study
 
     study = Study.model_validate(
         {

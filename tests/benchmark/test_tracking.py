@@ -18,7 +18,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.report.write import finish
-from benchmark.study_file import read_study
+from benchmark.study.reading import read_study
 from benchmark.tracking import tracking_uri
 
 

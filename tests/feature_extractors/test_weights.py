@@ -33,7 +33,7 @@ from benchmark.networks.weights import HubWeights, LocalWeights, UntrainedWeight
 from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
-from benchmark.study import Study
+from benchmark.study.study import Study
 from feature_extractors.ct_fm import CTFMExtractor
 from feature_extractors.radimagenet import RadImageNetExtractor
 

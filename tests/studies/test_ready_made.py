@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.robustness.study import read_robustness_study
-from benchmark.study_file import read_study
+from benchmark.study.reading import read_study
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

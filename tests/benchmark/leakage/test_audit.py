@@ -25,7 +25,7 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
 from benchmark.plugins import FeatureExtractor
 from benchmark.statistics.metrics import decided_metric
-from benchmark.study import Extraction
+from benchmark.study.study import Extraction
 
 ROOT = Path(__file__).resolve().parents[3]
 PROTOCOLS = [variant.name for variant in VARIANTS]

@@ -20,7 +20,7 @@ from benchmark.plugins.fingerprint import digest_of
 from benchmark.robustness.run import measure_robustness
 from benchmark.robustness.study import RobustnessStudy
 from benchmark.robustness.transfer import stacked_task
-from benchmark.study import Study
+from benchmark.study.study import Study
 
 DISTANCE = 2.0  # of the classes' means, in SDs of the patients
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from benchmark.errors import UserError
 from benchmark.plugins.declaration import Declaration, plain_message
-from benchmark.strict_yaml import load_yaml
-from benchmark.study import Study
+from benchmark.study.strict_yaml import load_yaml
+from benchmark.study.study import Study
 
 Declared = TypeVar("Declared", bound=Declaration)
 

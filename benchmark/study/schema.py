@@ -7,7 +7,7 @@ from typing import Any
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.plugins.registry import BUILTINS, Kind, plugin_class
-from benchmark.study import Comparisons
+from benchmark.study.study import Comparisons
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
