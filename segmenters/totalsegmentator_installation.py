@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from benchmark.cohorts.files import StudyPath
+from benchmark.cohorts.scan_files import StudyPath
 from benchmark.errors import UserError
 from benchmark.networks.weights import Weights
 from benchmark.plugins import Availability

@@ -78,8 +78,8 @@ def convert(
     """Convert a folder of DICOM series to NIfTI with a manifest; nothing of a patient's identity is written."""
     from pydantic import ValidationError
 
-    from benchmark.conversion import MANIFEST, REPORT
-    from benchmark.conversion import convert as convert_scans
+    from benchmark.cohorts.conversion import MANIFEST, REPORT
+    from benchmark.cohorts.conversion import convert as convert_scans
     from benchmark.execution.progress import bars
     from benchmark.execution.workers import workers
     from benchmark.images.dicom_selection import SeriesChoice

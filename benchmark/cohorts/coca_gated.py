@@ -15,7 +15,7 @@ from pydantic import Field
 
 from benchmark.case import Anomaly, Case, Scan
 from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annotation
-from benchmark.cohorts.files import READERS, StudyPath, UnusableScan
+from benchmark.cohorts.scan_files import READERS, StudyPath, UnusableScan
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort

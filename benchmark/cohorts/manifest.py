@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from benchmark.case import Case
-from benchmark.cohorts.files import READERS, FileScan, StudyPath
+from benchmark.cohorts.scan_files import READERS, FileScan, StudyPath
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from benchmark.cohorts.files import StudyPath
+from benchmark.cohorts.scan_files import StudyPath
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY, CaseFilter
 from benchmark.evaluation.fold_checks import FoldChecks

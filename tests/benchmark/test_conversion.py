@@ -12,8 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from benchmark.cli import app
+from benchmark.cohorts.conversion import convert, find_sources
 from benchmark.cohorts.manifest import ManifestCohort
-from benchmark.conversion import convert, find_sources
 from benchmark.errors import UserError
 from benchmark.execution.workers import workers
 from tests.benchmark.scan_files import PATIENT, write_series

@@ -86,7 +86,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 from benchmark.case import Case
-from benchmark.cohorts.files import FileScan
+from benchmark.cohorts.scan_files import FileScan
 from benchmark.extraction import ExtractionTask, Wanted, extract
 from feature_extractors.radiomics import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
