@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.results import StudyResult
+from benchmark.pipeline.results import StudyResult
 from benchmark.statistics.intervals import wilson
 
 LOWEST_SENSITIVITY = 0.70

@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY
 from benchmark.execution.environment import machine, versions
 from benchmark.execution.store import write_atomically
-from benchmark.results import StudyResult
+from benchmark.pipeline.results import StudyResult
 
 HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc", "macro_f1", "quadratic_kappa")
 

@@ -22,8 +22,8 @@ from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
+from benchmark.pipeline.regions import give, keep, stored, take
 from benchmark.plugins import Segmenter
-from benchmark.regions import give, keep, stored, take
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.execution.environment import all_packages, git_commit, machine, versions
+from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import Plugin, with_nested
 from benchmark.plugins.fingerprint import digest_of
-from benchmark.results import StudyResult
 from benchmark.study.study import Run, Study
 
 DATABASE = "mlflow.db"

@@ -16,8 +16,8 @@ from benchmark.execution.store import Store
 from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.leakage.variants import Variant
-from benchmark.pipeline.folds import Records, choose_flat_points
 from benchmark.pipeline.plan import EvaluationPlan
+from benchmark.pipeline.run import Records, choose_flat_points
 from benchmark.statistics.metrics import decided_metric
 from benchmark.study.study import Run
 

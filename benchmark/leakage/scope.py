@@ -8,9 +8,9 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.pipeline.plan import EvaluationPlan
+from benchmark.pipeline.results import Features
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.plugins.registry import build
-from benchmark.results import Features
 from benchmark.study.study import Extraction, Run, Study
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.execution.progress import duration
 from benchmark.execution.workers import Workers
-from benchmark.extraction import Extracted, ExtractionTask, extract
+from benchmark.pipeline.extraction import Extracted, ExtractionTask, extract
 
 TOLD_FROM = 10
 """Cases for each process; of fewer the cost is not told, since measuring it takes two of them."""

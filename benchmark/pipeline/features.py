@@ -14,11 +14,11 @@ from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
-from benchmark.extraction import Extracted, ExtractionTask, Wanted
 from benchmark.pipeline.cost import extract_all
+from benchmark.pipeline.extraction import Extracted, ExtractionTask, Wanted
+from benchmark.pipeline.regions import keep, stored
+from benchmark.pipeline.results import Features, tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.regions import keep, stored
-from benchmark.results import Features, tally
 from benchmark.study.study import Study
 
 Outcome = dict[str, Any] | Exclusion
@@ -88,7 +88,7 @@ def _fingerprints(item: Wanted) -> list[str] | str:
         return [
             item.segmenter.fingerprint(),
             item.extractor.fingerprint(),
-            code_digest("benchmark.extraction"),
+            code_digest("benchmark.pipeline.extraction"),
         ]
     except UserError as error:
         return str(error)

@@ -21,7 +21,7 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import about_cases, extract_features
-from benchmark.results import Features, tally
+from benchmark.pipeline.results import Features, tally
 from benchmark.statistics.metrics import decided_metric, most_probable
 from benchmark.study.study import Run, Study
 

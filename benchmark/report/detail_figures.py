@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from benchmark.pipeline.results import StudyResult
 from benchmark.report.details import ranking
-from benchmark.results import StudyResult
 from benchmark.statistics.critical_difference import critical_difference_figure
 
 if TYPE_CHECKING:

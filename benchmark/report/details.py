@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from benchmark.results import StudyResult
+from benchmark.pipeline.results import StudyResult
 from benchmark.statistics.calibration import calibration_curve
 from benchmark.statistics.classes import class_table, confusion_table
 from benchmark.statistics.intervals import wilson

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.execution.store import write_atomically
-from benchmark.results import Features
+from benchmark.pipeline.results import Features
 
 SUFFIXES = (".parquet", ".csv")
 

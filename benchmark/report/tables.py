@@ -10,8 +10,8 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import write_atomically
+from benchmark.pipeline.results import StudyResult
 from benchmark.report.details import detail_tables
-from benchmark.results import StudyResult
 from benchmark.statistics.intervals import headline_intervals
 from benchmark.statistics.pairwise import COLUMNS, compare_all
 

@@ -12,11 +12,11 @@ import pandas as pd
 from benchmark.diagnosis import as_table, diagnose
 from benchmark.execution.store import write_atomically
 from benchmark.headline import facts_of
+from benchmark.pipeline.results import StudyResult
 from benchmark.report.detail_figures import detail_figures
 from benchmark.report.figure import comparison_figure, write_figure
 from benchmark.report.page import write_page
 from benchmark.report.tables import all_tables, write_tables
-from benchmark.results import StudyResult
 from benchmark.tracking import log_study
 
 

@@ -16,7 +16,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, refuse_nothing
-from benchmark.results import Features, tally
+from benchmark.pipeline.results import Features, tally
 from benchmark.robustness.performance import performance_table, rank_runs
 from benchmark.robustness.stability import reliability_table, stability_summary
 from benchmark.robustness.study import BASE, RobustnessStudy

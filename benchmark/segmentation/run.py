@@ -12,8 +12,8 @@ from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
+from benchmark.pipeline.results import tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.results import tally
 from benchmark.segmentation.measurement import MeasurementTask, measure
 from benchmark.segmentation.study import SegmentationStudy
 

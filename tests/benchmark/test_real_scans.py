@@ -87,7 +87,7 @@ import sys
 from pathlib import Path
 from benchmark.case import Case
 from benchmark.cohorts.scan_files import FileScan
-from benchmark.extraction import ExtractionTask, Wanted, extract
+from benchmark.pipeline.extraction import ExtractionTask, Wanted, extract
 from feature_extractors.radiomics import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
 from segmenters.threshold import ThresholdSegmenter

@@ -7,13 +7,12 @@ import pytest
 import SimpleITK as sitk
 from pydantic import Field
 
-from benchmark import regions
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.extraction import ExtractionTask, Wanted, extract
-from benchmark.pipeline import extract_features
+from benchmark.pipeline import extract_features, regions
+from benchmark.pipeline.extraction import ExtractionTask, Wanted, extract
 from benchmark.plugins import Segmenter
 from benchmark.study.study import Extraction
 from segmenters.threshold import ThresholdSegmenter

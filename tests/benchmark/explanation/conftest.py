@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmark.pipeline.plan import plan_evaluation
-from benchmark.results import Features
+from benchmark.pipeline.results import Features
 
 FAMILIES = ("shape", "firstorder", "glcm", "ngtdm")
 

@@ -8,7 +8,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.explanation.ablation import ablation_table, evaluate_variants, variants_of
 from benchmark.explanation.families import feature_families
-from benchmark.pipeline.folds import choose_flat_points
+from benchmark.pipeline.run import choose_flat_points
 
 FAMILIES = ("shape", "firstorder", "glcm", "ngtdm")
 

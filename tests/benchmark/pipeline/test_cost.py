@@ -2,9 +2,9 @@ import pytest
 
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.extraction import Extracted
 from benchmark.pipeline import extract_features
 from benchmark.pipeline.cost import cost
+from benchmark.pipeline.extraction import Extracted
 
 
 def test_the_cost_is_the_mean_of_what_was_measured_over_all_cases_and_processes():

@@ -14,7 +14,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan, plan_study, refuse_nothing
-from benchmark.results import FittedModel, StudyResult
+from benchmark.pipeline.results import FittedModel, StudyResult
 from benchmark.study.study import Study
 
 Records = dict[tuple[str, Split], dict[str, Any]]

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmark.case import Case, Exclusion, Scan, Stage
 from benchmark.errors import CaseError, UserError
+from benchmark.pipeline.regions import give, take
 from benchmark.plugins import FeatureExtractor, Segmenter
-from benchmark.regions import give, take
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
