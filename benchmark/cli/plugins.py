@@ -16,7 +16,7 @@ app = typer.Typer()
 @app.command("list")
 def list_plugins(as_json: Json = False) -> None:
     """Show every plug-in with its parameters, and whether it can run here."""
-    from benchmark.console import describe_plugins, print_plugins
+    from benchmark.report.console import describe_plugins, print_plugins
 
     described = describe_plugins()
     if as_json:
@@ -46,10 +46,10 @@ def weights(
     as_json: Json = False,
 ) -> None:
     """Show the network weights a study needs and where they are; with --fetch, download them ahead."""
-    from benchmark.console import print_weights
     from benchmark.execution.progress import downloads
     from benchmark.networks.weights import fetch as fetch_weights
     from benchmark.networks.weights import required_weights
+    from benchmark.report.console import print_weights
     from benchmark.study.reading import read_study
 
     declared = read_study(study)

@@ -54,7 +54,7 @@ def power(
         }  # fmt: skip
         print(json.dumps(facts, indent=1))
         return
-    from benchmark.console import console
+    from benchmark.report.console import console
 
     for sentence in plan.sentences:
         console.print(sentence, markup=False, soft_wrap=True)

@@ -26,8 +26,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Compare a finished study with the guarded headline numbers; exit code 1 when one moved."""
-    from benchmark.console import print_check
-    from benchmark.headline import compare_with_headline, made_elsewhere, read_facts, update_headline
+    from benchmark.report.console import print_check
+    from benchmark.report.headline import compare_with_headline, made_elsewhere, read_facts, update_headline
     from benchmark.study.reading import read_study
 
     facts = read_facts(results / read_study(study).name)
@@ -50,7 +50,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on the results, on this machine's loopback address only."""
-    from benchmark.tracking import DATABASE, tracking_uri
+    from benchmark.report.tracking import DATABASE, tracking_uri
 
     if not (results / DATABASE).exists():
         raise UserError(f"{results / DATABASE}: no MLflow database yet; run `cacbench run` first")

@@ -39,8 +39,8 @@ def score(
 
     from benchmark.calcium.scoring import CalciumScoring
     from benchmark.calcium.scoring import score as score_calcium
-    from benchmark.console import print_score
     from benchmark.images.reading import read_image, read_mask
+    from benchmark.report.console import print_score
 
     given = {
         "threshold_hu": threshold_hu,

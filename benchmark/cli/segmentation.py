@@ -106,7 +106,7 @@ def _run(
 ) -> None:
     """Train with a bar, logging to MLflow as it goes."""
     from benchmark.execution.progress import training_bar
-    from benchmark.tracking import logged_run
+    from benchmark.report.tracking import logged_run
 
     excluded: Any = {"cohort": True, "networks": True, "lesion_check": {"cohort"}}
     parameters = {**plan.model_dump(mode="json", exclude=excluded), "cohort": plan.cohort.parameters(),

@@ -25,8 +25,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
-    from benchmark.console import print_study
-    from benchmark.report.write import finish
+    from benchmark.report.console import print_study
+    from benchmark.report.study_report import finish
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
@@ -53,8 +53,8 @@ def run(
 @app.command()
 def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     """Check a study file and say what it would run; nothing is computed."""
-    from benchmark.console import print_plan
     from benchmark.pipeline import refuse_unsplittable
+    from benchmark.report.console import print_plan
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
@@ -83,7 +83,7 @@ def features(
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
     from benchmark.pipeline import extract_features
-    from benchmark.report.features import check_suffix, write_features
+    from benchmark.report.feature_file import check_suffix, write_features
     from benchmark.study.reading import read_study
 
     check_suffix(out)

@@ -8,9 +8,9 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from benchmark.console import console
 from benchmark.explanation.explain import Explanation, importance_metrics
 from benchmark.explanation.write import Written
+from benchmark.report.console import console
 
 SHOWN = 10
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmark.explanation.explain import Explanation, importance_metrics
 from benchmark.explanation.figures import ablation_figure, importance_figure, shap_figure
-from benchmark.report.figure import write_figure
+from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
-from benchmark.tracking import logged_run
+from benchmark.report.tracking import logged_run
 
 
 @dataclass(frozen=True)

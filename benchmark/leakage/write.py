@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from benchmark.leakage.audit import Audit
-from benchmark.report.figure import write_figure
+from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
-from benchmark.tracking import logged_run
+from benchmark.report.tracking import logged_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,14 +11,14 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
-from benchmark.headline import read_facts
 from benchmark.plugins.declaration import did_you_mean
-from benchmark.report.figure import write_figure
+from benchmark.report.headline import read_facts
+from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
+from benchmark.report.tracking import logged_run
 from benchmark.statistics.metrics import decided_metric
 from benchmark.statistics.power import POWER_METRICS, power_curve, scans_needed
 from benchmark.study.study import Study
-from benchmark.tracking import logged_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from benchmark.console import console
+from benchmark.report.console import console
 from benchmark.robustness.run import Robustness
 from benchmark.robustness.stability import ALL, EXCELLENT, GOOD
 from benchmark.robustness.study import BASE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from rich.table import Table
 
-from benchmark.console import console
+from benchmark.report.console import console
 from benchmark.segmentation.run import Measured
 from benchmark.segmentation.write import Written
 

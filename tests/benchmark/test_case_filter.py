@@ -14,8 +14,8 @@ from benchmark.evaluation.case_filter import CaseFilter
 from benchmark.evaluation.protocol import Protocol
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.headline import facts_of
 from benchmark.pipeline import run_study
+from benchmark.report.headline import facts_of
 from benchmark.report.tables import summary
 from tests.plugin_package.toy_plugins import ToyCohort
 

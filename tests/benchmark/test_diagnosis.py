@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from benchmark.case import Exclusion
 from benchmark.cli import app
-from benchmark.diagnosis import as_table, diagnose
 from benchmark.pipeline.results import Features, StudyResult
+from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.study.study import Study
 
 GOOD = {"accuracy": 0.84, "sensitivity": 0.95, "specificity": 0.72}

@@ -8,14 +8,14 @@ import yaml
 from benchmark.errors import UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.headline import (
+from benchmark.pipeline import run_study
+from benchmark.report.headline import (
     compare_with_headline,
     facts_of,
     headline_of,
     made_elsewhere,
     update_headline,
 )
-from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
 from benchmark.study.study import Study
 

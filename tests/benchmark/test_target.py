@@ -18,9 +18,9 @@ from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.headline import facts_of
 from benchmark.pipeline import run_study
 from benchmark.plugins.registry import build
+from benchmark.report.headline import facts_of
 from benchmark.report.tables import all_tables
 from benchmark.statistics.threshold import choose_threshold
 from tests.plugin_package.toy_plugins import ToyCohort

@@ -17,9 +17,9 @@ import yaml
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
-from benchmark.report.write import finish
+from benchmark.report.study_report import finish
+from benchmark.report.tracking import tracking_uri
 from benchmark.study.reading import read_study
-from benchmark.tracking import tracking_uri
 
 
 @pytest.fixture(scope="module")

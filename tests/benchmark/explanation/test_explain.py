@@ -17,7 +17,7 @@ from benchmark.explanation.explain import explain_run
 from benchmark.explanation.write import finish_explanation
 from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
-from benchmark.tracking import tracking_uri
+from benchmark.report.tracking import tracking_uri
 
 ROOT = Path(__file__).resolve().parents[3]
 RADIOMICS = {

@@ -15,10 +15,10 @@ import yaml
 from benchmark.errors import UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
+from benchmark.report.tracking import tracking_uri
 from benchmark.segmentation.evaluation import across_protocols, against_others, missed, summary
 from benchmark.segmentation.run import run_segmentation
 from benchmark.segmentation.study import SegmentationStudy, read_segmentation_study
-from benchmark.tracking import tracking_uri
 from segmenters.denseraunet.weights_file import read_header
 
 ROOT = Path(__file__).resolve().parents[3]

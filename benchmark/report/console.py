@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmark.calcium.scoring import CalciumScore
     from benchmark.networks.weights import RequiredWeights
-    from benchmark.report.write import Finished
+    from benchmark.report.study_report import Finished
 
 console = Console()
 if not console.is_terminal:

@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.diagnosis import as_table, diagnose
 from benchmark.execution.store import write_atomically
-from benchmark.headline import facts_of
 from benchmark.pipeline.results import StudyResult
-from benchmark.report.detail_figures import detail_figures
-from benchmark.report.figure import comparison_figure, write_figure
+from benchmark.report.diagnosis import as_table, diagnose
+from benchmark.report.figures import detail_figures
+from benchmark.report.headline import facts_of
 from benchmark.report.page import write_page
+from benchmark.report.picture import comparison_figure, write_figure
 from benchmark.report.tables import all_tables, write_tables
-from benchmark.tracking import log_study
+from benchmark.report.tracking import log_study
 
 
 @dataclass(frozen=True)
