@@ -29,11 +29,11 @@ def audit(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    from benchmark.analyses.leakage.audit import audit_study
+    from benchmark.analyses.leakage.write import facts, write_audit
     from benchmark.execution.progress import bars
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
-    from benchmark.leakage.audit import audit_study
-    from benchmark.leakage.write import facts, write_audit
 
     with workers(jobs, dask=dask) as pool:
         found = audit_study(declared, run or (), permutations, Store(results / "store"), pool, bars)
@@ -41,6 +41,6 @@ def audit(
     if as_json:
         print(json.dumps(facts(found), indent=1))
     else:
-        from benchmark.leakage.console import print_audit
+        from benchmark.analyses.leakage.console import print_audit
 
         print_audit(found, files)

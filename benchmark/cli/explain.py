@@ -25,12 +25,12 @@ def explain(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    from benchmark.analyses.explanation.console import print_explanation
+    from benchmark.analyses.explanation.explain import explain_run
+    from benchmark.analyses.explanation.write import finish_explanation
     from benchmark.execution.progress import bars
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
-    from benchmark.explanation.console import print_explanation
-    from benchmark.explanation.explain import explain_run
-    from benchmark.explanation.write import finish_explanation
 
     with workers(jobs) as pool:
         found = explain_run(declared, run, Store(results / "store"), pool, bars, shap=shap)

@@ -35,7 +35,7 @@ def power(
     as_json: Json = False,
 ) -> None:
     """Say how many scans would separate two runs of a finished study, from its predictions."""
-    from benchmark.report.power import SIZES, plan_power, read_predictions, write_power
+    from benchmark.analyses.power import SIZES, plan_power, read_predictions, write_power
     from benchmark.study.reading import read_study
 
     declared = read_study(study)

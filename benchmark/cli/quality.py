@@ -24,12 +24,12 @@ def quality(
     dask: Dask = None,
 ) -> None:
     """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
+    from benchmark.analyses.region_quality.measure import judge
+    from benchmark.analyses.region_quality.write import summarise, write_quality
     from benchmark.execution.progress import bars
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
     from benchmark.report.console import print_quality
-    from benchmark.report.quality import summarise, write_quality
-    from benchmark.segmentation_quality import judge
     from benchmark.study.reading import read_study
 
     declared = read_study(study)

@@ -21,12 +21,12 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Scan or segment a study's patients again: feature stability (ICC), and accuracy without retraining."""
+    from benchmark.analyses.robustness.run import measure_robustness
+    from benchmark.analyses.robustness.study import read_robustness_study
+    from benchmark.analyses.robustness.write import finish_robustness
     from benchmark.execution.progress import bars
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
-    from benchmark.robustness.run import measure_robustness
-    from benchmark.robustness.study import read_robustness_study
-    from benchmark.robustness.write import finish_robustness
 
     declared = read_robustness_study(study)
     with workers(jobs, dask=dask) as pool:
@@ -37,6 +37,6 @@ def robustness(
         print(json.dumps({name: json.loads(table.to_json(orient="records")) for name, table in shown.items()},
                          indent=1))  # fmt: skip
     else:
-        from benchmark.robustness.console import print_robustness
+        from benchmark.analyses.robustness.console import print_robustness
 
         print_robustness(measured, written)

@@ -29,12 +29,12 @@ def segmentation(
     as_json: Json = False,
 ) -> None:
     """Compare segmenters with reference masks: voxels, lesions, Agatston agreement, risk bands, per protocol."""
+    from benchmark.analyses.segmentation.run import run_segmentation
+    from benchmark.analyses.segmentation.study import read_segmentation_study
+    from benchmark.analyses.segmentation.write import finish_segmentation
     from benchmark.execution.progress import bars
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
-    from benchmark.segmentation.run import run_segmentation
-    from benchmark.segmentation.study import read_segmentation_study
-    from benchmark.segmentation.write import finish_segmentation
 
     declared = read_segmentation_study(study)
     with workers(jobs, dask=dask) as pool:
@@ -43,7 +43,7 @@ def segmentation(
     if as_json:
         print(written.tables["summary"].to_json(orient="records", indent=1))
     else:
-        from benchmark.segmentation.console import print_segmentation
+        from benchmark.analyses.segmentation.console import print_segmentation
 
         print_segmentation(written, measured)
 
@@ -65,10 +65,10 @@ def train(
     jobs: Jobs = None,
 ) -> None:
     """Train a segmenter's network on the study's training cohort; the best weights by validation F1 are written."""
+    from benchmark.analyses.segmentation.study import read_segmentation_study
     from benchmark.execution.progress import bars
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
-    from benchmark.segmentation.study import read_segmentation_study
     from segmenters.denseraunet.training_set import read_training_set
 
     checkpoint = out.with_suffix(".checkpoint.safetensors")

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from benchmark.analyses.region_quality.measure import agreement, judge, region_statistics, tile
+from benchmark.analyses.region_quality.write import montage, summarise, write_quality
 from benchmark.case import Case, Scan
 from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
@@ -18,8 +20,6 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Segmenter
 from benchmark.plugins.fingerprint import digest_of
-from benchmark.report.quality import montage, summarise, write_quality
-from benchmark.segmentation_quality import agreement, judge, region_statistics, tile
 from segmenters.reference import ReferenceSegmenter
 from tests.plugin_package.toy_plugins import CentreSegmenter
 

@@ -6,11 +6,11 @@ OMP_NUM_THREADS=1 python tests/performance/denseraunet_losses.py studies/segment
 import sys
 from pathlib import Path
 
+from benchmark.analyses.segmentation.study import read_segmentation_study
 from benchmark.execution.progress import bars
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.networks.inference import use_allotted_threads
-from benchmark.segmentation.study import read_segmentation_study
 from segmenters.denseraunet.plan import Loss
 from segmenters.denseraunet.training import Training
 from segmenters.denseraunet.training_set import read_training_set

@@ -172,8 +172,8 @@ def test_what_ships_is_small_says_how_it_was_made_and_saw_no_cardiac_scan(name):
 
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
 def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(protocol):
+    from benchmark.analyses.segmentation.measurement import compare
     from benchmark.calcium.truth import ReferenceRule, reference_calcium
-    from benchmark.segmentation.measurement import compare
 
     cohort = PhantomCohort(
         zero=0, nonzero=2, seed="shipped", protocol=protocol, scanners=("standard",),

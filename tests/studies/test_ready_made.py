@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.robustness.study import read_robustness_study
+from benchmark.analyses.robustness.study import read_robustness_study
 from benchmark.study.reading import read_study
 
 STUDIES = Path(__file__).parents[2] / "studies"

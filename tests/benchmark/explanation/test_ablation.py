@@ -3,11 +3,11 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import accuracy_score
 
+from benchmark.analyses.explanation.ablation import ablation_table, evaluate_variants, variants_of
+from benchmark.analyses.feature_families import feature_families
 from benchmark.evaluation.fold import evaluate
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.explanation.ablation import ablation_table, evaluate_variants, variants_of
-from benchmark.explanation.families import feature_families
 from benchmark.pipeline.run import choose_flat_points
 
 FAMILIES = ("shape", "firstorder", "glcm", "ngtdm")

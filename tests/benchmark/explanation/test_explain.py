@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.analyses.explanation.explain import explain_run
+from benchmark.analyses.explanation.write import finish_explanation
 from benchmark.errors import UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.explanation.explain import explain_run
-from benchmark.explanation.write import finish_explanation
 from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
 from benchmark.report.tracking import tracking_uri

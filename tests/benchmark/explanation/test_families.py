@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import SimpleITK as sitk
 
-from benchmark.explanation.families import family_of, feature_families
+from benchmark.analyses.feature_families import family_of, feature_families
 from feature_extractors.radiomics import RadiomicsExtractor
 
 

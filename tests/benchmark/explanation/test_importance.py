@@ -5,16 +5,16 @@ import pytest
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from benchmark.evaluation.fold import evaluate
-from benchmark.explanation.families import feature_families
-from benchmark.explanation.importance import (
+from benchmark.analyses.explanation.importance import (
     HeldOut,
     _scores,
     held_out_importance,
     importance_table,
     permutation_losses,
 )
-from benchmark.explanation.refit import ChosenFold
+from benchmark.analyses.explanation.refit import ChosenFold
+from benchmark.analyses.feature_families import feature_families
+from benchmark.evaluation.fold import evaluate
 from classifiers.lightgbm import LightGBM
 from classifiers.logistic_regression import LogisticRegression
 from classifiers.random_forest import RandomForest

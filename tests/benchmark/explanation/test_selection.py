@@ -1,6 +1,6 @@
 import pytest
 
-from benchmark.explanation.selection import selection_table, stability_table
+from benchmark.analyses.explanation.selection import selection_table, stability_table
 
 NAMES = ("original_glcm_a", "original_glcm_b", "original_shape_c", "volume")
 

@@ -6,11 +6,9 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from benchmark.errors import UserError
-from benchmark.evaluation.fold import evaluate
-from benchmark.explanation import shapley
-from benchmark.explanation.refit import ChosenFold
-from benchmark.explanation.shapley import (
+from benchmark.analyses.explanation import shapley
+from benchmark.analyses.explanation.refit import ChosenFold
+from benchmark.analyses.explanation.shapley import (
     ShapFold,
     explain_model,
     held_out_shap,
@@ -18,6 +16,8 @@ from benchmark.explanation.shapley import (
     shap_summary,
     shap_table,
 )
+from benchmark.errors import UserError
+from benchmark.evaluation.fold import evaluate
 from classifiers.lightgbm import LightGBM
 from classifiers.logistic_regression import LogisticRegression
 from classifiers.random_forest import RandomForest

@@ -13,13 +13,13 @@ import pytest
 import SimpleITK as sitk
 import yaml
 
+from benchmark.analyses.leakage.audit import audit_study
+from benchmark.analyses.leakage.evaluation import permuted_plan
+from benchmark.analyses.leakage.variants import VARIANTS
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import evaluate
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.leakage.audit import audit_study
-from benchmark.leakage.evaluation import permuted_plan
-from benchmark.leakage.variants import VARIANTS
 from benchmark.pipeline import run_study
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation

@@ -11,8 +11,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
+from benchmark.analyses.leakage.control import PermutedControl, permuted_label_control
 from benchmark.errors import UserError
-from benchmark.leakage.control import PermutedControl, permuted_label_control
 
 SEEDS = range(8)
 

@@ -7,9 +7,9 @@ import yaml
 from scipy.stats import norm
 from typer.testing import CliRunner
 
+from benchmark.analyses.power import plan_power, power_figure, read_predictions
 from benchmark.cli import app
 from benchmark.errors import UserError
-from benchmark.report.power import plan_power, power_figure, read_predictions
 
 
 def predictions(**right):

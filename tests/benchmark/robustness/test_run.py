@@ -8,6 +8,9 @@ import SimpleITK as sitk
 from pydantic import Field
 from scipy.stats import norm
 
+from benchmark.analyses.robustness.run import measure_robustness
+from benchmark.analyses.robustness.study import RobustnessStudy
+from benchmark.analyses.robustness.transfer import stacked_task
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.store import Store
@@ -17,9 +20,6 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import digest_of
-from benchmark.robustness.run import measure_robustness
-from benchmark.robustness.study import RobustnessStudy
-from benchmark.robustness.transfer import stacked_task
 from benchmark.study.study import Study
 
 DISTANCE = 2.0  # of the classes' means, in SDs of the patients

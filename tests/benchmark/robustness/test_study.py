@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
+from benchmark.analyses.robustness.study import read_robustness_study
 from benchmark.errors import UserError
-from benchmark.robustness.study import read_robustness_study
 
 STUDY = {
     "name": "again",

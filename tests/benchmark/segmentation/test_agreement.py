@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from benchmark.analyses.segmentation.agreement import BANDS, METRICS, agreement
 from benchmark.calcium.scoring import risk_band
-from benchmark.segmentation.agreement import BANDS, METRICS, agreement
 
 
 def table(n=40, seed=0):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from benchmark.analyses.segmentation.measurement import compare
+from benchmark.analyses.segmentation.pictures import choose
 from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Scan
-from benchmark.segmentation.measurement import compare
-from benchmark.segmentation.pictures import choose
 
 
 @pytest.fixture

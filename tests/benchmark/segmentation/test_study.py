@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark.analyses.segmentation.evaluation import across_protocols, against_others, missed, summary
+from benchmark.analyses.segmentation.run import run_segmentation
+from benchmark.analyses.segmentation.study import SegmentationStudy, read_segmentation_study
 from benchmark.errors import UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.report.tracking import tracking_uri
-from benchmark.segmentation.evaluation import across_protocols, against_others, missed, summary
-from benchmark.segmentation.run import run_segmentation
-from benchmark.segmentation.study import SegmentationStudy, read_segmentation_study
 from segmenters.denseraunet.weights_file import read_header
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,7 +126,9 @@ def test_the_oracle_is_perfect_up_to_the_blur_and_a_second_run_measures_nothing(
         first = run_segmentation(study, Store(tmp_path), pool)
         assert first.scans["lesion_fn"].sum() == 0
         assert first.scans["voxel_fn"].sum() == 0
-        monkeypatch.setattr("benchmark.segmentation.run.measure", lambda task: pytest.fail("measured again"))
+        monkeypatch.setattr(
+            "benchmark.analyses.segmentation.run.measure", lambda task: pytest.fail("measured again")
+        )
         second = run_segmentation(study, Store(tmp_path), pool)
     pd.testing.assert_frame_equal(first.scans, second.scans)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.analyses.segmentation.measurement import MeasurementTask, measure
+from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
@@ -14,8 +16,6 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.results import tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.segmentation.measurement import MeasurementTask, measure
-from benchmark.segmentation.study import SegmentationStudy
 
 KIND = "segmentations"
 
@@ -92,7 +92,7 @@ def _keys(
     study: SegmentationStudy, ready: list[str], cases: list[tuple[str, Case]], exclusions: list[Exclusion]
 ) -> dict[Place, str]:
     code = [
-        code_digest("benchmark.segmentation.measurement"),
+        code_digest("benchmark.analyses.segmentation.measurement"),
         code_digest("benchmark.calcium.truth"),
     ]
     prints = {name: study.segmenters[name].fingerprint() for name in ready}

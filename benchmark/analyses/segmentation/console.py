@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from rich.table import Table
 
+from benchmark.analyses.segmentation.run import Measured
+from benchmark.analyses.segmentation.write import Written
 from benchmark.report.console import console
-from benchmark.segmentation.run import Measured
-from benchmark.segmentation.write import Written
 
 SHOWN = ("voxel_f1", "lesion_f1", "icc", "band_accuracy", "kappa")
 

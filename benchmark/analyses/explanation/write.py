@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.explanation.explain import Explanation, importance_metrics
-from benchmark.explanation.figures import ablation_figure, importance_figure, shap_figure
+from benchmark.analyses.explanation.explain import Explanation, importance_metrics
+from benchmark.analyses.explanation.figures import ablation_figure, importance_figure, shap_figure
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.report.tracking import logged_run

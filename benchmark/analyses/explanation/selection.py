@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.explanation.families import family_of
+from benchmark.analyses.feature_families import family_of
 from benchmark.statistics.selection_stability import Stability, selection_stability
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from benchmark.analyses.leakage.univariate import FilteredClassifier, univariate_filter
 from benchmark.evaluation.fold import FoldTask
-from benchmark.leakage.univariate import FilteredClassifier, univariate_filter
 
 Change = Callable[[FoldTask, pd.DataFrame], FoldTask]
 """From the study's task and the diagnostics of its cases (rows as ``task.X``) to the varied task."""

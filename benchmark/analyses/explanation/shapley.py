@@ -17,11 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmark.analyses.explanation.refit import ChosenFold
+from benchmark.analyses.feature_families import family_of
 from benchmark.errors import UserError
 from benchmark.evaluation.ordinal import OrdinalClassifier
 from benchmark.evaluation.splits import Split
-from benchmark.explanation.families import family_of
-from benchmark.explanation.refit import ChosenFold
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.plugins.fingerprint import code_digest, digest_of
 

@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmark.explanation.families import family_of
-from benchmark.explanation.refit import ChosenFold
+from benchmark.analyses.explanation.refit import ChosenFold
+from benchmark.analyses.feature_families import family_of
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.statistics.metrics import most_probable
 from benchmark.statistics.paired import nadeau_bengio

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.analyses.region_quality.measure import Quality, Tile
 from benchmark.execution.store import write_atomically
 from benchmark.report.tables import write_tables
-from benchmark.segmentation_quality import Quality, Tile
 
 MOST_TILES = 48
 COLUMNS = 8

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.analyses.robustness.figures import performance_figure, stability_figure
+from benchmark.analyses.robustness.performance import rank_table
+from benchmark.analyses.robustness.run import Robustness
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.report.tracking import logged_run
-from benchmark.robustness.figures import performance_figure, stability_figure
-from benchmark.robustness.performance import rank_table
-from benchmark.robustness.run import Robustness
 from benchmark.statistics.critical_difference import critical_difference_figure
 
 

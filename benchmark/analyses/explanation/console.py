@@ -8,8 +8,8 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from benchmark.explanation.explain import Explanation, importance_metrics
-from benchmark.explanation.write import Written
+from benchmark.analyses.explanation.explain import Explanation, importance_metrics
+from benchmark.analyses.explanation.write import Written
 from benchmark.report.console import console
 
 SHOWN = 10

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from benchmark.leakage.control import PermutedControl
-from benchmark.leakage.variants import Variant
+from benchmark.analyses.leakage.control import PermutedControl
+from benchmark.analyses.leakage.variants import Variant
 from benchmark.statistics.alignment import align_cases
 from benchmark.statistics.bootstrap import Resampled, bca_interval, resample
 

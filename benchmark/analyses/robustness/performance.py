@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmark.analyses.robustness.study import BASE
 from benchmark.errors import UserError
-from benchmark.robustness.study import BASE
 from benchmark.statistics.alignment import align_cases
 from benchmark.statistics.bootstrap import Resampled, bca_interval, resample
 from benchmark.statistics.ranks import Ranking, rank_methods

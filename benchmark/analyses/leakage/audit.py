@@ -7,16 +7,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from benchmark.analyses.leakage.control import PermutedControl
+from benchmark.analyses.leakage.evaluation import (
+    balanced_accuracy,
+    evaluate_variants,
+    permuted_plan,
+    tested_classes,
+)
+from benchmark.analyses.leakage.findings import Finding, assess
+from benchmark.analyses.leakage.scope import chosen_runs, diagnostics_by_run, refuse_unfit, with_diagnostics
+from benchmark.analyses.leakage.variants import VARIANTS
 from benchmark.errors import UserError
 from benchmark.execution.progress import Progress, silent
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
-from benchmark.leakage.control import PermutedControl
-from benchmark.leakage.evaluation import balanced_accuracy, evaluate_variants, permuted_plan, tested_classes
-from benchmark.leakage.findings import Finding, assess
-from benchmark.leakage.scope import chosen_runs, diagnostics_by_run, refuse_unfit, with_diagnostics
-from benchmark.leakage.variants import VARIANTS
 from benchmark.pipeline.plan import plan_study
 from benchmark.study.study import Study
 

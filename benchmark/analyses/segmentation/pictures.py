@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.calcium.truth import reference_calcium
-from benchmark.segmentation.study import SegmentationStudy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.analyses.segmentation.agreement import METRICS, agreement
+from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.execution.seeds import derive_seed
-from benchmark.segmentation.agreement import METRICS, agreement
-from benchmark.segmentation.study import SegmentationStudy
 from benchmark.statistics.bootstrap import percentile_interval, percentile_p, resampled_counts
 
 TESTED = ("voxel_f1", "lesion_f1", "band_accuracy", "kappa")

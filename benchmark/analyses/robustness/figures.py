@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmark.robustness.stability import EXCELLENT
+from benchmark.analyses.robustness.stability import EXCELLENT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

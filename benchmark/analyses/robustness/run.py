@@ -9,6 +9,10 @@ from functools import partial
 
 import pandas as pd
 
+from benchmark.analyses.robustness.performance import performance_table, rank_runs
+from benchmark.analyses.robustness.stability import reliability_table, stability_summary
+from benchmark.analyses.robustness.study import BASE, RobustnessStudy
+from benchmark.analyses.robustness.transfer import transferred_predictions
 from benchmark.errors import UserError
 from benchmark.execution.progress import Advance, Progress, silent
 from benchmark.execution.seeds import derive_seed
@@ -17,10 +21,6 @@ from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, refuse_nothing
 from benchmark.pipeline.results import Features, tally
-from benchmark.robustness.performance import performance_table, rank_runs
-from benchmark.robustness.stability import reliability_table, stability_summary
-from benchmark.robustness.study import BASE, RobustnessStudy
-from benchmark.robustness.transfer import transferred_predictions
 from benchmark.statistics.ranks import Ranking
 from benchmark.study.study import Study
 

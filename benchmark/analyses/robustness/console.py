@@ -6,11 +6,11 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from benchmark.analyses.robustness.run import Robustness
+from benchmark.analyses.robustness.stability import ALL, EXCELLENT, GOOD
+from benchmark.analyses.robustness.study import BASE
+from benchmark.analyses.robustness.write import Written
 from benchmark.report.console import console
-from benchmark.robustness.run import Robustness
-from benchmark.robustness.stability import ALL, EXCELLENT, GOOD
-from benchmark.robustness.study import BASE
-from benchmark.robustness.write import Written
 
 
 def print_robustness(measured: Robustness, written: Written) -> None:

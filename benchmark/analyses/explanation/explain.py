@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.analyses.explanation.ablation import ablation_table, evaluate_variants, variants_of
+from benchmark.analyses.explanation.importance import HeldOut, held_out_importance, importance_table
+from benchmark.analyses.explanation.refit import ChosenFold
+from benchmark.analyses.explanation.selection import selection_table, stability_table
+from benchmark.analyses.feature_families import feature_families
 from benchmark.errors import UserError
 from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress, silent
@@ -16,11 +21,6 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
-from benchmark.explanation.ablation import ablation_table, evaluate_variants, variants_of
-from benchmark.explanation.families import feature_families
-from benchmark.explanation.importance import HeldOut, held_out_importance, importance_table
-from benchmark.explanation.refit import ChosenFold
-from benchmark.explanation.selection import selection_table, stability_table
 from benchmark.pipeline.plan import EvaluationPlan, plan_study
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.study.study import Run, Study
@@ -54,7 +54,7 @@ def explain_run(
     """
     run = named_run(study, run_name or study.reference_run)
     if shap:
-        from benchmark.explanation.shapley import require_shap
+        from benchmark.analyses.explanation.shapley import require_shap
 
         require_shap()
     plan = plan_study(study, store, workers, progress)
@@ -130,7 +130,7 @@ def _shap_tables(
     plan: EvaluationPlan, run: Run, chosen: Mapping[Split, ChosenFold], names: tuple[str, ...],
     store: Store, workers: Workers, progress: Progress,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
-    from benchmark.explanation.shapley import ShapFold, held_out_shap, shap_summary, shap_table
+    from benchmark.analyses.explanation.shapley import ShapFold, held_out_shap, shap_summary, shap_table
 
     tasks = {split: ShapFold(fold) for split, fold in chosen.items()}
     found, errors = run_stored("shap", tasks, held_out_shap, store, workers, progress)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from benchmark.analyses.feature_families import family_of
+from benchmark.analyses.robustness.study import BASE
 from benchmark.errors import UserError
-from benchmark.explanation.families import family_of
-from benchmark.robustness.study import BASE
 from benchmark.statistics.reliability import feature_reliability
 
 GOOD, EXCELLENT = 0.75, 0.9

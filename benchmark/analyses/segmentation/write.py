@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.analyses.segmentation.evaluation import all_tables
+from benchmark.analyses.segmentation.pictures import write_overlays
+from benchmark.analyses.segmentation.run import Measured
+from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.report.tables import write_tables
 from benchmark.report.tracking import logged_run
-from benchmark.segmentation.evaluation import all_tables
-from benchmark.segmentation.pictures import write_overlays
-from benchmark.segmentation.run import Measured
-from benchmark.segmentation.study import SegmentationStudy
 
 
 @dataclass(frozen=True)

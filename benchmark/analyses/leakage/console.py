@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from benchmark.leakage.audit import Audit
-from benchmark.leakage.findings import Finding
+from benchmark.analyses.leakage.audit import Audit
+from benchmark.analyses.leakage.findings import Finding
 from benchmark.report.console import console
 
 _STYLES = {"leaks": "red", "confounded": "yellow", "silent": ""}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from benchmark.analyses.leakage.variants import Variant
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.splits import Split
@@ -15,7 +16,6 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
-from benchmark.leakage.variants import Variant
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import Records, choose_flat_points
 from benchmark.statistics.metrics import decided_metric

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from benchmark.leakage.audit import Audit
+from benchmark.analyses.leakage.audit import Audit
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.report.tracking import logged_run

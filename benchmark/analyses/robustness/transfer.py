@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from benchmark.analyses.robustness.study import BASE
 from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.splits import Split
 from benchmark.execution.progress import Progress, silent
@@ -15,7 +16,6 @@ from benchmark.execution.store import Store
 from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.robustness.study import BASE
 from benchmark.study.study import Run
 
 

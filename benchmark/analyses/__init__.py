@@ -1,0 +1,1 @@
+"""What can be asked beside the comparison itself: one room for each question."""

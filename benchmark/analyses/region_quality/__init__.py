@@ -1,0 +1,1 @@
+"""How well segmenters agree with each other or with a reference."""
