@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from benchmark.case import Case
 from benchmark.execution.seeds import derive_seed
-from benchmark.phantom.acquisition import (
+from benchmark.phantom.acquisition.scanner import (
     SCANNERS,
     Acquisition,
     Protocol,
@@ -18,8 +18,8 @@ from benchmark.phantom.acquisition import (
     draw_acquisition,
     preset,
 )
-from benchmark.phantom.patient import STENTED, draw_patient
-from benchmark.phantom.plaque import Disease, DiseaseModel
+from benchmark.phantom.body.patient import STENTED, draw_patient
+from benchmark.phantom.heart.plaque import Disease, DiseaseModel
 from benchmark.phantom.source import PhantomSource
 from benchmark.plugins import Cohort
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.acquisition import Acquisition, Protocol, draw_acquisition, preset
-from benchmark.phantom.patient import VESSEL_NAMES, draw_patient
-from benchmark.phantom.plaque import DiseaseModel
+from benchmark.phantom.acquisition.scanner import Acquisition, Protocol, draw_acquisition, preset
+from benchmark.phantom.body.patient import VESSEL_NAMES, draw_patient
+from benchmark.phantom.heart.plaque import DiseaseModel
 from benchmark.phantom.qrm import QrmPhantom
 from benchmark.phantom.synthesis import Phantom
 

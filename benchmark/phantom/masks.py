@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.anatomy import Anatomy
-from benchmark.phantom.calcifications import lesion_shape
-from benchmark.phantom.grid import Grid
-from benchmark.phantom.plaque import Disease
-from benchmark.phantom.supersampling import PartialVolume
-from benchmark.phantom.tubes import Walls, nearby
+from benchmark.phantom.geometry.grid import Grid
+from benchmark.phantom.geometry.supersampling import PartialVolume
+from benchmark.phantom.geometry.tubes import Walls, nearby
+from benchmark.phantom.heart.anatomy import Anatomy
+from benchmark.phantom.heart.calcifications import lesion_shape
+from benchmark.phantom.heart.plaque import Disease
 
 Labels = NDArray[np.uint8]
 

@@ -18,13 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmark.case import Case, Scan
 from benchmark.execution.seeds import derive_seed
-from benchmark.phantom.acquisition import Acquisition, blur, quantise
-from benchmark.phantom.grid import Box, Canvas, Floats, Grid
-from benchmark.phantom.noise import correlated_noise
-from benchmark.phantom.plaque import calcium_hu
-from benchmark.phantom.sections import compose, ellipse
+from benchmark.phantom.acquisition.noise import correlated_noise
+from benchmark.phantom.acquisition.scanner import Acquisition, blur, quantise
+from benchmark.phantom.geometry.grid import Box, Canvas, Floats, Grid
+from benchmark.phantom.geometry.sections import compose, ellipse
+from benchmark.phantom.geometry.supersampling import PartialVolume
+from benchmark.phantom.heart.plaque import calcium_hu
 from benchmark.phantom.source import as_image
-from benchmark.phantom.supersampling import PartialVolume
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import code_digest, digest_of
 

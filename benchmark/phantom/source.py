@@ -8,15 +8,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.case import Scan
-from benchmark.phantom.acquisition import Acquisition
-from benchmark.phantom.patient import Patient
-from benchmark.phantom.plaque import Disease
+from benchmark.phantom.acquisition.scanner import Acquisition
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.heart.plaque import Disease
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from benchmark.phantom.grid import Grid
+    from benchmark.phantom.geometry.grid import Grid
 
 
 class PhantomSource(BaseModel):

@@ -13,15 +13,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.acquisition import Acquisition, blur, noise, quantise
-from benchmark.phantom.anatomy import Anatomy, BloodPool
-from benchmark.phantom.fine_structures import FineStructures
-from benchmark.phantom.grid import Floats, Grid
+from benchmark.phantom.acquisition.scanner import Acquisition, blur, noise, quantise
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.body.texture import add_texture
+from benchmark.phantom.geometry.grid import Floats, Grid
+from benchmark.phantom.geometry.tubes import Walls, nearest_walls
+from benchmark.phantom.heart.anatomy import Anatomy, BloodPool
+from benchmark.phantom.heart.fine_structures import FineStructures
+from benchmark.phantom.heart.plaque import Disease
 from benchmark.phantom.masks import Labels, aorta_mask, heart_mask, lesion_labels, vessel_labels
-from benchmark.phantom.patient import Patient
-from benchmark.phantom.plaque import Disease
-from benchmark.phantom.texture import add_texture
-from benchmark.phantom.tubes import Walls, nearest_walls
 
 SLEEVE_MM = 3.5
 """Fat around every coronary artery, beyond its outer wall."""

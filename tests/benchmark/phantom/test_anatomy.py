@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmark.phantom.acquisition import Acquisition, draw_acquisition, preset
-from benchmark.phantom.anatomy import Anatomy
-from benchmark.phantom.calcifications import confounder_shapes, lesion_shape
+from benchmark.phantom.acquisition.scanner import Acquisition, draw_acquisition, preset
+from benchmark.phantom.body.patient import Deposit, Patient, Stent, draw_patient
+from benchmark.phantom.heart.anatomy import Anatomy
+from benchmark.phantom.heart.calcifications import confounder_shapes, lesion_shape
+from benchmark.phantom.heart.plaque import Disease, DiseaseModel, Lesion
 from benchmark.phantom.masks import lesion_labels
-from benchmark.phantom.patient import Deposit, Patient, Stent, draw_patient
-from benchmark.phantom.plaque import Disease, DiseaseModel, Lesion
 from benchmark.phantom.synthesis import Phantom
 
 SEEDS = range(6)

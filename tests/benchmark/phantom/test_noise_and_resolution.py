@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from benchmark.phantom.acquisition import (
+from benchmark.phantom.acquisition.noise import correlated_noise
+from benchmark.phantom.acquisition.scanner import (
     SCANNERS,
     Acquisition,
     blur,
@@ -13,12 +14,11 @@ from benchmark.phantom.acquisition import (
     noise,
     preset,
 )
-from benchmark.phantom.grid import Ellipsoid, Grid
-from benchmark.phantom.noise import correlated_noise
-from benchmark.phantom.patient import Patient
-from benchmark.phantom.plaque import Disease, calcium_hu
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.geometry.grid import Ellipsoid, Grid
+from benchmark.phantom.geometry.supersampling import PartialVolume
+from benchmark.phantom.heart.plaque import Disease, calcium_hu
 from benchmark.phantom.qrm import REAL_SCAN, QrmPhantom
-from benchmark.phantom.supersampling import PartialVolume
 from benchmark.phantom.synthesis import Phantom
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from benchmark.calcium.scoring import CalciumScoring, score
 from benchmark.execution.seeds import derive_seed
-from benchmark.phantom.anatomy import Anatomy
-from benchmark.phantom.grid import Ellipsoid
-from benchmark.phantom.patient import Patient, draw_patient
-from benchmark.phantom.plaque import SCORE_LIMIT, Disease, DiseaseModel, Lesion, calcium_hu
+from benchmark.phantom.body.patient import Patient, draw_patient
+from benchmark.phantom.geometry.grid import Ellipsoid
+from benchmark.phantom.heart.anatomy import Anatomy
+from benchmark.phantom.heart.plaque import SCORE_LIMIT, Disease, DiseaseModel, Lesion, calcium_hu
 
 DRAWS = 2000
 

@@ -8,7 +8,7 @@ from scipy.stats import ncx2
 
 from benchmark.calcium.scoring import CalciumScoring, score
 from benchmark.images.reading import read_image
-from benchmark.phantom.plaque import calcium_hu
+from benchmark.phantom.heart.plaque import calcium_hu
 from benchmark.phantom.qrm import DENSITIES_MG_CM3, REAL_SCAN, QrmCohort, QrmPhantom
 
 THICKNESS_MM = 3.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.grid import Canvas, Floats
-from benchmark.phantom.vectors import weigh
+from benchmark.phantom.geometry.grid import Canvas, Floats
+from benchmark.phantom.geometry.vectors import weigh
 
 SCALES_MM = (12.0, 5.0)
 REACH_MM = 420.0

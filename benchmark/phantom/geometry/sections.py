@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.grid import Floats, Grid
+from benchmark.phantom.geometry.grid import Floats, Grid
 
 Layer = tuple[Floats, float]
 """A part of the section: how far it fills each pixel (y, x), and its HU."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from benchmark.phantom.grid import Box, Ellipsoid, Floats, Grid
-from benchmark.phantom.vectors import weigh
+from benchmark.phantom.geometry.grid import Box, Ellipsoid, Floats, Grid
+from benchmark.phantom.geometry.vectors import weigh
 
 FINE_MM = (0.4, 0.25, 0.25)
 FINE_PER_HALF = 8

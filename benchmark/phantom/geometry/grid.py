@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.vectors import combine
+from benchmark.phantom.geometry.vectors import combine
 
 Floats = NDArray[np.float32]
 Box = tuple[slice, slice, slice]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.phantom.coronaries import AORTIC_AXIS, AORTIC_ROOT, coronary_tree
-from benchmark.phantom.grid import Canvas, Ellipsoid, Grid
-from benchmark.phantom.heart import HeartFrame, Vectors
-from benchmark.phantom.patient import Patient
-from benchmark.phantom.thorax import paint_thorax, paint_tube
-from benchmark.phantom.tubes import Tube
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.body.thorax import paint_thorax, paint_tube
+from benchmark.phantom.geometry.grid import Canvas, Ellipsoid, Grid
+from benchmark.phantom.geometry.tubes import Tube
+from benchmark.phantom.heart.coronaries import AORTIC_AXIS, AORTIC_ROOT, coronary_tree
+from benchmark.phantom.heart.frame import HeartFrame, Vectors
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy import ndimage
 
-from benchmark.phantom.grid import Floats, Grid
-from benchmark.phantom.noise import correlated_noise
-from benchmark.phantom.patient import Patient
+from benchmark.phantom.acquisition.noise import correlated_noise
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.geometry.grid import Floats, Grid
 
 Protocol = Literal["cardiac", "chest"]
 Scanner = Literal["soft", "standard", "sharp"]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.phantom.heart import BASE_XI, HeartFrame, Vectors
-from benchmark.phantom.patient import Patient
-from benchmark.phantom.tubes import Tube
-from benchmark.phantom.vectors import dot, unit
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.geometry.tubes import Tube
+from benchmark.phantom.geometry.vectors import dot, unit
+from benchmark.phantom.heart.frame import BASE_XI, HeartFrame, Vectors
 
 STEP_MM = 0.8
 AORTIC_ROOT = (-25.0, 12.0, 8.0)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.grid import Floats, Grid
-from benchmark.phantom.vectors import unit
+from benchmark.phantom.geometry.grid import Floats, Grid
+from benchmark.phantom.geometry.vectors import unit
 
 Indices = NDArray[np.intp]
 _CHUNK = 50_000

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.phantom.acquisition import Acquisition
-from benchmark.phantom.anatomy import Anatomy
-from benchmark.phantom.calcifications import confounder_shapes, lesion_shape
-from benchmark.phantom.grid import Floats, Grid
-from benchmark.phantom.patient import Stent
-from benchmark.phantom.plaque import Disease, calcium_hu
-from benchmark.phantom.supersampling import STILL, PartialVolume, subdivide
-from benchmark.phantom.tubes import Indices, Tube, Walls, nearby
+from benchmark.phantom.acquisition.scanner import Acquisition
+from benchmark.phantom.body.patient import Stent
+from benchmark.phantom.geometry.grid import Floats, Grid
+from benchmark.phantom.geometry.supersampling import STILL, PartialVolume, subdivide
+from benchmark.phantom.geometry.tubes import Indices, Tube, Walls, nearby
+from benchmark.phantom.heart.anatomy import Anatomy
+from benchmark.phantom.heart.calcifications import confounder_shapes, lesion_shape
+from benchmark.phantom.heart.plaque import Disease, calcium_hu
 
 WALL_HU = 50.0
 LUMEN_SHARE = 0.95

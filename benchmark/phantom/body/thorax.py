@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.grid import Canvas, Ellipsoid, Floats, Grid
-from benchmark.phantom.patient import Patient
-from benchmark.phantom.sections import Layer, compose, ellipse, oval
-from benchmark.phantom.tubes import Tube, nearby
-from benchmark.phantom.vectors import dot, unit
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.geometry.grid import Canvas, Ellipsoid, Floats, Grid
+from benchmark.phantom.geometry.sections import Layer, compose, ellipse, oval
+from benchmark.phantom.geometry.tubes import Tube, nearby
+from benchmark.phantom.geometry.vectors import dot, unit
 
 AIR, SKIN, FAT, MUSCLE, LIVER, CANCELLOUS, CORTICAL = -1000.0, 10.0, -100.0, 50.0, 55.0, 200.0, 850.0
 WALL_MM = 22.0

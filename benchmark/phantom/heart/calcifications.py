@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.phantom.anatomy import Anatomy
-from benchmark.phantom.coronaries import AORTIC_ROOT
-from benchmark.phantom.grid import Ellipsoid
-from benchmark.phantom.heart import BASE_XI
-from benchmark.phantom.patient import Deposit
-from benchmark.phantom.plaque import USABLE_LENGTH_MM, Lesion
-from benchmark.phantom.tubes import Tube
+from benchmark.phantom.body.patient import Deposit
+from benchmark.phantom.geometry.grid import Ellipsoid
+from benchmark.phantom.geometry.tubes import Tube
+from benchmark.phantom.heart.anatomy import Anatomy
+from benchmark.phantom.heart.coronaries import AORTIC_ROOT
+from benchmark.phantom.heart.frame import BASE_XI
+from benchmark.phantom.heart.plaque import USABLE_LENGTH_MM, Lesion
 
 
 def lesion_shape(lesion: Lesion, anatomy: Anatomy) -> Ellipsoid:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtri
 
 from benchmark.calcium.scoring import STANDARD
-from benchmark.phantom.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
+from benchmark.phantom.body.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
 from benchmark.plugins.declaration import Declaration
 
 USABLE_LENGTH_MM = {1: 9.0, 2: 80.0, 3: 50.0, 4: 75.0}

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from benchmark.phantom.grid import Floats
+from benchmark.phantom.geometry.grid import Floats
 
 DECAY = 1.7
 _ALIASES = range(-2, 3)

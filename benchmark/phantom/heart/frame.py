@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.grid import Ellipsoid
-from benchmark.phantom.patient import Patient
-from benchmark.phantom.vectors import combine, dot, unit
+from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.geometry.grid import Ellipsoid
+from benchmark.phantom.geometry.vectors import combine, dot, unit
 
 Vectors = NDArray[np.float64]
 

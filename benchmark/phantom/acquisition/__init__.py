@@ -1,0 +1,1 @@
+"""The scan: protocol and scanner, blur, noise and quantisation."""

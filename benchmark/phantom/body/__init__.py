@@ -1,0 +1,1 @@
+"""The patient and the thorax around the heart."""

@@ -1,0 +1,1 @@
+"""Grids, tubes, sections and partial volumes: the shapes that anatomy is painted with."""

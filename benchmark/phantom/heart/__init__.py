@@ -1,0 +1,1 @@
+"""The heart, its vessels, and the calcium in them."""
