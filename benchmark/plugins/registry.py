@@ -36,7 +36,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "whole_image": "segmenters.whole_image:WholeImageSegmenter",
         "threshold": "segmenters.threshold:ThresholdSegmenter",
         "denseraunet": "segmenters.denseraunet.segmenter:DenseRAUnetSegmenter",
-        "totalsegmentator": "segmenters.totalsegmentator:TotalSegmentatorSegmenter",
+        "totalsegmentator": "segmenters.totalsegmentator.segmenter:TotalSegmentatorSegmenter",
     },
     "feature_extractor": {
         "radiomics": "feature_extractors.radiomics:RadiomicsExtractor",

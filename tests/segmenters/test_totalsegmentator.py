@@ -22,9 +22,9 @@ from benchmark.case import Scan
 from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
 from benchmark.plugins.registry import build
-from segmenters import totalsegmentator_process
-from segmenters.totalsegmentator import LABELS, TotalSegmentatorSegmenter
-from segmenters.totalsegmentator_installation import DATASETS, LICENSED, Installation
+from segmenters.totalsegmentator import process as totalsegmentator_process
+from segmenters.totalsegmentator.installation import DATASETS, LICENSED, Installation
+from segmenters.totalsegmentator.segmenter import LABELS, TotalSegmentatorSegmenter
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("totalsegmentator") is None,

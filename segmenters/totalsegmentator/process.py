@@ -1,6 +1,6 @@
 """TotalSegmentator in a process of its own: a crash, an exit, a kill or a time-out ends that process and no more.
 
-The parent calls `run`; ``python -m segmenters.totalsegmentator_process`` is the child, which reads its request from
+The parent calls `run`; ``python -m segmenters.totalsegmentator.process`` is the child, which reads its request from
 standard input. It gets a home folder of its own, so that parallel scans do not write the same configuration
 file, and in that usage statistics are off.
 """

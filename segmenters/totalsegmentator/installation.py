@@ -137,7 +137,7 @@ class DatasetWeights(Weights):
 
     def availability(self) -> Availability:
         """Say whether the weights could be fetched: that takes the package and, for some, a licence."""
-        from segmenters.totalsegmentator import why_not_installed
+        from segmenters.totalsegmentator.segmenter import why_not_installed
 
         licensed = self.number in LICENSED_DATASETS
         reasons = [why_not_installed(), self.installation.why_no_licence(self.task) if licensed else ""]
@@ -145,7 +145,7 @@ class DatasetWeights(Weights):
 
     def fetch(self, progress: Progress | None = None) -> Path:
         """Let TotalSegmentator download the weights. Raises `UserError` saying why that failed."""
-        from segmenters.totalsegmentator_process import ProcessError, run
+        from segmenters.totalsegmentator.process import ProcessError, run
 
         if self.locate() is None:
             folder = self.installation.folder

@@ -21,7 +21,7 @@ from benchmark.networks.inference import Device, resolve_device
 from benchmark.plugins import Availability, Segmenter
 from benchmark.plugins.fingerprint import digest_of
 from segmenters.reference import ReferenceSegmenter
-from segmenters.totalsegmentator_installation import DATASETS, DatasetWeights, Installation, Task
+from segmenters.totalsegmentator.installation import DATASETS, DatasetWeights, Installation, Task
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -49,7 +49,7 @@ class TotalSegmentatorSegmenter(Segmenter):
 
     expensive: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("totalsegmentator", "nnunetv2", "torch")
-    sources: ClassVar[tuple[str, ...]] = ("segmenters.totalsegmentator_process", "segmenters.reference")
+    sources: ClassVar[tuple[str, ...]] = ("segmenters.totalsegmentator.process", "segmenters.reference")
 
     task: Task = Field("coronary_arteries", description="which of TotalSegmentator's tasks")
     structures: tuple[str, ...] | None = Field(
@@ -129,7 +129,7 @@ class TotalSegmentatorSegmenter(Segmenter):
         import SimpleITK as sitk
 
         from benchmark.images.reading import read_mask
-        from segmenters.totalsegmentator_process import ProcessError, run
+        from segmenters.totalsegmentator.process import ProcessError, run
 
         with tempfile.TemporaryDirectory(prefix="cacbench-") as folder:
             before, after = Path(folder, "ct.nii"), Path(folder, "found.nii")

@@ -1,0 +1,1 @@
+"""TotalSegmentator, in a process of its own."""
