@@ -13,7 +13,7 @@ from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from segmenters.denseraunet.plan import TrainingPlan
-    from segmenters.denseraunet.training import Training
+    from segmenters.denseraunet.training.loop import Training
 
 app = typer.Typer()
 
@@ -69,7 +69,7 @@ def train(
     from benchmark.execution.progress import bars
     from benchmark.execution.store import Store
     from benchmark.execution.workers import workers
-    from segmenters.denseraunet.training_set import read_training_set
+    from segmenters.denseraunet.training.scans import read_training_set
 
     checkpoint = out.with_suffix(".checkpoint.safetensors")
     _refuse_overwriting(out, checkpoint, resume, force)
@@ -77,7 +77,7 @@ def train(
     with workers(jobs) as pool:
         data = read_training_set(plan, Store(results / "store"), pool, bars)
     from benchmark.networks.inference import use_allotted_threads
-    from segmenters.denseraunet.training import Training
+    from segmenters.denseraunet.training.loop import Training
 
     use_allotted_threads()
     training = Training(
@@ -89,7 +89,7 @@ def train(
     _run(training, network, plan, checkpoint, results, study)
     header, tensors = training.result({"cohort": plan.cohort.parameters(), "seed": plan.seed})
     if plan.lesion_check is not None:
-        from segmenters.denseraunet.lesion_training import learn_lesion_check
+        from segmenters.denseraunet.training.lesions import learn_lesion_check
 
         with workers(jobs) as pool:
             header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, pool, bars)

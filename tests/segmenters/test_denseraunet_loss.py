@@ -8,8 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmenters.denseraunet.loss import bootstrapped_cross_entropy, segmentation_loss, soft_overlap_loss
 from segmenters.denseraunet.plan import Loss
+from segmenters.denseraunet.training.loss import (
+    bootstrapped_cross_entropy,
+    segmentation_loss,
+    soft_overlap_loss,
+)
 
 
 def logit(p):

@@ -13,9 +13,9 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Cohort
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Loss, Sampling, TrainingPlan
-from segmenters.denseraunet.sampling import PatchSampler
-from segmenters.denseraunet.training import Training, learning_rate
-from segmenters.denseraunet.training_set import TrainingScan, read_training_set
+from segmenters.denseraunet.training.loop import Training, learning_rate
+from segmenters.denseraunet.training.sampling import PatchSampler
+from segmenters.denseraunet.training.scans import TrainingScan, read_training_set
 
 TINY = DenseRAUnet(channels=(8, 16), growth=8, layers=1, atrous_rates=(1, 2))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.execution.seeds import derive_seed
 from segmenters.denseraunet.plan import TrainingPlan
 from segmenters.denseraunet.slices import channels, windowed
-from segmenters.denseraunet.training_set import TrainingScan
+from segmenters.denseraunet.training.scans import TrainingScan
 
 AIR_HU = -1000
 

@@ -1,0 +1,1 @@
+"""How DenseRAUnet is trained."""
