@@ -144,10 +144,10 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
 
 
 def test_the_exported_schema_is_up_to_date_and_valid():
-    exported = json.loads((ROOT / "benchmark" / "runs.schema.json").read_text())
+    exported = json.loads((ROOT / "benchmark" / "study" / "runs.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(exported)
     assert exported == json.loads(json.dumps(study_schema())), (
-        "run: cacbench schema --out benchmark/runs.schema.json"
+        "run: cacbench schema --out benchmark/study/runs.schema.json"
     )
 
 
