@@ -16,8 +16,8 @@ from benchmark.report.headline import read_facts
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.report.tracking import logged_run
-from benchmark.statistics.metrics import decided_metric
-from benchmark.statistics.power import POWER_METRICS, power_curve, scans_needed
+from benchmark.statistics.metrics.scores import decided_metric
+from benchmark.statistics.planning.power import POWER_METRICS, power_curve, scans_needed
 from benchmark.study.study import Study
 
 if TYPE_CHECKING:

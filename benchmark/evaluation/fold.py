@@ -25,11 +25,11 @@ from benchmark.evaluation.grid_search import (
 from benchmark.evaluation.protocol import Protocol
 from benchmark.plugins import Classifier
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.statistics.threshold import choose_threshold
+from benchmark.statistics.metrics.threshold import choose_threshold
 
 _CODE = (
-    "benchmark.evaluation.fold", "benchmark.evaluation.grid_search", "benchmark.evaluation.splits", "benchmark.statistics.metrics",
-    "benchmark.statistics.threshold",
+    "benchmark.evaluation.fold", "benchmark.evaluation.grid_search", "benchmark.evaluation.splits", "benchmark.statistics.metrics.scores",
+    "benchmark.statistics.metrics.threshold",
 )  # fmt: skip
 _DECISIVE = {"selection", "split", "inner_folds", "scoring", "threshold", "threshold_target"}
 

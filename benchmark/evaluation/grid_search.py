@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
-from benchmark.statistics.metrics import decided_metric, most_probable
+from benchmark.statistics.metrics.scores import decided_metric, most_probable
 
 if TYPE_CHECKING:
     from benchmark.plugins import Classifier

@@ -14,7 +14,7 @@ from benchmark.evaluation.fold_checks import FoldChecks
 from benchmark.evaluation.splits import GROUPED, Scheme, Split, cross_validator, frozen_folds
 from benchmark.execution.seeds import derive_seed
 from benchmark.plugins.declaration import Declaration
-from benchmark.statistics.threshold import Rule
+from benchmark.statistics.metrics.threshold import Rule
 
 if TYPE_CHECKING:
     import numpy as np

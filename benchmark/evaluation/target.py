@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Discriminator, Field, field_validator
 
 from benchmark.errors import UserError
 from benchmark.plugins.declaration import Declaration, did_you_mean
-from benchmark.statistics.classes import CLASS_METRICS
-from benchmark.statistics.metrics import METRICS
+from benchmark.statistics.intervals.classes import CLASS_METRICS
+from benchmark.statistics.metrics.scores import METRICS
 
 if TYPE_CHECKING:
     import numpy as np

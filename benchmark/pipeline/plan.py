@@ -22,7 +22,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import about_cases, extract_features
 from benchmark.pipeline.results import Features, tally
-from benchmark.statistics.metrics import decided_metric, most_probable
+from benchmark.statistics.metrics.scores import decided_metric, most_probable
 from benchmark.study.study import Run, Study
 
 Records = Mapping[tuple[str, Split], Mapping[str, Any]]

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
-from benchmark.statistics.calibration import calibration_curve
-from benchmark.statistics.classes import class_table, confusion_table
-from benchmark.statistics.intervals import wilson
-from benchmark.statistics.ranks import Ranking, rank_methods
+from benchmark.statistics.comparison.ranks import Ranking, rank_methods
+from benchmark.statistics.intervals.calibration import calibration_curve
+from benchmark.statistics.intervals.classes import class_table, confusion_table
+from benchmark.statistics.intervals.headline import wilson
 
 
 def detail_tables(result: StudyResult) -> dict[str, pd.DataFrame]:

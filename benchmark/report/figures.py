@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.details import ranking
-from benchmark.statistics.critical_difference import critical_difference_figure
+from benchmark.statistics.comparison.critical_difference import critical_difference_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.details import detail_tables
-from benchmark.statistics.intervals import headline_intervals
-from benchmark.statistics.pairwise import COLUMNS, compare_all
+from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
+from benchmark.statistics.intervals.headline import headline_intervals
 
 
 def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:

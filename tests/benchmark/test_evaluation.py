@@ -7,7 +7,7 @@ import skops.io
 from benchmark.evaluation.fold import FoldTask, choose_flat, evaluate, fit_final
 from benchmark.evaluation.protocol import Protocol
 from benchmark.plugins.registry import build
-from benchmark.statistics.metrics import metric_value
+from benchmark.statistics.metrics.scores import metric_value
 from classifiers.preprocessing import CorrelationFilter
 
 

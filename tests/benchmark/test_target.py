@@ -22,7 +22,7 @@ from benchmark.pipeline import run_study
 from benchmark.plugins.registry import build
 from benchmark.report.headline import facts_of
 from benchmark.report.tables import all_tables
-from benchmark.statistics.threshold import choose_threshold
+from benchmark.statistics.metrics.threshold import choose_threshold
 from tests.plugin_package.toy_plugins import ToyCohort
 
 

@@ -19,8 +19,8 @@ from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import choose_flat_points
-from benchmark.statistics.alignment import align_cases
-from benchmark.statistics.bootstrap import Resampled, bca_interval, percentile_interval, resample
+from benchmark.statistics.intervals.alignment import align_cases
+from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, percentile_interval, resample
 from benchmark.study.study import Run
 
 Kept = Literal["all", "alone", "left_out"]

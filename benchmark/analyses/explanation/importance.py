@@ -20,9 +20,9 @@ from threadpoolctl import threadpool_limits
 from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.feature_families import family_of
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from benchmark.statistics.metrics import most_probable
-from benchmark.statistics.paired import nadeau_bengio
-from benchmark.statistics.weighted import weighted_metrics
+from benchmark.statistics.comparison.paired import nadeau_bengio
+from benchmark.statistics.metrics.scores import most_probable
+from benchmark.statistics.metrics.weighted import weighted_metrics
 
 Floats = NDArray[np.float64]
 Groups = Mapping[str, Sequence[int]]
@@ -40,7 +40,7 @@ class HeldOut:
 
     def key(self) -> str:
         """Return the SHA-256 of all that decides the result."""
-        modules = (__name__, "benchmark.statistics.weighted", "benchmark.statistics.metrics")
+        modules = (__name__, "benchmark.statistics.metrics.weighted", "benchmark.statistics.metrics.scores")
         code = [code_digest(module) for module in modules]
         return digest_of([self.fold.key(), self.families, self.metrics, self.permutations, self.seed, code])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.analyses.feature_families import family_of
-from benchmark.statistics.selection_stability import Stability, selection_stability
+from benchmark.statistics.stability.selection import Stability, selection_stability
 
 
 def selection_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from benchmark.execution.stored import run_stored
 from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import Records, choose_flat_points
-from benchmark.statistics.metrics import decided_metric
+from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.study.study import Run
 
 _DRAWS = 100

@@ -10,8 +10,8 @@ import pandas as pd
 
 from benchmark.analyses.leakage.control import PermutedControl
 from benchmark.analyses.leakage.variants import Variant
-from benchmark.statistics.alignment import align_cases
-from benchmark.statistics.bootstrap import Resampled, bca_interval, resample
+from benchmark.statistics.intervals.alignment import align_cases
+from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, resample
 
 METRICS = ("balanced_accuracy", "accuracy")
 REPLICATES = 10_000

@@ -8,9 +8,9 @@ import pandas as pd
 
 from benchmark.analyses.robustness.study import BASE
 from benchmark.errors import UserError
-from benchmark.statistics.alignment import align_cases
-from benchmark.statistics.bootstrap import Resampled, bca_interval, resample
-from benchmark.statistics.ranks import Ranking, rank_methods
+from benchmark.statistics.comparison.ranks import Ranking, rank_methods
+from benchmark.statistics.intervals.alignment import align_cases
+from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, resample
 
 REPLICATES = 10_000
 

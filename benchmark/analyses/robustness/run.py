@@ -21,7 +21,7 @@ from benchmark.execution.workers import Workers
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, refuse_nothing
 from benchmark.pipeline.results import Features, tally
-from benchmark.statistics.ranks import Ranking
+from benchmark.statistics.comparison.ranks import Ranking
 from benchmark.study.study import Study
 
 

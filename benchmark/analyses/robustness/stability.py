@@ -9,7 +9,7 @@ import pandas as pd
 from benchmark.analyses.feature_families import family_of
 from benchmark.analyses.robustness.study import BASE
 from benchmark.errors import UserError
-from benchmark.statistics.reliability import feature_reliability
+from benchmark.statistics.stability.reliability import feature_reliability
 
 GOOD, EXCELLENT = 0.75, 0.9
 """Limits of Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012, table 4."""

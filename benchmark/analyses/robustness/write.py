@@ -13,7 +13,7 @@ from benchmark.analyses.robustness.run import Robustness
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.report.tracking import logged_run
-from benchmark.statistics.critical_difference import critical_difference_figure
+from benchmark.statistics.comparison.critical_difference import critical_difference_figure
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmark.analyses.segmentation.agreement import METRICS, agreement
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.execution.seeds import derive_seed
-from benchmark.statistics.bootstrap import percentile_interval, percentile_p, resampled_counts
+from benchmark.statistics.intervals.bootstrap import percentile_interval, percentile_p, resampled_counts
 
 TESTED = ("voxel_f1", "lesion_f1", "band_accuracy", "kappa")
 VOLUME_MM3 = (0, 5, 15, 50, np.inf)

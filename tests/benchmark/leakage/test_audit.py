@@ -24,7 +24,7 @@ from benchmark.pipeline import run_study
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
 from benchmark.plugins import FeatureExtractor
-from benchmark.statistics.metrics import decided_metric
+from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.study.study import Extraction
 
 ROOT = Path(__file__).resolve().parents[3]

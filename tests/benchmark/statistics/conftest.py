@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.statistics.metrics import all_metrics, decide
+from benchmark.statistics.metrics.scores import all_metrics, decide
 
 
 def simulate_study(runs=("a", "b"), cases=80, folds=5, repeats=1, seed=0, decimals=3):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics.bootstrap import (
+from benchmark.statistics.intervals.bootstrap import (
     Predicted,
     bca_interval,
     bca_p,
@@ -13,7 +13,7 @@ from benchmark.statistics.bootstrap import (
     resample,
     resampled_counts,
 )  # fmt: skip
-from benchmark.statistics.metrics import METRICS, decide, metric_value
+from benchmark.statistics.metrics.scores import METRICS, decide, metric_value
 
 
 def both(label, a, b, metrics=METRICS, replicates=200, seed=0):

@@ -3,7 +3,7 @@ import pytest
 from sklearn.calibration import calibration_curve as reference_curve
 from sklearn.metrics import brier_score_loss
 
-from benchmark.statistics.calibration import brier_interval, brier_score, calibration_curve
+from benchmark.statistics.intervals.calibration import brier_interval, brier_score, calibration_curve
 
 
 def test_the_brier_score_is_scikit_learns_on_200_inputs(random_cases):

@@ -3,15 +3,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from benchmark.statistics.bootstrap import Predicted, resample
-from benchmark.statistics.case_tests import (
+from benchmark.statistics.comparison.case_tests import (
     auc_components,
     bootstrap_bca,
     bootstrap_percentile,
     delong,
     mcnemar,
 )
-from benchmark.statistics.metrics import decide
+from benchmark.statistics.intervals.bootstrap import Predicted, resample
+from benchmark.statistics.metrics.scores import decide
 
 
 def test_mcnemar_is_the_binomial_test_of_the_discordant_cases_on_200_inputs(random_cases):

@@ -3,8 +3,13 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from benchmark.statistics.intervals import bootstrap_metrics, headline_intervals, interval_table, wilson
-from benchmark.statistics.metrics import METRICS, all_metrics
+from benchmark.statistics.intervals.headline import (
+    bootstrap_metrics,
+    headline_intervals,
+    interval_table,
+    wilson,
+)
+from benchmark.statistics.metrics.scores import METRICS, all_metrics
 
 
 @pytest.fixture

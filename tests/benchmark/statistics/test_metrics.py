@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from benchmark.statistics.metrics import METRICS, all_metrics
+from benchmark.statistics.metrics.scores import METRICS, all_metrics
 
 cases = (
     st.integers(4, 40)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.statistics.multiplicity import benjamini_hochberg, holm
+from benchmark.statistics.comparison.multiplicity import benjamini_hochberg, holm
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(holm, "holm"), (benjamini_hochberg, "fdr_bh")])

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from benchmark.statistics.metrics import all_metrics
-from benchmark.statistics.null_simulation import COHORTS, false_positive_rates, rates_by_repeats
-from benchmark.statistics.null_studies import Cohort, Folds, discriminant_scores, study_tables
+from benchmark.statistics.metrics.scores import all_metrics
+from benchmark.statistics.planning.null_simulation import COHORTS, false_positive_rates, rates_by_repeats
+from benchmark.statistics.planning.null_studies import Cohort, Folds, discriminant_scores, study_tables
 
 
 def test_the_learner_ranks_test_cases_as_scikit_learns_discriminant_analysis():
@@ -68,7 +68,7 @@ def test_the_command_rewrites_the_table_and_the_figure_alone(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "benchmark.statistics.null_simulation",
+        "benchmark.statistics.planning.null_simulation",
         "--studies",
         "2",
         "--docs",

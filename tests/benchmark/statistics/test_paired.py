@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mlxtend.evaluate import combined_ftest_5x2cv
 from scipy import stats
 
-from benchmark.statistics.paired import (
+from benchmark.statistics.comparison.paired import (
     bayesian_correlated_t,
     five_by_two_f,
     nadeau_bengio,

@@ -4,8 +4,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.statistics.case_tests import delong
-from benchmark.statistics.pairwise import COLUMNS, TESTS, compare_all
+from benchmark.statistics.comparison.case_tests import delong
+from benchmark.statistics.comparison.pairwise import COLUMNS, TESTS, compare_all
 
 METRICS = ("accuracy", "f1", "roc_auc")
 PAIRS = [("b", "a"), ("c", "a"), ("c", "b")]

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.statistics.case_tests import delong
-from benchmark.statistics.metrics import decide
-from benchmark.statistics.power import power_curve, scans_needed
+from benchmark.statistics.comparison.case_tests import delong
+from benchmark.statistics.metrics.scores import decide
+from benchmark.statistics.planning.power import power_curve, scans_needed
 
 SIZES = (80, 160, 320)
 SHIFTS = (1.8, 1.2)  # class distance of the better and the worse classifier; their errors correlate with 0.5

@@ -4,8 +4,8 @@ import pytest
 import scikit_posthocs
 from scipy import stats
 
-from benchmark.statistics.critical_difference import critical_difference_figure
-from benchmark.statistics.ranks import rank_methods
+from benchmark.statistics.comparison.critical_difference import critical_difference_figure
+from benchmark.statistics.comparison.ranks import rank_methods
 
 
 def scores(seed, cohorts=8, methods=5):

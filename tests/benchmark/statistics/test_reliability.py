@@ -4,7 +4,7 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from benchmark.statistics.reliability import feature_reliability, icc_agreement, icc_consistency
+from benchmark.statistics.stability.reliability import feature_reliability, icc_agreement, icc_consistency
 
 SHROUT_FLEISS = np.array(
     [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]

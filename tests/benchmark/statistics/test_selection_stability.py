@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from benchmark.statistics.selection_stability import selection_frequency, selection_stability
+from benchmark.statistics.stability.selection import selection_frequency, selection_stability
 
 FEATURES = [f"f{number}" for number in range(20)]
 

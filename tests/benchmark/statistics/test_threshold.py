@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from benchmark.statistics.threshold import choose_threshold
+from benchmark.statistics.metrics.threshold import choose_threshold
 
 
 def rates(label, score, threshold):

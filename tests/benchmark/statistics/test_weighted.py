@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from benchmark.statistics.classes import CLASS_METRICS
-from benchmark.statistics.metrics import METRICS, all_metrics, decide
-from benchmark.statistics.weighted import weighted_metrics
+from benchmark.statistics.intervals.classes import CLASS_METRICS
+from benchmark.statistics.metrics.scores import METRICS, all_metrics, decide
+from benchmark.statistics.metrics.weighted import weighted_metrics
 
 
 def test_unit_weights_give_scikit_learns_metrics_on_200_inputs(random_cases):

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import binom, norm
 
-from benchmark.statistics.alignment import CaseScores, align_cases
-from benchmark.statistics.case_tests import auc_components
-from benchmark.statistics.paired import EQUAL
+from benchmark.statistics.comparison.case_tests import auc_components
+from benchmark.statistics.comparison.paired import EQUAL
+from benchmark.statistics.intervals.alignment import CaseScores, align_cases
 
 Floats = NDArray[np.float64]
 
@@ -193,6 +193,6 @@ def _weighted_components(label: NDArray[np.intp], score: Floats, chances: Floats
 
 
 def _binomial(power: float, studies: int) -> tuple[float, float]:
-    from benchmark.statistics.intervals import wilson
+    from benchmark.statistics.intervals.headline import wilson
 
     return wilson(round(power * studies), studies)

@@ -9,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.statistics.bootstrap import Resampled, bca_interval, bca_p, percentile_interval, percentile_p
-from benchmark.statistics.paired import EQUAL, PairedTest
+from benchmark.statistics.comparison.paired import EQUAL, PairedTest
+from benchmark.statistics.intervals.bootstrap import (
+    Resampled,
+    bca_interval,
+    bca_p,
+    percentile_interval,
+    percentile_p,
+)
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]

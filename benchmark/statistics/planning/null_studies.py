@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.statistics.metrics import decide
-from benchmark.statistics.weighted import weighted_metrics
+from benchmark.statistics.metrics.scores import decide
+from benchmark.statistics.metrics.weighted import weighted_metrics
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]

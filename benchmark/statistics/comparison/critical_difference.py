@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from benchmark.statistics.ranks import Ranking
+    from benchmark.statistics.comparison.ranks import Ranking
 
 
 def critical_difference_figure(ranking: Ranking, title: str = "", over: str = "cohorts") -> Figure:

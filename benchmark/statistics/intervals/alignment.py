@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.statistics.bootstrap import Predicted
-from benchmark.statistics.weighted import NEED_BOTH_LABELS
+from benchmark.statistics.intervals.bootstrap import Predicted
+from benchmark.statistics.metrics.weighted import NEED_BOTH_LABELS
 
 
 @dataclass(frozen=True)

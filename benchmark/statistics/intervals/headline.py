@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.statistics.bootstrap import (
+from benchmark.statistics.intervals.bootstrap import (
     Predicted,
     Resampled,
     bca_interval,
@@ -17,7 +17,7 @@ from benchmark.statistics.bootstrap import (
     resample,
     resampled_counts,
 )  # fmt: skip
-from benchmark.statistics.metrics import METRICS, decide
+from benchmark.statistics.metrics.scores import METRICS, decide
 
 Method = Literal["percentile", "bca"]
 
@@ -63,7 +63,7 @@ def headline_intervals(
     Arguments as in `interval_table`. Wilson reads a mean over repeats as one proportion of the cases. Columns
     metric, value, method (bca or wilson), low, high.
     """
-    from benchmark.statistics.calibration import brier_interval
+    from benchmark.statistics.intervals.calibration import brier_interval
 
     label = np.asarray(label)
     resampled = _resample(label, _decided(scores, predicted), metrics, replicates, seed)

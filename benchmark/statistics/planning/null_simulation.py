@@ -1,6 +1,6 @@
 """How often each test cries wolf: two classifiers that are equal by construction, a thousand studies.
 
-Command: ``python -m benchmark.statistics.null_simulation --docs docs``. It rewrites the table between the markers in
+Command: ``python -m benchmark.statistics.planning.null_simulation --docs docs``. It rewrites the table between the markers in
 ``docs/statistics.md`` and the figure in ``docs/figures``. See there for what the figures mean.
 """
 
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from benchmark.statistics.intervals import wilson
-from benchmark.statistics.null_studies import METRICS, Cohort, Folds, study_tables
-from benchmark.statistics.paired import nadeau_bengio, paired_t
-from benchmark.statistics.pairwise import TESTS, compare_all
+from benchmark.statistics.comparison.paired import nadeau_bengio, paired_t
+from benchmark.statistics.comparison.pairwise import TESTS, compare_all
+from benchmark.statistics.intervals.headline import wilson
+from benchmark.statistics.planning.null_studies import METRICS, Cohort, Folds, study_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,7 +143,7 @@ def write_documentation(folder: Path, rates: pd.DataFrame, by_repeats: pd.DataFr
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmark.statistics.null_simulation", description=__doc__
+        prog="python -m benchmark.statistics.planning.null_simulation", description=__doc__
     )
     parser.add_argument("--studies", type=int, default=1000, help="simulated studies (default: %(default)s)")
     parser.add_argument(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from benchmark.statistics.weighted import weighted_metrics
+from benchmark.statistics.metrics.weighted import weighted_metrics
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]

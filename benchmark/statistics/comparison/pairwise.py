@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.statistics.alignment import CaseScores, FoldScores, align_cases, align_folds
-from benchmark.statistics.bootstrap import Resampled, resample
-from benchmark.statistics.case_tests import bootstrap_bca, bootstrap_percentile, delong, mcnemar
-from benchmark.statistics.multiplicity import benjamini_hochberg, holm
-from benchmark.statistics.paired import (
+from benchmark.statistics.comparison.case_tests import bootstrap_bca, bootstrap_percentile, delong, mcnemar
+from benchmark.statistics.comparison.multiplicity import benjamini_hochberg, holm
+from benchmark.statistics.comparison.paired import (
     PairedTest,
     bayesian_correlated_t,
     five_by_two_f,
@@ -22,7 +20,9 @@ from benchmark.statistics.paired import (
     paired_t,
     wilcoxon,
 )  # fmt: skip
-from benchmark.statistics.weighted import check_metrics
+from benchmark.statistics.intervals.alignment import CaseScores, FoldScores, align_cases, align_folds
+from benchmark.statistics.intervals.bootstrap import Resampled, resample
+from benchmark.statistics.metrics.weighted import check_metrics
 
 Pair = tuple[str, str]
 Family = Literal["study", "metric"]

@@ -1,0 +1,1 @@
+"""Whether two methods differ: tests on folds and on cases, families of tests, ranks."""

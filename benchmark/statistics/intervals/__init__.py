@@ -1,0 +1,1 @@
+"""How sure a number is: proportions, the bootstrap over cases, calibration."""

@@ -1,0 +1,1 @@
+"""Metrics of decisions and scores, of single cases and of weighted samples."""

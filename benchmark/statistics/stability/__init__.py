@@ -1,0 +1,1 @@
+"""What stays the same: features measured again, features selected again."""
