@@ -15,11 +15,12 @@ from pydantic import Field
 
 from benchmark.case import Anomaly, Case, Scan
 from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annotation
-from benchmark.cohorts.scan_files import READERS, StudyPath, UnusableScan
+from benchmark.cohorts.scan_files import READERS, UnusableScan
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import code_digest, digest_of
+from benchmark.plugins.paths import StudyPath
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class AnnotatedSeries:
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes and of the drawn polygons."""
-        from benchmark.images.reading import file_digest
+        from benchmark.images.files import file_digest
 
         return digest_of(
             {

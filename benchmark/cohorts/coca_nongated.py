@@ -17,10 +17,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from benchmark.case import Anomaly, Case, ScanSource
-from benchmark.cohorts.scan_files import READERS, FileScan, StudyPath, UnusableScan
+from benchmark.cohorts.scan_files import READERS, FileScan, UnusableScan
 from benchmark.errors import UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
+from benchmark.plugins.paths import StudyPath
 
 VESSELS = ("LCA", "LAD", "LCX", "RCA")
 COLUMNS = ("filename", *VESSELS, "total")

@@ -79,7 +79,7 @@ def convert(
 
 def find_sources(root: Path, *, numbered: bool = False) -> list[Source]:
     """List the folders that hold DICOM files and the volume files below `root`, sorted by path."""
-    from benchmark.images.reading import SUFFIXES
+    from benchmark.images.files import SUFFIXES
 
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; give the folder of the scans")
@@ -171,7 +171,7 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def _holds_dicom(folder: Path) -> bool:
-    from benchmark.images.reading import files_of
+    from benchmark.images.files import files_of
 
     return any(_is_dicom(file) for file in files_of(folder))
 
@@ -183,7 +183,7 @@ def _is_dicom(file: Path) -> bool:
 
 def _name(path: Path, root: Path, spare: str) -> str:
     """Return a name made of the folders' names, or `spare` where these hold something of the patient."""
-    from benchmark.images.reading import SUFFIXES
+    from benchmark.images.files import SUFFIXES
 
     parts = path.relative_to(root).parts or (path.name,)
     text = "_".join(parts)
@@ -198,7 +198,7 @@ def _identifies(path: Path, text: str) -> bool:
     import pydicom
 
     from benchmark.images.dicom_selection import repeats_identity
-    from benchmark.images.reading import files_of
+    from benchmark.images.files import files_of
 
     files = files_of(path) if path.is_dir() else []
     headers = (

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from benchmark.case import Case
-from benchmark.cohorts.scan_files import READERS, FileScan, StudyPath
+from benchmark.cohorts.scan_files import READERS, FileScan
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import did_you_mean
+from benchmark.plugins.paths import StudyPath
 
 REQUIRED = ("case_id", "image")
 COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol", "contrast")

@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from benchmark.case import Anomaly, Case, ScanSource
-from benchmark.cohorts.scan_files import READERS, FileScan, StudyPath, UnusableScan
+from benchmark.cohorts.scan_files import READERS, FileScan, UnusableScan
 from benchmark.errors import CaseError, UserError
 from benchmark.plugins import Cohort
+from benchmark.plugins.paths import StudyPath
 
 IMAGE = re.compile(r"(TRV(\d+)P\d+)(CTA?)I\.mhd")
 REFERENCE = re.compile(r"(TRV\d+P\d+)(?:CT)?R\.mhd")

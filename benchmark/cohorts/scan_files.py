@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, ValidationInfo
 
 from benchmark.case import Scan
 from benchmark.errors import CaseError
@@ -21,15 +18,6 @@ READERS = (
     "benchmark.images.geometry",
 )
 """Modules whose code decides what a file turns into."""
-
-
-def _from_base(path: Any, info: ValidationInfo) -> Any:
-    base = (info.context or {}).get("base")
-    return Path(base) / Path(path).expanduser() if base and isinstance(path, str | Path) else path
-
-
-StudyPath = Annotated[Path, BeforeValidator(_from_base)]
-"""A path in a study file; a relative one starts from the study file's folder."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +42,7 @@ class FileScan:
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes. Raises `CaseError` if a file is missing."""
-        from benchmark.images.reading import file_digest
+        from benchmark.images.files import file_digest
 
         return digest_of(
             {

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from benchmark.cohorts.scan_files import StudyPath
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY, CaseFilter
 from benchmark.evaluation.fold_checks import FoldChecks
 from benchmark.evaluation.splits import GROUPED, Scheme, Split, cross_validator, frozen_folds
 from benchmark.execution.seeds import derive_seed
 from benchmark.plugins.declaration import Declaration
+from benchmark.plugins.paths import StudyPath
 from benchmark.statistics.metrics.threshold import Rule
 
 if TYPE_CHECKING:

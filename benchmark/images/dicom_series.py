@@ -107,7 +107,7 @@ def read_headers(folder: Path) -> dict[Path, Dataset]:
     """Return the headers of the folder's DICOM images; other files beside them are passed over."""
     import pydicom
 
-    from benchmark.images.reading import files_of
+    from benchmark.images.files import files_of
 
     headers: dict[Path, Dataset] = {}
     files = files_of(folder)

@@ -7,7 +7,6 @@ both are checked here. Everything that is wrong with a file is a `CaseError` of 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import math
 import zlib
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.errors import CaseError
+from benchmark.images.files import SUFFIXES
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from benchmark.case import Anomaly
     from benchmark.images.dicom_selection import SeriesChoice
 
-SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mhd", ".mha")
 ZERO_SPACING = "a voxel spacing in its header is zero"
 NOT_FINITE = "it holds values that are not finite (NaN or infinite)"
 NIFTI_FLOATS = {"16": "f4", "64": "f8"}
@@ -69,25 +68,6 @@ def read_mask(
     if not (empty or sitk.GetArrayViewFromImage(mask).any()):
         raise CaseError(f"{path.name}: the mask is empty")
     return mask
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, or of the digests of all files in a folder, sorted.
-
-    File names and their order do not matter. For an MHD header the bytes of its data file count too.
-    """
-    if path.is_dir():
-        each = sorted(file_digest(file) for file in files_of(path))
-        return hashlib.sha256("".join(each).encode()).hexdigest()
-    if path.suffix.lower() == ".mhd":
-        both = _bytes_digest(path) + _bytes_digest(_mhd_data(path))
-        return hashlib.sha256(both.encode()).hexdigest()
-    return _bytes_digest(path)
-
-
-def files_of(folder: Path) -> list[Path]:
-    """Return the files of a folder sorted by name; not hidden ones, nor those in folders below."""
-    return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
 
 
 def _labels(path: Path) -> sitk.Image:
@@ -213,21 +193,3 @@ def _refuse_values(path: Path, image: sitk.Image) -> None:
             f"{path.name}: the image has no HU range: its values run from {low:g} to {high:g}, where a CT "
             "in HU has air or fat below -50 and tissue above 0; rescale it to HU"
         )
-
-
-def _mhd_data(path: Path) -> Path:
-    """Return the data file that an MHD header names."""
-    lines = [line.partition("=") for line in path.read_text("latin-1").splitlines()]
-    names = [value.strip() for key, _, value in lines if key.strip() == "ElementDataFile"]
-    data = path.parent / "".join(names)
-    if not data.is_file():
-        raise CaseError(f"{path.name}: its header must name one data file beside it (ElementDataFile)")
-    return data
-
-
-def _bytes_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise CaseError(f"{path.name}: cannot be read ({error.strerror})") from error

@@ -11,7 +11,7 @@ from benchmark.pipeline.results import StudyResult
 from benchmark.statistics.comparison.ranks import Ranking, rank_methods
 from benchmark.statistics.intervals.calibration import calibration_curve
 from benchmark.statistics.intervals.classes import class_table, confusion_table
-from benchmark.statistics.intervals.headline import wilson
+from benchmark.statistics.intervals.proportions import wilson
 
 
 def detail_tables(result: StudyResult) -> dict[str, pd.DataFrame]:

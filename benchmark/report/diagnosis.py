@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
-from benchmark.statistics.intervals.headline import wilson
+from benchmark.statistics.intervals.proportions import wilson
 
 LOWEST_SENSITIVITY = 0.70
 LOWEST_SPECIFICITY = 0.60

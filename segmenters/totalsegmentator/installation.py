@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from benchmark.cohorts.scan_files import StudyPath
 from benchmark.errors import UserError
 from benchmark.networks.weights import Weights
 from benchmark.plugins import Availability
 from benchmark.plugins.base import Plugin
+from benchmark.plugins.paths import StudyPath
 
 if TYPE_CHECKING:
     from benchmark.networks.hub_download import Progress

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.errors import CaseError
+from benchmark.images.files import file_digest
 from benchmark.images.geometry import crop_to_roi, refuse_other_grid, resample, resample_mask_to, same_grid
-from benchmark.images.reading import file_digest, read_image, read_mask
+from benchmark.images.reading import read_image, read_mask
 
 FORMATS = ["a.nii", "a.nii.gz", "a.nrrd", "a.mhd", "a.mha"]
 

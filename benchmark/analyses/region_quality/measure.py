@@ -227,7 +227,7 @@ def _tasks(
 
 def _rates(exclusions: list[Exclusion], names: list[str], cases: int, too_many: float) -> pd.DataFrame:
     """Count what a segmenter did not find; a scan that cannot be read is not its fault."""
-    from benchmark.statistics.intervals.headline import wilson
+    from benchmark.statistics.intervals.proportions import wilson
 
     rows = []
     for name in names:

@@ -39,7 +39,7 @@ def calibration_curve(label: ArrayLike, score: ArrayLike, *, bins: int = 10) -> 
     Equal probabilities stay in one group, so there can be fewer. Columns cases, predicted (mean probability),
     observed (share of label 1), low, high (its 95 % Wilson interval).
     """
-    from benchmark.statistics.intervals.headline import wilson
+    from benchmark.statistics.intervals.proportions import wilson
 
     table = pd.DataFrame({"label": np.asarray(label), "score": np.asarray(score, dtype=float)})
     _check_probabilities(table["score"].to_numpy())

@@ -34,7 +34,7 @@ def class_table(label: ArrayLike, predicted: ArrayLike, names: Sequence[str]) ->
     Code i has the name ``names[i]``; `predicted` counts the cases called so. The sensitivity of a class without
     cases is missing, and `note` says so.
     """
-    from benchmark.statistics.intervals.headline import wilson
+    from benchmark.statistics.intervals.proportions import wilson
 
     counts = confusion_table(label, predicted, names).to_numpy()
     rows = []

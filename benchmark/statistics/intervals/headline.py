@@ -17,6 +17,8 @@ from benchmark.statistics.intervals.bootstrap import (
     resample,
     resampled_counts,
 )  # fmt: skip
+from benchmark.statistics.intervals.calibration import brier_interval
+from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.metrics.scores import METRICS, decide
 
 Method = Literal["percentile", "bca"]
@@ -63,8 +65,6 @@ def headline_intervals(
     Arguments as in `interval_table`. Wilson reads a mean over repeats as one proportion of the cases. Columns
     metric, value, method (bca or wilson), low, high.
     """
-    from benchmark.statistics.intervals.calibration import brier_interval
-
     label = np.asarray(label)
     resampled = _resample(label, _decided(scores, predicted), metrics, replicates, seed)
     positives = int((label == 1).sum())
@@ -95,14 +95,6 @@ def bootstrap_metrics(
         for weights in resampled_counts(np.asarray(label), replicates, seed)
     ]
     return pd.DataFrame(np.concatenate(drawn), columns=list(METRICS))
-
-
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson interval of a proportion."""
-    from statsmodels.stats.proportion import proportion_confint
-
-    low, high = proportion_confint(successes, n, alpha=1 - level, method="wilson")
-    return float(low), float(high)
 
 
 def _resample(

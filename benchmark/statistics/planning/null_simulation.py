@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.statistics.comparison.paired import nadeau_bengio, paired_t
 from benchmark.statistics.comparison.pairwise import TESTS, compare_all
-from benchmark.statistics.intervals.headline import wilson
+from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.planning.null_studies import METRICS, Cohort, Folds, study_tables
 
 if TYPE_CHECKING:

@@ -193,6 +193,6 @@ def _weighted_components(label: NDArray[np.intp], score: Floats, chances: Floats
 
 
 def _binomial(power: float, studies: int) -> tuple[float, float]:
-    from benchmark.statistics.intervals.headline import wilson
+    from benchmark.statistics.intervals.proportions import wilson
 
     return wilson(round(power * studies), studies)

@@ -8,7 +8,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import extract_features, run_study
 from benchmark.report.tables import all_tables, summary, write_tables
-from benchmark.statistics.intervals.headline import wilson
+from benchmark.statistics.intervals.proportions import wilson
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from sklearn import metrics as sk
 
 from benchmark.statistics.intervals.classes import class_metrics, class_table, confusion_table
-from benchmark.statistics.intervals.headline import wilson
+from benchmark.statistics.intervals.proportions import wilson
 
 BANDS = ("0", "1–10", "11–100", "101–400", ">400")
 
