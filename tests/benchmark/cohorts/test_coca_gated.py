@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from benchmark.calcium.scoring import score
 from benchmark.cohorts.coca_gated import CocaGatedCohort
 from benchmark.errors import CaseError, UserError
-from tests.benchmark.scan_files import VESSELS, roi, write_annotation, write_series
+from tests.benchmark.images.written_scans import VESSELS, roi, write_annotation, write_series
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from openpyxl import Workbook
 
 from benchmark.cohorts.coca_nongated import CocaNongatedCohort
 from benchmark.errors import CaseError, UserError
-from tests.benchmark.scan_files import write_series
+from tests.benchmark.images.written_scans import write_series
 
 HEADER = ("filename ", "LCA", "LAD", "LCX", "RCA", "total")
 """As published, with a space behind `filename`."""

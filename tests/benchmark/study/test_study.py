@@ -13,7 +13,7 @@ from benchmark.report.tables import comparisons
 from benchmark.study.reading import read_study
 from benchmark.study.schema import study_schema
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STUDIES = [ROOT / "runs.yaml", *sorted((ROOT / "tests" / "studies").glob("*.yaml"))]
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from benchmark import __version__
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "plugin_package")}
 
 

@@ -16,7 +16,7 @@ from benchmark.cohorts.conversion import convert, find_sources
 from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import UserError
 from benchmark.execution.workers import workers
-from tests.benchmark.scan_files import PATIENT, write_series
+from tests.benchmark.images.written_scans import PATIENT, write_series
 
 SECRETS = [
     b"mustermann", b"erika", b"83412", b"19571103", b"zuweiser", b"ottokar", b"musterstadt", b"55120",

@@ -19,7 +19,7 @@ from benchmark.pipeline import run_study
 from benchmark.report.tables import summary
 from benchmark.report.tracking import tracking_uri
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 RADIOMICS = {
     "cohort": {"use": "toy_cohort", "zero": 12, "nonzero": 12},
     "extractors": {

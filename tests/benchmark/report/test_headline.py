@@ -19,7 +19,7 @@ from benchmark.report.headline import (
 from benchmark.report.tables import summary
 from benchmark.study.study import Study
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HEADLINE = ROOT / "results" / "headline.json"
 
 

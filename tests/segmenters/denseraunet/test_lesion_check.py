@@ -23,7 +23,7 @@ from segmenters.denseraunet.plan import Input, LesionCheckPlan, TrainingPlan
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.training.lesions import learn_lesion_check
 from segmenters.denseraunet.weights_file import WeightsFile
-from tests.segmenters.test_denseraunet_training import TINY, SpotCohort, SpotSource, plan
+from tests.segmenters.denseraunet.training.test_loop import TINY, SpotCohort, SpotSource, plan
 
 SPACING = (0.75, 0.75, 3.0)
 

@@ -84,7 +84,7 @@ def test_the_command_rewrites_the_table_and_the_figure_alone(tmp_path):
 
 
 def test_the_documented_rates_of_the_recommended_tests_are_at_most_7_percent():
-    page = (Path(__file__).parents[3] / "docs" / "statistics.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "statistics.md").read_text(encoding="utf-8")
     for test in ("nadeau_bengio", "bayesian_correlated_t"):
         rows = re.findall(rf"^\| `{test}` \| \w+ \|(.*)\|$", page, flags=re.MULTILINE)
         rates = [float(rate) for row in rows for rate in re.findall(r"(0\.\d+) \(", row)]

@@ -9,7 +9,7 @@ from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import CaseError
 from benchmark.images.dicom_selection import SeriesChoice, choose, repeats_identity
 from benchmark.images.dicom_series import describe_series, read_headers, read_series
-from tests.benchmark.scan_files import PATIENT, write_series
+from tests.benchmark.images.written_scans import PATIENT, write_series
 
 
 @pytest.fixture

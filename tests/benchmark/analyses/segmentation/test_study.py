@@ -21,7 +21,7 @@ from benchmark.execution.workers import workers
 from benchmark.report.tracking import tracking_uri
 from segmenters.denseraunet.weights_file import read_header
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 HEART = {"use": "threshold", "within": {"use": "reference", "mask": "heart"}}
 ORACLE = {"use": "reference", "mask": "lesions"}
 

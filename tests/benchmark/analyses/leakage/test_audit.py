@@ -27,7 +27,7 @@ from benchmark.plugins import FeatureExtractor
 from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.study.study import Extraction
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 PROTOCOLS = [variant.name for variant in VARIANTS]
 
 
