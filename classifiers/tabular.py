@@ -18,7 +18,6 @@ class TabularClassifier(Classifier):
     """A model behind the constant and correlation filters; subclasses say which model and which grid."""
 
     libraries: ClassVar[tuple[str, ...]] = ("scikit-learn",)
-    sources: ClassVar[tuple[str, ...]] = ("classifiers.tabular", "classifiers.preprocessing")
     scale: ClassVar[bool] = False
 
     correlation_threshold: float | None = Field(

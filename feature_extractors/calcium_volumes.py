@@ -25,7 +25,6 @@ class CalciumVolumesExtractor(FeatureExtractor):
     without calcium is a case, not a failure: leaving it out would tell the label.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium.scoring", "benchmark.images.geometry")
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     scoring: CalciumScoring = Field(

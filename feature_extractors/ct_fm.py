@@ -43,11 +43,6 @@ class CTFMExtractor(FrozenEmbedding):
     """512 features: the last level of CT-FM's encoder, pooled over its positions and the scan's patches."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
-    sources: ClassVar[tuple[str, ...]] = (
-        "feature_extractors.ct_fm_network",
-        "feature_extractors.embedding",
-        "benchmark.networks.inference",
-    )
     published_name: ClassVar[str] = "ct_fm"
 
     weights: WeightsSource = Field(PUBLISHED, description="where the weights come from; docs/embeddings.md")

@@ -25,7 +25,6 @@ class ImageDiagnosticsExtractor(FeatureExtractor):
     """Spacing, size and HU range of the whole scan; size, number of parts and place of the ROI: a control."""
 
     libraries: ClassVar[tuple[str, ...]] = ("pyradiomics-bhklab", "numpy", "SimpleITK")
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.images.geometry",)
 
     def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
         """Return the 23 numbers by PyRadiomics' names, e.g. ``diagnostics_Image-original_Spacing_x``.

@@ -32,11 +32,6 @@ class RadImageNetExtractor(FrozenEmbedding):
     """2048 features per slice (DenseNet121: 1024), pooled over the slices of the scan or of its ROI."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "SimpleITK")
-    sources: ClassVar[tuple[str, ...]] = (
-        "feature_extractors.radimagenet_network",
-        "feature_extractors.embedding",
-        "benchmark.networks.inference",
-    )
     published_name: ClassVar[str] = "radimagenet"
 
     backbone: Backbone = Field("resnet50", description="network whose pooled activations are the features")

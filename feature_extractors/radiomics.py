@@ -41,7 +41,6 @@ class RadiomicsExtractor(FeatureExtractor):
     """Shape, first-order and texture features of PyRadiomics: 107, or 112 with diagnostics."""
 
     libraries: ClassVar[tuple[str, ...]] = ("pyradiomics-bhklab", "numpy", "SimpleITK")
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.images.geometry",)
 
     families: tuple[Family, ...] = Field(FAMILIES, min_length=1, description="feature families to compute")
     bin_width: float = Field(25.0, gt=0, description="width of the grey-level bins in HU")

@@ -26,7 +26,6 @@ class ReferenceSegmenter(Segmenter):
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
-    sources: ClassVar[tuple[str, ...]] = ("segmenters.vessel_tree", "benchmark.images.geometry")
 
     mask: str = Field("coronary", description="which of the scan's masks")
     labels: tuple[int, ...] | None = Field(None, description="labels of the mask to take; none: all")

@@ -29,7 +29,6 @@ Within = Annotated[
 class ThresholdSegmenter(Segmenter):
     """Takes the voxels at or above a threshold, by default without specks below 1 mm² in a slice."""
 
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.calcium.scoring", "benchmark.images.geometry")
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     within: Within = Field(

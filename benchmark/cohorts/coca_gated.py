@@ -15,7 +15,7 @@ from pydantic import Field
 
 from benchmark.case import Anomaly, Case, Scan
 from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annotation
-from benchmark.cohorts.scan_files import READERS, UnusableScan
+from benchmark.cohorts.scan_files import UnusableScan
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
@@ -48,7 +48,7 @@ class AnnotatedSeries:
                 "image": file_digest(self._series_folder()),
                 "regions": [region.content() for region in self.regions],
                 "series": self.series.model_dump(),
-                "code": [code_digest(name) for name in (*READERS, "benchmark.cohorts.coca_annotation")],
+                "code": code_digest(__name__),
             }
         )
 
@@ -71,7 +71,6 @@ class CocaGatedCohort(Cohort):
     other than `reference`, or is the lesions themselves (``reference: {mask: lesions}``), which tells the label.
     """
 
-    sources: ClassVar[tuple[str, ...]] = (*READERS, "benchmark.cohorts.coca_annotation")
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom", "matplotlib")
 
     path: StudyPath = Field(description="the folder Gated_release_final")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from benchmark.case import Anomaly, Case, ScanSource
-from benchmark.cohorts.scan_files import READERS, FileScan, UnusableScan
+from benchmark.cohorts.scan_files import FileScan, UnusableScan
 from benchmark.errors import UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
@@ -51,7 +51,6 @@ class Row:
 class CocaNongatedCohort(Cohort):
     """Non-gated chest scans of COCA with their Agatston scores."""
 
-    sources: ClassVar[tuple[str, ...]] = (*READERS, "benchmark.cohorts.scan_files")
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom", "openpyxl")
 
     path: StudyPath = Field(description="the folder deidentified_nongated")

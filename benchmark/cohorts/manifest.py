@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from benchmark.case import Case
-from benchmark.cohorts.scan_files import READERS, FileScan
+from benchmark.cohorts.scan_files import FileScan
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
@@ -34,7 +34,6 @@ class ManifestCohort(Cohort):
     unknown.
     """
 
-    sources: ClassVar[tuple[str, ...]] = READERS
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom")
 
     path: StudyPath = Field(description="the CSV file; a relative path starts from the study file's folder")

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from benchmark.case import Anomaly, Case, ScanSource
-from benchmark.cohorts.scan_files import READERS, FileScan, UnusableScan
+from benchmark.cohorts.scan_files import FileScan, UnusableScan
 from benchmark.errors import CaseError, UserError
 from benchmark.plugins import Cohort
 from benchmark.plugins.paths import StudyPath
@@ -29,7 +29,6 @@ KNOWN_LABELS = {0, 1, 2, 3}
 class OrCaScoreCohort(Cohort):
     """The training scans of orCaScore; a case is positive if its reference mask holds anything."""
 
-    sources: ClassVar[tuple[str, ...]] = (*READERS, "benchmark.cohorts.scan_files")
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK",)
 
     path: StudyPath = Field(description="the folder Training_set")

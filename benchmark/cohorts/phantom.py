@@ -34,7 +34,6 @@ class PhantomCohort(Cohort):
     draws position, motion, contrast and noise anew.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.phantom",)
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     zero: int = Field(94, ge=0, le=10_000, description="cases without coronary calcium")

@@ -11,14 +11,6 @@ from benchmark.errors import CaseError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
-READERS = (
-    "benchmark.images.reading",
-    "benchmark.images.dicom_series",
-    "benchmark.images.dicom_selection",
-    "benchmark.images.geometry",
-)
-"""Modules whose code decides what a file turns into."""
-
 
 @dataclass(frozen=True)
 class FileScan:
@@ -50,7 +42,7 @@ class FileScan:
                 "masks": {name: file_digest(path) for name, path in self.masks.items()},
                 "resample_mask": self.resample_mask,
                 "series": self.series.model_dump(),
-                "code": [code_digest(module) for module in READERS],
+                "code": code_digest("benchmark.images.reading"),
             }
         )
 

@@ -27,10 +27,6 @@ from benchmark.plugins import Classifier
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.statistics.metrics.threshold import choose_threshold
 
-_CODE = (
-    "benchmark.evaluation.fold", "benchmark.evaluation.grid_search", "benchmark.evaluation.splits", "benchmark.statistics.metrics.scores",
-    "benchmark.statistics.metrics.threshold",
-)  # fmt: skip
 _DECISIVE = {"selection", "split", "inner_folds", "scoring", "threshold", "threshold_target"}
 
 
@@ -67,7 +63,7 @@ class FoldTask:
                 "features": self.features,
                 "data": [[array.shape, hashlib.sha256(array.tobytes()).hexdigest()] for array in arrays],
                 "seed": self.seed,
-                "code": [code_digest(module) for module in _CODE],
+                "code": code_digest(__name__),
             }
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,8 +57,6 @@ def class_probabilities(above: Floats) -> Floats:
 
 class Ordinal(Classifier):
     """Any classifier, learning ordered classes by one of its models per limit between them."""
-
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.evaluation.ordinal",)
 
     classifier: Classifier
 

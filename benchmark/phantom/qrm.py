@@ -169,13 +169,12 @@ class QrmPhantom(BaseModel):
 
     def digest(self) -> str:
         """Return the SHA-256 of the parameters and of the code that renders them."""
-        return digest_of({"record": self.model_dump(mode="json"), "code": code_digest("benchmark.phantom")})
+        return digest_of({"record": self.model_dump(mode="json"), "code": code_digest(__name__)})
 
 
 class QrmCohort(Cohort):
     """Scans of the digital QRM phantom at evenly spaced z-offsets over one slice."""
 
-    sources: ClassVar[tuple[str, ...]] = ("benchmark.phantom",)
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     scans: int = Field(1, ge=1, le=1000, description="number of scans")

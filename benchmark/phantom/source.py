@@ -44,7 +44,7 @@ class PhantomSource(BaseModel):
 
     def digest(self) -> str:
         """Return the SHA-256 of the records and of the code that renders them."""
-        return digest_of({"record": self.model_dump(mode="json"), "code": code_digest("benchmark.phantom")})
+        return digest_of({"record": self.model_dump(mode="json"), "code": code_digest(__name__)})
 
 
 def as_image(array: np.ndarray, grid: Grid) -> sitk.Image:

@@ -41,8 +41,6 @@ class Plugin(Declaration, ABC):
 
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose version may change the result; part of the fingerprint."""
-    sources: ClassVar[tuple[str, ...]] = ()
-    """Modules or packages, beside the plug-in's own module, whose code makes the result."""
 
     def availability(self) -> Availability:
         """Say whether the plug-in can run here. Cheap: no download, no heavy import."""
@@ -66,7 +64,7 @@ class Plugin(Declaration, ABC):
                     name: value.fingerprint() if isinstance(value, Plugin) else _plain(value)
                     for name, value in ((name, getattr(self, name)) for name in cls.model_fields)
                 },
-                "code": {module: code_digest(module) for module in (cls.__module__, *cls.sources)},
+                "code": code_digest(cls.__module__),
                 "libraries": {name: version(name) for name in cls.libraries},
                 "weights": self.weights_digest(),
             }

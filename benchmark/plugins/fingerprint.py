@@ -1,4 +1,7 @@
-"""What a stored result depends on, as one hash: parameters as JSON, and code by what it does."""
+"""What a stored result depends on, as one hash: parameters as JSON, and code by what it does.
+
+Which code a result depends on follows from the imports of the module that makes it, so no list of it is kept by hand.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,24 @@ import ast
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+PROJECT = ("benchmark", "segmenters", "feature_extractors", "classifiers")
+CONTRACT = (
+    "benchmark.case",
+    "benchmark.errors",
+    "benchmark.execution.progress",
+    "benchmark.execution.store",
+    "benchmark.execution.workers",
+    "benchmark.networks.hub",
+    "benchmark.networks.hub_download",
+    "benchmark.networks.weights",
+    "benchmark.plugins",
+)
+"""What plug-ins are built against and what moves bytes: it decides no number, and the weights' bytes are hashed."""
 
 
 def digest_of(content: Any) -> str:
@@ -18,24 +36,90 @@ def digest_of(content: Any) -> str:
 
 @cache
 def code_digest(module: str) -> str:
-    """Return the SHA-256 of a module's code, or of every module in a package; comments and docstrings do not count.
+    """Return the SHA-256 of a module's code and of all it imports of its own project, but for the contract.
 
-    Hashing the code instead of a version number kept by hand means that a cache can be too careful (a variable
-    was renamed) but never stale.
+    Comments, docstrings and layout do not count, nor what is imported for type checkers alone. Hashing the code
+    instead of a version number kept by hand means that a cache can be too careful (a variable was renamed) but never
+    stale. Raises `ModuleNotFoundError` where there is no such module.
     """
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        return ""
-    files = (
-        sorted(Path(spec.origin).parent.rglob("*.py"))
-        if spec.submodule_search_locations
-        else [Path(spec.origin)]
-    )
-    digest = hashlib.sha256()
-    for file in files:
-        source = file.read_bytes()
-        digest.update(_code(source).encode() if file.suffix == ".py" else source)
-    return digest.hexdigest()
+    used = sorted(code_of(module) - {module})
+    return digest_of([_own_digest(module), {name: _own_digest(name) for name in used}])
+
+
+def code_of(module: str) -> set[str]:
+    """Return the names of the modules whose code `module` depends on, its own included."""
+    projects = {*PROJECT, module.partition(".")[0]}
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            own = (used for used in _imported(name) if used.partition(".")[0] in projects)
+            waiting += [used for used in map(_module, own) if not _is_contract(used)]
+    return found
+
+
+def _is_contract(name: str) -> bool:
+    return any(name == part or name.startswith(part + ".") for part in CONTRACT)
+
+
+@cache
+def _imported(module: str) -> tuple[str, ...]:
+    """Return the dotted names that a module imports, wherever it does; the last part may be a function."""
+    file = _file(module)
+    if file.suffix != ".py":
+        return ()
+    tree = _WithoutTypeChecking().visit(ast.parse(file.read_bytes()))
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    return tuple(dict.fromkeys(name for node in ast.walk(tree) for name in _names(node, package)))
+
+
+def _names(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+        yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def _module(name: str) -> str:
+    """Return the module that holds a dotted name: itself, or what stands before its last part."""
+    return name if _located(name) else name.rpartition(".")[0]
+
+
+@cache
+def _located(module: str) -> Path | None:
+    """Return the file of a module without importing it or its parents, as `importlib.util.find_spec` would do."""
+    top, *inner = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        return None
+    if not inner:
+        return Path(spec.origin) if spec.origin else None
+    for folder in spec.submodule_search_locations or ():
+        place = Path(folder, *inner)
+        for file in (
+            place / "__init__.py",
+            place.with_suffix(".py"),
+            *place.parent.glob(f"{place.name}.*.so"),
+        ):
+            if file.is_file():
+                return file
+    return None
+
+
+def _own_digest(module: str) -> str:
+    file = _file(module)
+    source = file.read_bytes()
+    return hashlib.sha256(_code(source).encode() if file.suffix == ".py" else source).hexdigest()
+
+
+def _file(module: str) -> Path:
+    file = _located(module)
+    if file is None:
+        raise ModuleNotFoundError(f"there is no module {module!r}: what depends on its code cannot be stored")
+    return file
 
 
 def _code(source: bytes) -> str:
@@ -47,3 +131,10 @@ class _WithoutDocstrings(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         """Drop a statement that is a text and nothing else."""
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
+
+
+class _WithoutTypeChecking(ast.NodeTransformer):
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        """Drop what ``if TYPE_CHECKING:`` guards."""
+        self.generic_visit(node)
+        return node.orelse if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else node

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 class DenseRAUnetSegmenter(Segmenter):
     """Coronary calcium as a trained network sees it; by default the weights that ship, trained on chest phantoms."""
 
-    sources: ClassVar[tuple[str, ...]] = (
-        "segmenters.denseraunet", "benchmark.calcium.scoring", "benchmark.images.geometry", "benchmark.networks.inference",
-    )  # fmt: skip
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy", "scipy")
 
     weights: Weights = Field(

@@ -49,7 +49,6 @@ class TotalSegmentatorSegmenter(Segmenter):
 
     expensive: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("totalsegmentator", "nnunetv2", "torch")
-    sources: ClassVar[tuple[str, ...]] = ("segmenters.totalsegmentator.process", "segmenters.reference")
 
     task: Task = Field("coronary_arteries", description="which of TotalSegmentator's tasks")
     structures: tuple[str, ...] | None = Field(

@@ -91,10 +91,7 @@ def _lacking(
 def _keys(
     study: SegmentationStudy, ready: list[str], cases: list[tuple[str, Case]], exclusions: list[Exclusion]
 ) -> dict[Place, str]:
-    code = [
-        code_digest("benchmark.analyses.segmentation.measurement"),
-        code_digest("benchmark.calcium.truth"),
-    ]
+    code = code_digest("benchmark.analyses.segmentation.measurement")
     prints = {name: study.segmenters[name].fingerprint() for name in ready}
     keys: dict[Place, str] = {}
     for cohort, case in cases:

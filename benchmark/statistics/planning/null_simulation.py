@@ -1,7 +1,7 @@
 """How often each test cries wolf: two classifiers that are equal by construction, a thousand studies.
 
-Command: ``python -m benchmark.statistics.planning.null_simulation --docs docs``. It rewrites the table between the markers in
-``docs/statistics.md`` and the figure in ``docs/figures``. See there for what the figures mean.
+Command: ``python -m benchmark.statistics.planning.null_simulation --docs docs``. It rewrites the table between the
+markers in ``docs/statistics.md`` and the figure in ``docs/figures``. See there for what the figures mean.
 """
 
 from __future__ import annotations

@@ -90,10 +90,7 @@ def _scans(
     cases: list[Case], plan: TrainingPlan, store: Store, workers: Workers, progress: Progress
 ) -> tuple[dict[str, TrainingScan], dict[str, str]]:
     """Return the scans by case id in the cohort's order, and why cases were left out."""
-    code = [
-        code_digest(name) for name in (__name__, "benchmark.calcium.truth", "segmenters.denseraunet.slices")
-    ]
-    made_of = [plan.input.pixel_mm, plan.input.slices, plan.reference.model_dump(), code]
+    made_of = [plan.input.pixel_mm, plan.input.slices, plan.reference.model_dump(), code_digest(__name__)]
     excluded: dict[str, str] = {}
     keys: dict[str, str] = {}
     for case in cases:

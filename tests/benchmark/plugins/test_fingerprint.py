@@ -1,9 +1,10 @@
 import importlib
+import importlib.util
 import sys
 
 import pytest
 
-from benchmark.plugins.fingerprint import code_digest, digest_of
+from benchmark.plugins.fingerprint import CONTRACT, PROJECT, code_digest, code_of, digest_of
 
 SOURCE = """
 class Rule:
@@ -19,10 +20,9 @@ def digest(tmp_path, monkeypatch):
     count = iter(range(99))
 
     def digest(source):
-        name = f"fingerprinted_{next(count)}"
+        name = f"{tmp_path.name}_{next(count)}"
         (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
         importlib.invalidate_caches()
-        code_digest.cache_clear()
         return code_digest(name)
 
     return digest
@@ -52,19 +52,80 @@ def test_a_function_of_a_docstring_alone_has_a_digest(digest):
     assert digest('def nothing():\n    """Do nothing."""\n') == digest('def nothing():\n    "No."\n')
 
 
-def test_a_package_is_all_its_modules(tmp_path, monkeypatch):
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Write a package of some modules and return its name, each time another."""
     monkeypatch.syspath_prepend(tmp_path)
-    for name in ("package_a", "package_b"):
+    count = iter(range(99))
+
+    def write(**modules):
+        name = f"{tmp_path.name}_{next(count)}"
         (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("")
-        (tmp_path / name / "rule.py").write_text(SOURCE)
-    assert code_digest("package_a") == code_digest("package_b")
-    (tmp_path / "package_b" / "more.py").write_text("x = 1")
-    code_digest.cache_clear()
-    assert code_digest("package_a") != code_digest("package_b")
+        for module, source in {"__init__": "", **modules}.items():
+            (tmp_path / name / f"{module}.py").write_text(source.replace("PACKAGE", name), encoding="utf-8")
+        importlib.invalidate_caches()
+        return name
+
+    return write
 
 
-def test_a_compiled_module_has_the_digest_of_its_bytes_and_a_missing_one_none():
+def names(package, module):
+    return {name.removeprefix(package).removeprefix(".") for name in code_of(f"{package}.{module}")}
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["import PACKAGE.rule", "from PACKAGE import rule", "from PACKAGE.rule import Rule", "from . import rule",
+     "from .rule import Rule", "def work():\n    from PACKAGE.rule import Rule"],
+)  # fmt: skip
+def test_what_a_module_imports_of_its_package_is_its_code_however_it_is_written(package, imports):
+    name = package(main=imports, rule="from PACKAGE.deep import x", deep="x = 1", other="y = 2")
+    assert names(name, "main") >= {"main", "rule", "deep"}
+    assert "other" not in names(name, "main")
+
+
+def test_a_change_two_imports_away_changes_the_digest(package, tmp_path):
+    name = package(main="from .a import x", a="from .b import x", b="x = 1")
+    before = code_digest(f"{name}.main")
+    for source, same in (("x = 1  # one", True), ("x = 2", False)):
+        (tmp_path / name / "b.py").write_text(source)
+        code_digest.cache_clear()
+        assert (code_digest(f"{name}.main") == before) == same
+
+
+def test_other_libraries_type_checkers_and_circles_do_not_count(package):
+    source = (
+        "from __future__ import annotations\nfrom typing import TYPE_CHECKING\nimport numpy\n"
+        "if TYPE_CHECKING:\n    from PACKAGE.types import T\nfrom PACKAGE import main\n"
+    )
+    name = package(main=source + "from PACKAGE.rule import x", rule=source, types="T = int")
+    assert names(name, "main") - {""} == {"main", "rule"}
+
+
+def test_nothing_is_imported_to_find_out(package):
+    name = package(main="from PACKAGE.rule import x", rule="raise SystemExit('imported')")
+    assert names(name, "main") >= {"main", "rule"}
+    assert not any(module.startswith(name) for module in sys.modules)
+
+
+def test_the_contract_moves_no_key_and_what_decides_numbers_does():
+    threshold = code_of("segmenters.threshold")
+    assert threshold == {"segmenters.threshold", "benchmark.calcium.scoring", "benchmark.images.geometry"}
+    assert "benchmark.images.geometry" in code_of("segmenters.totalsegmentator.segmenter")
+    assert "benchmark.networks.checkpoint" in code_of("feature_extractors.ct_fm")
+    assert "benchmark.calcium.scoring" in code_of("benchmark.cohorts.phantom")
+    assert not any("training" in name for name in code_of("segmenters.denseraunet.segmenter"))
+
+
+@pytest.mark.parametrize("name", CONTRACT + PROJECT)
+def test_every_name_that_is_listed_names_a_module(name):
+    assert importlib.util.find_spec(name) is not None
+
+
+def test_a_compiled_module_has_the_digest_of_its_bytes_and_a_missing_one_is_an_error():
     compiled = next(name for name in ("_json", "_struct", "_bisect") if name not in sys.builtin_module_names)
     assert len(code_digest(compiled)) == 64
-    assert code_digest("no_such_module_anywhere") == ""
+    with pytest.raises(ModuleNotFoundError, match="no module 'no_such_module_anywhere'"):
+        code_digest("no_such_module_anywhere")
+    with pytest.raises(ModuleNotFoundError, match=r"no module 'benchmark\.no_such'"):
+        code_digest("benchmark.no_such")
