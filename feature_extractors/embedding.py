@@ -35,6 +35,7 @@ class FrozenEmbedding(FeatureExtractor):
         "auto", validate_default=True, description="auto: bf16 where the hardware has units for it, else fp32"
     )
 
+    embedding: ClassVar[bool] = True
     published_name: ClassVar[str]
     """What the features are called; untrained weights add ``_untrained``."""
 

@@ -17,6 +17,7 @@ from benchmark.cli import (
     scans,
     segmentation,
     studies,
+    train,
 )
 from benchmark.errors import CaseError, UserError
 
@@ -27,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (studies, results, audit, explain, quality, power, robustness, scans, plugins, segmentation):
-    app.add_typer(module.app)
+_GROUPS = (studies, results, audit, explain, quality, power, robustness, scans, plugins, segmentation, train)
+for group in _GROUPS:
+    app.add_typer(group.app)
 
 
 def _version(show: bool) -> None:

@@ -18,4 +18,5 @@ Dask = Annotated[
 ]
 
 DEFAULT_STUDY = Path("runs.yaml")
+DEFAULT_SEGMENTATION_STUDY = Path("studies/segmentation.yaml")
 DEFAULT_RESULTS = Path("results")

@@ -100,6 +100,9 @@ class Segmenter(Plugin):
 class FeatureExtractor(Plugin):
     """Turns an image and its ROI into one named vector."""
 
+    embedding: ClassVar[bool] = False
+    """Whether the vector is the activations of a network that was trained on other scans."""
+
     @abstractmethod
     def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
         """Return the features as float64, indexed by name; the same names for every case. Raises `CaseError`."""

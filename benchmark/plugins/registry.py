@@ -13,14 +13,16 @@ from pydantic_core import InitErrorDetails
 
 from benchmark.plugins.base import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
 from benchmark.plugins.declaration import detail, did_you_mean, plain_message
+from benchmark.plugins.training import Trainer
 
-Kind = Literal["cohort", "segmenter", "feature_extractor", "classifier"]
+Kind = Literal["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]
 
 BASES: dict[Kind, type[Plugin]] = {
     "cohort": Cohort,
     "segmenter": Segmenter,
     "feature_extractor": FeatureExtractor,
     "classifier": Classifier,
+    "trainer": Trainer,
 }
 
 BUILTINS: dict[Kind, dict[str, str]] = {
@@ -51,6 +53,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "lightgbm": "classifiers.lightgbm:LightGBM",
         "logistic_regression": "classifiers.logistic_regression:LogisticRegression",
     },
+    "trainer": {"denseraunet": "segmenters.denseraunet.training.study:TrainingPlan"},
 }
 
 

@@ -66,11 +66,9 @@ def as_table(findings: list[Finding]) -> pd.DataFrame:
 
 
 def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Iterator[Finding]:
-    from feature_extractors.embedding import FrozenEmbedding
-
     extraction = result.study.extractors[name.partition("/")[0]]
     segmenter = result.study.segmenters[extraction.segmenter]
-    if isinstance(extraction.extractor, FrozenEmbedding):
+    if extraction.extractor.embedding:
         if metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
             yield Finding(
                 name, "accuracy", metrics["accuracy"], LOWEST_EMBEDDING_ACCURACY,

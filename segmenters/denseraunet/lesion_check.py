@@ -8,7 +8,6 @@ weights.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,17 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.execution.seeds import derive_seed
 from segmenters.denseraunet.lesion_features import FEATURES, describe
 from segmenters.denseraunet.lesions import label_lesions
-from segmenters.denseraunet.plan import LesionCheckPlan
 from segmenters.denseraunet.weights_file import LESION_CHECK
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
     import torch
 
-ITERATIONS = 2000
 _SHAPES = {
     "mean": ("features",), "scale": ("features",), "hidden": ("members", "features", "width"),
     "hidden_bias": ("members", "width"), "output": ("members", "width"), "output_bias": ("members",),
@@ -92,42 +88,3 @@ def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float) -> LesionC
                 f"the lesion check's {name} has the shape {shape}, which does not fit the others"
             )
     return LesionCheck(keep, arrays)
-
-
-def fit_lesion_check(
-    features: NDArray[np.float64],
-    calcium: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    plan: LesionCheckPlan,
-    seed: int | str,
-) -> LesionCheck:
-    """Learn from lesions, (lesion, feature), which of them are calcium, and how much each counts.
-
-    Both kinds must be there.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPClassifier
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(features)
-    x = scaler.transform(features)
-    with warnings.catch_warnings():
-        # Weight decay, not the number of iterations, is what keeps a perceptron from learning by heart.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        members = [
-            MLPClassifier(
-                (plan.width,),
-                alpha=plan.weight_decay,
-                solver="lbfgs",
-                max_iter=ITERATIONS,
-                random_state=derive_seed(seed, "lesion check", k) % 2**32,
-            ).fit(x, calcium, sample_weight=weight)
-            for k in range(plan.members)
-        ]
-    return LesionCheck(plan.keep, {
-        "mean": scaler.mean_, "scale": scaler.scale_,
-        "hidden": np.stack([m.coefs_[0] for m in members]),
-        "hidden_bias": np.stack([m.intercepts_[0] for m in members]),
-        "output": np.stack([m.coefs_[1][:, 0] for m in members]),
-        "output_bias": np.stack([m.intercepts_[1][0] for m in members]),
-    })  # fmt: skip

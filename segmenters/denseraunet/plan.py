@@ -1,4 +1,4 @@
-"""What a network is and how it is trained, as declarations: they travel in the weights file and in the study.
+"""What a network is and what it sees, as declarations: they travel in the weights file and in the study.
 
 *Paper* marks what arXiv 1907.11392 states; slice count, rates, weights, optimiser and post-processing are not
 published, so everything marked *ours* is a choice of this reconstruction.
@@ -10,10 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, field_validator
 
-from benchmark.calcium.truth import ReferenceRule
-from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import Declaration
-from benchmark.plugins.registry import declared
 
 _Rates = tuple[Annotated[int, Field(ge=1)], ...]
 
@@ -97,86 +94,3 @@ class BasicUNet(Declaration):
 
 
 Network = Annotated[DenseRAUnet | BasicUNet, Discriminator("use")]
-
-
-class Loss(Declaration):
-    """Cross-entropy over the hardest pixels plus soft IoU (paper: bootstrap and IoU loss; the weights are ours)."""
-
-    cross_entropy: float = Field(1.0, ge=0, description="weight of the cross-entropy")
-    hardest: float = Field(
-        0.003, gt=0, le=1, description="fraction of a batch's pixels that counts; 1: plain"
-    )
-    overlap: Literal["iou", "dice"] = Field("iou", description="which soft overlap")
-    overlap_weight: float = Field(1.0, ge=0, description="weight of the soft overlap")
-
-
-class Augmentation(Declaration):
-    """How a training patch differs from the slice it comes from (ours)."""
-
-    warped: float = Field(0.3, ge=0, le=1, description="share of patches that are rotated and scaled")
-    rotation_deg: float = Field(12.0, ge=0, le=180, description="up to this either way")
-    scale: float = Field(0.12, ge=0, lt=1, description="up to this fraction larger or smaller")
-    brightness_hu: float = Field(8.0, ge=0, description="standard deviation of a shift of the windows")
-
-
-class Sampling(Declaration):
-    """Which patches a batch is made of (ours)."""
-
-    batch: int = Field(16, ge=1, description="patches in a batch")
-    patch_pixels: int = Field(128, ge=16, description="side of a patch")
-    foreground: float = Field(
-        0.5, ge=0, le=1, description="share of patches around a pixel of coronary calcium"
-    )
-    confounder_hu: float = Field(
-        250.0, description="confounders from here on are sought out; noise, below it, is met anyway"
-    )
-    confounder: float = Field(
-        0.35,
-        ge=0,
-        le=1,
-        description="share around other candidates inside the heart (or anywhere without its mask)",
-    )
-
-
-class LesionCheckPlan(Declaration):
-    """How the second look is learnt: from what the trained network finds in patients it has not seen (ours)."""
-
-    cohort: Annotated[Cohort, declared("cohort")] = Field(
-        description="patients of whom the network has seen none"
-    )
-    threshold: float = Field(
-        0.3,
-        gt=0,
-        lt=1,
-        description="lowest probability of a lesion's voxels; the network's own is for voxels",
-    )
-    keep: float = Field(
-        0.5, gt=0, lt=1, description="lesions are kept from this probability of being calcium on"
-    )
-    members: int = Field(8, ge=1, description="perceptrons whose probabilities are averaged")
-    width: int = Field(32, ge=1, description="hidden units of each")
-    weight_decay: float = Field(3.0, ge=0, description="of each; scikit-learn's alpha")
-
-
-class TrainingPlan(Declaration):
-    """Everything that decides the weights, but for the cohort's bytes and the library versions."""
-
-    cohort: Annotated[Cohort, declared("cohort")]
-    networks: dict[str, Network] = Field(
-        {"denseraunet": DenseRAUnet(), "basic_unet": BasicUNet()},
-        min_length=1,
-        description="what may be trained, each by its own command",
-    )
-    reference: ReferenceRule = ReferenceRule()
-    input: Input = Input()
-    loss: Loss = Loss()
-    sampling: Sampling = Sampling()
-    augmentation: Augmentation = Augmentation()
-    seed: int | str = Field(0, description="of initialisation, split and every patch")
-    steps: int = Field(600, ge=1, description="batches at most; the learning rate falls to 0 over them")
-    validate_every: int = Field(150, ge=1, description="batches between validations and checkpoints")
-    patience: int = Field(4, ge=1, description="validations without a better F1 after which training stops")
-    validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
-    learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
-    weight_decay: float = Field(1e-2, ge=0)
-    lesion_check: LesionCheckPlan | None = Field(None, description="none: every lesion found is kept")

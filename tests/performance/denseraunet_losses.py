@@ -11,9 +11,9 @@ from benchmark.execution.progress import bars
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.networks.inference import use_allotted_threads
-from segmenters.denseraunet.plan import Loss
 from segmenters.denseraunet.training.loop import Training
 from segmenters.denseraunet.training.scans import read_training_set
+from segmenters.denseraunet.training.study import Loss
 
 LOSSES = {
     "bootstrapped CE + IoU (default)": Loss(),

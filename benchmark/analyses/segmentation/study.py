@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from benchmark.calcium.truth import ReferenceRule
 from benchmark.errors import UserError
 from benchmark.plugins import Cohort, Segmenter
 from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
-from benchmark.plugins.registry import all_declared
+from benchmark.plugins.registry import all_declared, build
+from benchmark.plugins.training import Trainer
 from benchmark.study.reading import read_declaration, validated
-from segmenters.denseraunet.plan import TrainingPlan
+
+
+def _trainer(declared: Any, info: ValidationInfo) -> Any:
+    if not isinstance(declared, Mapping):
+        return declared
+    return build("trainer", {"use": "denseraunet", **declared}, info.context)
 
 
 class SegmentationStudy(Declaration):
@@ -32,7 +39,10 @@ class SegmentationStudy(Declaration):
         None, description="two cohorts of the same patients (equal case ids), compared patient by patient"
     )
     replicates: int = Field(2000, ge=100, description="of the bootstrap over patients")
-    training: TrainingPlan | None = None
+    training: Annotated[Trainer | None, BeforeValidator(_trainer)] = Field(
+        None,
+        description="how `cacbench train` makes weights; the trainer is DenseRAUnet's unless `use` names another",
+    )
 
     @model_validator(mode="after")
     def _names_exist(self) -> SegmentationStudy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,17 +16,20 @@ from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Case
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Progress, silent
+from benchmark.execution.seeds import derive_seed
 from benchmark.execution.workers import Workers
-from segmenters.denseraunet.lesion_check import fit_lesion_check
+from segmenters.denseraunet.lesion_check import LesionCheck
 from segmenters.denseraunet.lesion_features import describe
 from segmenters.denseraunet.lesions import label_lesions
-from segmenters.denseraunet.plan import LesionCheckPlan, TrainingPlan
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.trained_weights import TrainedWeights
+from segmenters.denseraunet.training.study import LesionCheckPlan, TrainingPlan
 from segmenters.denseraunet.weights_file import WeightsFile
 
 if TYPE_CHECKING:
     import torch
+
+ITERATIONS = 2000
 
 Found = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]
 """The lesions found in a scan, (lesion, feature), which of them are coronary calcium by most of their voxels, and how
@@ -123,3 +127,42 @@ def find_lesions(task: LesionTask) -> Found:
     truth = sitk.GetArrayViewFromImage(reference) > 0
     share = ndimage.mean(truth, sitk.GetArrayViewFromImage(labels), np.arange(1, len(features) + 1))
     return features, np.asarray(share).reshape(-1) > 0.5, np.full(len(features), task.case.weight)
+
+
+def fit_lesion_check(
+    features: NDArray[np.float64],
+    calcium: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    plan: LesionCheckPlan,
+    seed: int | str,
+) -> LesionCheck:
+    """Learn from lesions, (lesion, feature), which of them are calcium, and how much each counts.
+
+    Both kinds must be there.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(features)
+    x = scaler.transform(features)
+    with warnings.catch_warnings():
+        # Weight decay, not the number of iterations, is what keeps a perceptron from learning by heart.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        members = [
+            MLPClassifier(
+                (plan.width,),
+                alpha=plan.weight_decay,
+                solver="lbfgs",
+                max_iter=ITERATIONS,
+                random_state=derive_seed(seed, "lesion check", k) % 2**32,
+            ).fit(x, calcium, sample_weight=weight)
+            for k in range(plan.members)
+        ]
+    return LesionCheck(plan.keep, {
+        "mean": scaler.mean_, "scale": scaler.scale_,
+        "hidden": np.stack([m.coefs_[0] for m in members]),
+        "hidden_bias": np.stack([m.intercepts_[0] for m in members]),
+        "output": np.stack([m.coefs_[1][:, 0] for m in members]),
+        "output_bias": np.stack([m.intercepts_[1][0] for m in members]),
+    })  # fmt: skip

@@ -22,11 +22,12 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.networks.inference import Device, Precision, resolve_device, resolve_precision, torch_dtype
 from benchmark.plugins.fingerprint import digest_of
 from segmenters.denseraunet.network import build_network
-from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, TrainingPlan
+from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet
 from segmenters.denseraunet.prediction import predict
 from segmenters.denseraunet.training.loss import segmentation_loss
 from segmenters.denseraunet.training.sampling import PatchSampler
 from segmenters.denseraunet.training.scans import TrainingScan, TrainingSet
+from segmenters.denseraunet.training.study import TrainingPlan
 from segmenters.denseraunet.weights_file import WeightsFile, read_checkpoint, write_tensors
 
 Report = Callable[[int, Mapping[str, float]], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from segmenters.denseraunet.plan import Loss
+from segmenters.denseraunet.training.study import Loss
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, loss: Loss) -> torch.Tensor:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.execution.seeds import derive_seed
-from segmenters.denseraunet.plan import TrainingPlan
 from segmenters.denseraunet.slices import channels, windowed
 from segmenters.denseraunet.training.scans import TrainingScan
+from segmenters.denseraunet.training.study import TrainingPlan
 
 AIR_HU = -1000
 

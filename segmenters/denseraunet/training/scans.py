@@ -18,7 +18,8 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Store
 from benchmark.execution.workers import Workers
 from benchmark.plugins.fingerprint import code_digest, digest_of
-from segmenters.denseraunet.plan import Input, TrainingPlan
+from segmenters.denseraunet.plan import Input
+from segmenters.denseraunet.training.study import TrainingPlan
 
 KIND = "training_scans"
 

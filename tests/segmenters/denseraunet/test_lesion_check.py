@@ -15,13 +15,14 @@ from sklearn.preprocessing import StandardScaler
 from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.workers import workers
-from segmenters.denseraunet.lesion_check import LesionCheck, fit_lesion_check, lesion_check_of
+from segmenters.denseraunet.lesion_check import LesionCheck, lesion_check_of
 from segmenters.denseraunet.lesion_features import COURSE, FEATURES, SURROUNDINGS, describe, noise_hu
 from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.network import build_network
-from segmenters.denseraunet.plan import Input, LesionCheckPlan, TrainingPlan
+from segmenters.denseraunet.plan import Input
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
-from segmenters.denseraunet.training.lesions import learn_lesion_check
+from segmenters.denseraunet.training.lesions import fit_lesion_check, learn_lesion_check
+from segmenters.denseraunet.training.study import LesionCheckPlan, TrainingPlan
 from segmenters.denseraunet.weights_file import WeightsFile
 from tests.segmenters.denseraunet.training.test_loop import TINY, SpotCohort, SpotSource, plan
 

@@ -12,10 +12,11 @@ from benchmark.errors import CaseError, UserError
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Cohort
-from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Loss, Sampling, TrainingPlan
+from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 from segmenters.denseraunet.training.loop import Training, learning_rate
 from segmenters.denseraunet.training.sampling import PatchSampler
 from segmenters.denseraunet.training.scans import TrainingScan, read_training_set
+from segmenters.denseraunet.training.study import Loss, Sampling, TrainingPlan
 
 TINY = DenseRAUnet(channels=(8, 16), growth=8, layers=1, atrous_rates=(1, 2))
 

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmenters.denseraunet.plan import Loss
 from segmenters.denseraunet.training.loss import (
     bootstrapped_cross_entropy,
     segmentation_loss,
     soft_overlap_loss,
 )
+from segmenters.denseraunet.training.study import Loss
 
 
 def logit(p):

@@ -1,0 +1,45 @@
+"""A training from scans to a weights file: the network, then what looks at its lesions a second time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmark.networks.inference import use_allotted_threads
+from benchmark.plugins.training import TrainingJob
+from segmenters.denseraunet.training.lesions import learn_lesion_check
+from segmenters.denseraunet.training.loop import Training
+from segmenters.denseraunet.training.scans import read_training_set
+
+if TYPE_CHECKING:
+    from segmenters.denseraunet.training.study import TrainingPlan
+
+
+def train(plan: TrainingPlan, job: TrainingJob) -> str:
+    """Train a network of the plan; the best weights by validation F1 are written. Raises `UserError`."""
+    with job.workers() as pool:
+        data = read_training_set(plan, job.store, pool, job.progress)
+    use_allotted_threads()
+    training = Training(plan, job.network, data, device=job.device, precision=job.precision)
+    if job.resume:
+        training.restore(job.checkpoint)
+    with job.watch(_on_record(plan, training, job), plan.steps, training.progress.step) as report:
+        training.run(job.checkpoint, report)
+    header, tensors = training.result({"cohort": plan.cohort.parameters(), "seed": plan.seed})
+    if plan.lesion_check is not None:
+        with job.workers() as pool:
+            header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, pool, job.progress)
+    header.write(tensors, job.out)
+    job.checkpoint.unlink()
+    best, size = training.progress, job.out.stat().st_size / 1e6
+    return f"{job.out}: validation F1 {best.best_f1:.3f} at step {best.best_step}, {size:.1f} MB"
+
+
+def _on_record(plan: TrainingPlan, training: Training, job: TrainingJob) -> dict[str, Any]:
+    left_out: Any = {"cohort": True, "networks": True, "lesion_check": {"cohort"}}
+    return {
+        **plan.model_dump(mode="json", exclude=left_out),
+        "cohort": plan.cohort.parameters(),
+        "network": plan.networks[job.network].model_dump(mode="json"),
+        "device": training.device,
+        "precision": training.precision,
+    }
