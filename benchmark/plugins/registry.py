@@ -53,7 +53,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "lightgbm": "classifiers.lightgbm:LightGBM",
         "logistic_regression": "classifiers.logistic_regression:LogisticRegression",
     },
-    "trainer": {"denseraunet": "segmenters.denseraunet.training.study:TrainingPlan"},
+    "trainer": {"denseraunet": "segmenters.denseraunet.training.trainer:DenseRAUnetTrainer"},
 }
 
 

@@ -6,6 +6,7 @@ places are those of version 2.18 (`totalsegmentator.map_tasks_config`, `totalseg
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator
@@ -43,6 +44,13 @@ LICENSED: frozenset[Task] = frozenset({"coronary_arteries", "heartchambers_highr
 LICENSED_DATASETS = frozenset({509, 301})
 LICENCE_LENGTH = 18
 LICENCE_PAGE = "https://backend.totalsegmentator.com/license-academic/"
+
+
+def why_not_installed() -> str:
+    """Return what to do where the package is missing; nothing where it is there."""
+    if importlib.util.find_spec("totalsegmentator") is not None:
+        return ""
+    return "the package TotalSegmentator is not installed: pip install 'cacbench[totalsegmentator]'"
 
 
 class Installation(Plugin):
@@ -137,8 +145,6 @@ class DatasetWeights(Weights):
 
     def availability(self) -> Availability:
         """Say whether the weights could be fetched: that takes the package and, for some, a licence."""
-        from segmenters.totalsegmentator.segmenter import why_not_installed
-
         licensed = self.number in LICENSED_DATASETS
         reasons = [why_not_installed(), self.installation.why_no_licence(self.task) if licensed else ""]
         return Availability(ready=not any(reasons), reason="; ".join(filter(None, reasons)))

@@ -7,7 +7,6 @@ nothing is found is excluded, and `cacbench quality` counts how many were.
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,7 +20,13 @@ from benchmark.networks.inference import Device, resolve_device
 from benchmark.plugins import Availability, Segmenter
 from benchmark.plugins.fingerprint import digest_of
 from segmenters.reference import ReferenceSegmenter
-from segmenters.totalsegmentator.installation import DATASETS, DatasetWeights, Installation, Task
+from segmenters.totalsegmentator.installation import (
+    DATASETS,
+    DatasetWeights,
+    Installation,
+    Task,
+    why_not_installed,
+)
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -35,13 +40,6 @@ LABELS: dict[Task, dict[str, int]] = {
     },
 }  # fmt: skip
 """What each task finds, with its labels; of `total` what concerns the heart."""
-
-
-def why_not_installed() -> str:
-    """Return what to do where the package is missing; nothing where it is there."""
-    if importlib.util.find_spec("totalsegmentator") is not None:
-        return ""
-    return "the package TotalSegmentator is not installed: pip install 'cacbench[totalsegmentator]'"
 
 
 class TotalSegmentatorSegmenter(Segmenter):

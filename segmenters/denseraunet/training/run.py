@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmark.networks.inference import use_allotted_threads
 from benchmark.plugins.training import TrainingJob
 from segmenters.denseraunet.training.lesions import learn_lesion_check
 from segmenters.denseraunet.training.loop import Training
 from segmenters.denseraunet.training.scans import read_training_set
-
-if TYPE_CHECKING:
-    from segmenters.denseraunet.training.study import TrainingPlan
+from segmenters.denseraunet.training.study import TrainingPlan
 
 
 def train(plan: TrainingPlan, job: TrainingJob) -> str:

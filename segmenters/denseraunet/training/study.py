@@ -15,7 +15,6 @@ from benchmark.calcium.truth import ReferenceRule
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import Declaration
 from benchmark.plugins.registry import declared
-from benchmark.plugins.training import Trainer, TrainingJob
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 
 
@@ -78,31 +77,25 @@ class LesionCheckPlan(Declaration):
     weight_decay: float = Field(3.0, ge=0, description="of each; scikit-learn's alpha")
 
 
-class TrainingPlan(Trainer):
-    """Trains DenseRAUnet and its baseline: all that decides the weights but the scans' bytes and library versions."""
+class TrainingPlan(Declaration):
+    """Everything that decides the weights, but for the cohort's bytes and the library versions."""
 
-    cohort: Annotated[Cohort, declared("cohort")]
+    cohort: Annotated[Cohort, declared("cohort")] = Field(description="scans to learn from")
     networks: Mapping[str, Network] = Field(
         {"denseraunet": DenseRAUnet(), "basic_unet": BasicUNet()},
         min_length=1,
         description="what may be trained, each by its own command",
     )
-    reference: ReferenceRule = ReferenceRule()
-    input: Input = Input()
-    loss: Loss = Loss()
-    sampling: Sampling = Sampling()
-    augmentation: Augmentation = Augmentation()
+    reference: ReferenceRule = Field(ReferenceRule(), description="what counts as calcium")
+    input: Input = Field(Input(), description="what the networks see")
+    loss: Loss = Field(Loss(), description="what is minimised")
+    sampling: Sampling = Field(Sampling(), description="which patches a batch is made of")
+    augmentation: Augmentation = Field(Augmentation(), description="how patches differ from their slices")
     seed: int | str = Field(0, description="of initialisation, split and every patch")
     steps: int = Field(600, ge=1, description="batches at most; the learning rate falls to 0 over them")
     validate_every: int = Field(150, ge=1, description="batches between validations and checkpoints")
     patience: int = Field(4, ge=1, description="validations without a better F1 after which training stops")
     validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
     learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
-    weight_decay: float = Field(1e-2, ge=0)
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
     lesion_check: LesionCheckPlan | None = Field(None, description="none: every lesion found is kept")
-
-    def train(self, job: TrainingJob) -> str:
-        """Train one of the networks, then its second look; write both. Raises `UserError`."""
-        from segmenters.denseraunet.training.run import train
-
-        return train(self, job)
