@@ -87,5 +87,6 @@ class Exclusion:
 
     case_id: str
     extractor: str
-    stage: Stage
+    stage: str
+    """`Stage`, or what the plug-in of another room calls it."""
     reason: str

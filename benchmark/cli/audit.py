@@ -31,12 +31,10 @@ def audit(
     declared = read_study(study)
     from benchmark.analyses.leakage.audit import audit_study
     from benchmark.analyses.leakage.write import facts, write_audit
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
 
-    with workers(jobs, dask=dask) as pool:
-        found = audit_study(declared, run or (), permutations, Store(results / "store"), pool, bars)
+    with open_execution(results, jobs, dask) as execution:
+        found = audit_study(declared, run or (), permutations, execution)
     files = write_audit(found, results, study)
     if as_json:
         print(json.dumps(facts(found), indent=1))

@@ -28,12 +28,10 @@ def explain(
     from benchmark.analyses.explanation.console import print_explanation
     from benchmark.analyses.explanation.explain import explain_run
     from benchmark.analyses.explanation.write import finish_explanation
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
 
-    with workers(jobs) as pool:
-        found = explain_run(declared, run, Store(results / "store"), pool, bars, shap=shap)
+    with open_execution(results, jobs) as execution:
+        found = explain_run(declared, run, execution, shap=shap)
     written = finish_explanation(found, results)
     if as_json:
         print(json.dumps(written.facts, indent=1))

@@ -26,18 +26,14 @@ def quality(
     """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
     from benchmark.analyses.region_quality.measure import judge
     from benchmark.analyses.region_quality.write import summarise, write_quality
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
     from benchmark.report.console import print_quality
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
-    with workers(jobs, dask=dask) as pool:
-        found = judge(
-            list(declared.cohort.cases()), declared.segmenters, Store(results / "store"), pool,
-            reference=reference, too_many=too_many, progress=bars,
-        )  # fmt: skip
+    cases = list(declared.cohort.cases())
+    with open_execution(results, jobs, dask) as execution:
+        found = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
     files = write_quality(found, results / declared.name / "quality")
     print_quality(found.exclusions, summarise(found.agreement), found.statistics)
     for name, segmenter in declared.segmenters.items():

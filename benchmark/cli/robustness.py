@@ -24,13 +24,11 @@ def robustness(
     from benchmark.analyses.robustness.run import measure_robustness
     from benchmark.analyses.robustness.study import read_robustness_study
     from benchmark.analyses.robustness.write import finish_robustness
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
 
     declared = read_robustness_study(study)
-    with workers(jobs, dask=dask) as pool:
-        measured = measure_robustness(declared, Store(results / "store"), pool, bars)
+    with open_execution(results, jobs, dask) as execution:
+        measured = measure_robustness(declared, execution)
     written = finish_robustness(measured, results, study)
     if as_json:
         shown = {name: written.tables[name] for name in ("stability", "performance", "ranks")}

@@ -80,8 +80,7 @@ def convert(
 
     from benchmark.cohorts.conversion import MANIFEST, REPORT
     from benchmark.cohorts.conversion import convert as convert_scans
-    from benchmark.execution.progress import bars
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
     from benchmark.images.dicom_selection import SeriesChoice
 
     count = int(slices) if slices and slices.isdigit() else slices
@@ -91,8 +90,8 @@ def convert(
         )
     except ValidationError:
         raise UserError("--slices: a number or `most`; --thickness: above 0 mm") from None
-    with workers(jobs) as pool:
-        done = convert_scans(source, out, pool, choice=choice, numbered=numbered, progress=bars)
+    with open_execution(out, jobs) as execution:
+        done = convert_scans(source, out, execution, choice=choice, numbered=numbered)
     for item in done:
         if item.image is None:
             print(f"excluded {item.row['case_id']}: {item.row['reason']}")

@@ -29,13 +29,11 @@ def segmentation(
     from benchmark.analyses.segmentation.run import run_segmentation
     from benchmark.analyses.segmentation.study import read_segmentation_study
     from benchmark.analyses.segmentation.write import finish_segmentation
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
 
     declared = read_segmentation_study(study)
-    with workers(jobs, dask=dask) as pool:
-        measured = run_segmentation(declared, Store(results / "store"), pool, bars)
+    with open_execution(results, jobs, dask) as execution:
+        measured = run_segmentation(declared, execution)
     written = finish_segmentation(measured, declared, results, study)
     if as_json:
         print(written.tables["summary"].to_json(orient="records", indent=1))

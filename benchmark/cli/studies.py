@@ -32,13 +32,11 @@ def run(
     declared = read_study(study)
     if strict:
         _refuse_unavailable(declared)
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
     from benchmark.pipeline import run_study
 
-    with _nothing_lost(), workers(jobs, dask=dask) as pool:
-        result = run_study(declared, Store(results / "store"), pool, bars)
+    with _nothing_lost(), open_execution(results, jobs, dask) as execution:
+        result = run_study(declared, execution)
     finished = finish(result, results, study)
     if as_json:
         print(json.dumps(finished.facts, indent=1))
@@ -79,9 +77,7 @@ def features(
     dask: Dask = None,
 ) -> None:
     """Extract a study's feature tables into one file, without evaluating anything; labels are not needed."""
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
     from benchmark.pipeline import extract_features
     from benchmark.report.feature_file import check_suffix, write_features
     from benchmark.study.reading import read_study
@@ -92,8 +88,8 @@ def features(
         raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
     if extractor is not None:
         declared = declared.model_copy(update={"extractors": {extractor: declared.extractors[extractor]}})
-    with _nothing_lost(), workers(jobs, dask=dask) as pool:
-        extracted = extract_features(declared, Store(results / "store"), pool, bars)
+    with _nothing_lost(), open_execution(results, jobs, dask) as execution:
+        extracted = extract_features(declared, execution)
     write_features(extracted, out, prefixed=extractor is None)
     for item in extracted.exclusions:
         print(f"excluded {item.case_id} from {item.extractor}: {item.stage}: {item.reason}", file=sys.stderr)

@@ -37,9 +37,7 @@ def train(
 ) -> None:
     """Train a segmenter's network on the study's training cohort; the best weights by validation F1 are written."""
     from benchmark.analyses.segmentation.study import read_segmentation_study
-    from benchmark.execution.progress import bars
-    from benchmark.execution.store import Store
-    from benchmark.execution.workers import workers
+    from benchmark.execution.execution import open_execution
     from benchmark.plugins.training import TrainingJob
 
     job = TrainingJob(
@@ -48,9 +46,7 @@ def train(
         resume=resume,
         device=_choice(device, "device", ("auto", "cpu", "cuda")),
         precision=_choice(precision, "precision", ("auto", "fp32", "bf16", "fp16")),
-        store=Store(results / "store"),
-        workers=lambda: workers(jobs),
-        progress=bars,
+        execution=lambda: open_execution(results, jobs),
         watch=_watch(network, results, study),
     )
     _refuse_overwriting(job, force)

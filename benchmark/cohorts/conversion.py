@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import CaseError, UserError
-from benchmark.execution.progress import Progress, silent
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import write_atomically
-from benchmark.execution.workers import Workers
 from benchmark.images.dicom_selection import ANY, IDENTIFYING, SeriesChoice
 
 MANIFEST = "manifest.csv"
@@ -50,11 +49,10 @@ class Conversion:
 def convert(
     source: Path,
     out: Path,
-    workers: Workers,
+    execution: Execution,
     *,
     choice: SeriesChoice = ANY,
     numbered: bool = False,
-    progress: Progress = silent,
 ) -> list[Conversion]:
     """Write every scan below `source` to ``out/images/<case_id>.nii.gz``, with a manifest and a report.
 
@@ -66,12 +64,12 @@ def convert(
     if not sources:
         raise UserError(f"{source}: no DICOM file and no volume below it; give the folder of the scans")
     (out / "images").mkdir(parents=True, exist_ok=True)
-    done: dict[int, Conversion] = {}
-    with progress("scans", len(sources)) as advance:
-        for position, result in workers.map(partial(convert_one, out=out, choice=choice), sources):
-            done[position] = result if isinstance(result, Conversion) else _failed(sources[position], result)
-            advance()
-    ordered = [done[position] for position in range(len(sources))]
+    tasks = dict(enumerate(sources))
+    done = execution.results("scans", partial(convert_one, out=out, choice=choice), tasks)
+    ordered = [
+        done.records[place] if place in done.records else _failed(one, done.failures[place].reason)
+        for place, one in tasks.items()
+    ]
     write_atomically(out / MANIFEST, _csv(MANIFEST_COLUMNS, map(_manifest_row, filter(_written, ordered))))
     write_atomically(out / REPORT, _csv(REPORT_COLUMNS, (item.row for item in ordered)))
     return ordered
@@ -108,7 +106,7 @@ def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conver
         image, anomalies = read_image_noting(source.path, choice)
         about = _about(describe_series(source.path, choice)) if source.path.is_dir() else {}
     except CaseError as error:
-        return _failed(source, error)
+        return _failed(source, str(error))
     name = f"{source.case_id}.nii.gz"
     for key in image.GetMetaDataKeys():
         image.EraseMetaData(key)
@@ -141,9 +139,8 @@ def _about(series: Any) -> dict[str, str]:
     }
 
 
-def _failed(source: Source, error: BaseException) -> Conversion:
+def _failed(source: Source, reason: str) -> Conversion:
     """Return the row of a scan that could not be converted; names of files and folders may be the patient's."""
-    reason = str(error) if isinstance(error, CaseError) else f"{type(error).__name__}: {error}"
     if _identifies(source.path, reason):
         reason = "its files are named after the patient and one is at fault; look at the folder"
     return Conversion({"case_id": source.case_id, "state": "excluded", "reason": reason}, None)

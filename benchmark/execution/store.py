@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How a record becomes bytes, and what its files' names end in."""
+
+    suffix: str
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+JSON = Codec("json", lambda record: json.dumps(record, allow_nan=False).encode(), json.loads)
+"""JSON-able records; floats survive to the last bit."""
+
+
+def as_bytes(suffix: str) -> Codec:
+    """Return the codec of records that are bytes already."""
+    return Codec(suffix, bytes, bytes)
 
 
 class Store:
@@ -17,25 +37,16 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def get(self, kind: str, key: str) -> Any | None:
+    def get(self, kind: str, key: str, codec: Codec = JSON) -> Any | None:
         """Return the stored record, or None."""
-        content = self.get_bytes(kind, key, suffix="json")
-        return None if content is None else json.loads(content)
-
-    def put(self, kind: str, key: str, record: Any) -> None:
-        """Store a JSON-able record; floats survive to the last bit."""
-        self.put_bytes(kind, key, json.dumps(record, allow_nan=False).encode(), suffix="json")
-
-    def get_bytes(self, kind: str, key: str, *, suffix: str) -> bytes | None:
-        """Return the stored bytes, or None."""
         try:
-            return self._file(kind, key, suffix).read_bytes()
+            return codec.decode(self._file(kind, key, codec.suffix).read_bytes())
         except FileNotFoundError:
             return None
 
-    def put_bytes(self, kind: str, key: str, content: bytes, *, suffix: str) -> None:
-        """Store bytes."""
-        write_atomically(self._file(kind, key, suffix), content)
+    def put(self, kind: str, key: str, record: Any, codec: Codec = JSON) -> None:
+        """Store a record."""
+        write_atomically(self._file(kind, key, codec.suffix), codec.encode(record))
 
     def _file(self, kind: str, key: str, suffix: str) -> Path:
         return self.folder / kind / key[:2] / f"{key}.{suffix}"

@@ -1,7 +1,8 @@
-"""From declared study to results: plans the work and runs what the store lacks. Only the parent process writes."""
+"""From declared study to results: plans the work and has done what the store lacks."""
 
+from benchmark.pipeline.cases import identify_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import refuse_unsplittable
-from benchmark.pipeline.run import run_study
+from benchmark.pipeline.run import plan_study, run_study
 
-__all__ = ["extract_features", "refuse_unsplittable", "run_study"]
+__all__ = ["extract_features", "identify_cases", "plan_study", "refuse_unsplittable", "run_study"]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from benchmark.case import Case, Exclusion, Scan, Stage
-from benchmark.errors import CaseError, UserError
-from benchmark.pipeline.regions import give, take
+from benchmark.case import Case, Scan, Stage
+from benchmark.execution.execution import Failure, reason_of
+from benchmark.pipeline.regions import Regions
 from benchmark.plugins import FeatureExtractor, Segmenter
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ class ExtractionTask:
 
     case: Case
     wanted: tuple[Wanted, ...]
-    regions: Mapping[str, bytes] = field(default_factory=dict)
-    """What expensive segmenters found in the case before, packed."""
+    regions: Regions = field(default_factory=Regions)
+    """What expensive segmenters found in the case before."""
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What came of a task: per extraction its record or the case's Exclusion, and newly found regions, packed."""
+    """What came of a task: per extraction its record or why there is none, and newly found regions."""
 
-    outcomes: dict[str, dict[str, Any] | Exclusion]
-    regions: dict[str, bytes]
+    outcomes: dict[str, dict[str, Any] | Failure]
+    regions: Regions
     seconds: dict[str, float]
     """What each extraction took, with its region unless one before it needed that too; ``reading`` the scan."""
 
@@ -85,8 +85,8 @@ class _Once(Generic[T]):
 
 
 def extract(task: ExtractionTask) -> Extracted:
-    """Return for each wanted extraction its record (``features``, ``seconds``, ``anomalies``) or an Exclusion."""
-    results: dict[str, dict[str, Any] | Exclusion] = {}
+    """Return for each wanted extraction its record (``features``, ``seconds``, ``anomalies``) or its `Failure`."""
+    results: dict[str, dict[str, Any] | Failure] = {}
     begin = time.perf_counter()
     scan = _Once(lambda: _guarded("read", lambda: _load(task)))
     regions: dict[str, _Once[sitk.Image]] = {}
@@ -100,14 +100,14 @@ def extract(task: ExtractionTask) -> Extracted:
             begin = time.perf_counter()
             results[wanted.name] = _features(wanted, loaded, region.get())
         except _StageError as error:
-            results[wanted.name] = Exclusion(task.case.case_id, wanted.name, error.stage, str(error))
+            results[wanted.name] = Failure(str(error), error.stage)
         seconds[wanted.name] = time.perf_counter() - begin
-    return Extracted(results, take(scan.get(), task.regions) if scan.done else {}, seconds)
+    return Extracted(results, task.regions.found_in(scan.get()) if scan.done else Regions(), seconds)
 
 
 def _load(task: ExtractionTask) -> Scan:
     scan = task.case.source.load()
-    give(scan, task.regions)
+    task.regions.lend_to(scan)
     return scan
 
 
@@ -138,8 +138,5 @@ def _guarded(stage: Stage, work: Callable[[], T]) -> T:
     """Do `work`; whatever goes wrong concerns this case alone and becomes the reason of its Exclusion."""
     try:
         return work()
-    except (CaseError, UserError) as error:  # the latter from weights that do not fit their network
-        raise _StageError(stage, str(error)) from error
-    except Exception as error:
-        text = " ".join(str(error).split())[:300]
-        raise _StageError(stage, f"unexpected {type(error).__name__}: {text}") from error
+    except Exception as error:  # a UserError, too: weights may not fit their network
+        raise _StageError(stage, reason_of(error)) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,8 @@ from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.splits import Split
-from benchmark.execution.progress import Progress, silent
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import Store
-from benchmark.execution.workers import Workers
-from benchmark.pipeline.features import about_cases, extract_features
+from benchmark.pipeline.cases import about_cases
 from benchmark.pipeline.results import Features, tally
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
 from benchmark.study.study import Run, Study
@@ -48,6 +44,10 @@ class EvaluationPlan:
         seed = derive_seed(self.study.seed, "fit", split.repeat, split.fold)
         task = replace(self.final_task(run), train=split.train, test=split.test, seed=seed)
         return task if protocol is None else replace(task, protocol=protocol)
+
+    def fold_tasks(self) -> dict[tuple[str, Split], FoldTask]:
+        """Return the task of every run on every fold, by the run's name and the split."""
+        return {(run.name, split): self.task(run, split) for run in self.runs for split in self.splits}
 
     def final_task(self, run: Run) -> FoldTask:
         """Return the task that trains on every case that may train, and tests none."""
@@ -104,15 +104,6 @@ class EvaluationPlan:
             columns=["repeat", "fold", "n_train"],
         )
         return scores[keys].merge(trained).join(scores.drop(columns=keys))
-
-
-def plan_study(study: Study, store: Store, workers: Workers, progress: Progress = silent) -> EvaluationPlan:
-    """Extract a study's features and plan its evaluation. Raises `UserError`, see `plan_evaluation`.
-
-    Cases that cannot be split are refused before anything is extracted: that may take hours.
-    """
-    check = partial(check_splits, study)
-    return plan_evaluation(study, extract_features(study, store, workers, progress, check))
 
 
 def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:

@@ -1,14 +1,18 @@
-"""Keeps what expensive segmenters found, so that another extractor, threshold or dilation does not pay for it again."""
+"""Keeps what expensive segmenters found, so that another extractor, threshold or dilation does not pay for it again.
+
+Regions travel between the parent, which alone reads and writes the store, and the workers as packed bytes.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
-from benchmark.execution.store import Store
+from benchmark.execution.store import Store, as_bytes
 from benchmark.plugins import Segmenter
 from benchmark.plugins.base import with_nested
 from benchmark.plugins.fingerprint import digest_of
@@ -17,6 +21,42 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from benchmark.case import Scan
+
+_PACKED = as_bytes("z")
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Packed regions of one scan, by the key of the segmenter that found them."""
+
+    packed: Mapping[str, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, store: Store, scan: str, segmenters: Iterable[Segmenter]) -> Regions:
+        """Return what the store has of the scan with this digest and these segmenters."""
+        found = {
+            key: store.get("regions", digest_of([scan, key]), _PACKED) for key in region_keys(segmenters)
+        }
+        return cls({key: content for key, content in found.items() if content is not None})
+
+    def save(self, store: Store, scan: str) -> None:
+        """Store the regions of the scan with this digest."""
+        for key, content in self.packed.items():
+            store.put("regions", digest_of([scan, key]), content, _PACKED)
+
+    def lend_to(self, scan: Scan) -> None:
+        """Put the regions into a scan, where the segmenters look for them."""
+        scan.regions.update({key: _unpack(content, scan.image) for key, content in self.packed.items()})
+
+    def found_in(self, scan: Scan) -> Regions:
+        """Return the regions that were found in a scan and not lent to it. Failures are not kept."""
+        return Regions(
+            {
+                key: _pack(found)
+                for key, found in scan.regions.items()
+                if key not in self.packed and not isinstance(found, CaseError)
+            }
+        )
 
 
 def region_keys(segmenters: Iterable[Segmenter]) -> list[str]:
@@ -28,34 +68,6 @@ def region_keys(segmenters: Iterable[Segmenter]) -> list[str]:
         if isinstance(plugin, Segmenter) and plugin.expensive
     ]
     return list(dict.fromkeys(keys))
-
-
-def stored(store: Store, scan: str, segmenters: Iterable[Segmenter]) -> dict[str, bytes]:
-    """Return the packed regions that the store has of the scan with this digest."""
-    found = {
-        key: store.get_bytes("regions", digest_of([scan, key]), suffix="z") for key in region_keys(segmenters)
-    }
-    return {key: content for key, content in found.items() if content is not None}
-
-
-def keep(store: Store, scan: str, regions: Mapping[str, bytes]) -> None:
-    """Store packed regions of the scan with this digest."""
-    for key, content in regions.items():
-        store.put_bytes("regions", digest_of([scan, key]), content, suffix="z")
-
-
-def give(scan: Scan, kept: Mapping[str, bytes]) -> None:
-    """Put packed regions into the scan, where the segmenters look for them."""
-    scan.regions.update({key: _unpack(content, scan.image) for key, content in kept.items()})
-
-
-def take(scan: Scan, kept: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return, packed, the regions that were found in this scan and not given to it. Failures are not kept."""
-    return {
-        key: _pack(found)
-        for key, found in scan.regions.items()
-        if key not in kept and not isinstance(found, CaseError)
-    }
 
 
 def _pack(mask: sitk.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""From feature tables to fold results: every run on the same cases and the same folds."""
+"""A study from its cases to its results, step by step: every run on the same cases and the same folds."""
 
 from __future__ import annotations
 
@@ -9,39 +9,53 @@ import pandas as pd
 
 from benchmark.evaluation.fold import choose_flat, evaluate, fit_final
 from benchmark.evaluation.splits import Split
-from benchmark.execution.progress import Progress, silent
-from benchmark.execution.store import Store
-from benchmark.execution.stored import run_stored
-from benchmark.execution.workers import Workers
-from benchmark.pipeline.plan import EvaluationPlan, plan_study, refuse_nothing
+from benchmark.execution.execution import Execution
+from benchmark.pipeline.cases import about_cases, identify_cases
+from benchmark.pipeline.features import extract_features
+from benchmark.pipeline.plan import EvaluationPlan, check_splits, plan_evaluation, refuse_nothing
 from benchmark.pipeline.results import FittedModel, StudyResult
 from benchmark.study.study import Study
 
 Records = dict[tuple[str, Split], dict[str, Any]]
 
 
-def run_study(study: Study, store: Store, workers: Workers, progress: Progress = silent) -> StudyResult:
+def run_study(study: Study, execution: Execution) -> StudyResult:
     """Do everything the study declares. Raises `UserError` when nothing can be evaluated."""
-    plan = plan_study(study, store, workers, progress)
-    folds = {(run.name, split): plan.task(run, split) for run in plan.runs for split in plan.splits}
-    finals = {run.name: plan.final_task(run) for run in plan.runs}
-    records, fold_errors = run_stored("folds", folds, evaluate, store, workers, progress)
-    models, final_errors = run_stored("models", finals, fit_final, store, workers, progress)
-    fitted = sum(record.pop("computed", False) for record in (*records.values(), *models.values()))
+    plan = plan_study(study, execution)
+    folds = execution.records("folds", evaluate, plan.fold_tasks())
+    models = execution.records("models", fit_final, {run.name: plan.final_task(run) for run in plan.runs})
     failed = dict(plan.failed)
-    failed |= {name[0]: f"fold {name[1].fold}: {reason}" for name, reason in fold_errors.items()}
-    failed |= {name: f"final fit: {reason}" for name, reason in final_errors.items()}
+    failed |= {run: f"fold {split.fold}: {item.reason}" for (run, split), item in folds.failures.items()}
+    failed |= {run: f"final fit: {item.reason}" for run, item in models.failures.items()}
     runs = [run for run in plan.runs if run.name not in failed]
     refuse_nothing(study, runs, failed)
-    records = {(run.name, split): records[run.name, split] for run in runs for split in plan.splits}
+    records = {(run.name, split): folds.records[run.name, split] for run in runs for split in plan.splits}
     if study.protocol.selection == "flat":
         records = choose_flat_points(plan, records)
     predictions = plan.predictions(records)
     return StudyResult(
-        study, plan.features, plan.case_ids,
-        folds=plan.fold_scores(predictions), predictions=predictions, choices=_choices(records),
-        models={run.name: FittedModel.from_record(models[run.name]) for run in runs}, failed=failed, fitted=fitted,
-    )  # fmt: skip
+        study,
+        plan.features,
+        plan.case_ids,
+        folds=plan.fold_scores(predictions),
+        predictions=predictions,
+        choices=_choices(records),
+        models={run.name: FittedModel.from_record(models.records[run.name]) for run in runs},
+        failed=failed,
+        fitted=folds.computed + models.computed,
+    )
+
+
+def plan_study(study: Study, execution: Execution) -> EvaluationPlan:
+    """List the cases, check that they can be split, extract their features and plan the evaluation.
+
+    Raises `UserError`, see `plan_evaluation`. Cases that cannot be split are refused before anything is extracted:
+    that may take hours.
+    """
+    cases = identify_cases(study.cohort.cases(), execution)
+    if cases.readable:
+        check_splits(study, about_cases(cases.readable))
+    return plan_evaluation(study, extract_features(study, execution, cases))
 
 
 def choose_flat_points(plan: EvaluationPlan, records: Records) -> Records:
@@ -52,17 +66,25 @@ def choose_flat_points(plan: EvaluationPlan, records: Records) -> Records:
         for repeat in dict.fromkeys(split.repeat for split in plan.splits):
             mine = [split for split in plan.splits if split.repeat == repeat]
             found = choose_flat(
-                [records[name, split] for split in mine], plan.study.learner(runs[name]),
-                [plan.labels[split.test] for split in mine], plan.study.protocol.scoring,
-            )  # fmt: skip
+                [records[name, split] for split in mine],
+                plan.study.learner(runs[name]),
+                [plan.labels[split.test] for split in mine],
+                plan.study.protocol.scoring,
+            )
             chosen |= {(name, split): record for split, record in zip(mine, found, strict=True)}
     return chosen
 
 
 def _choices(records: Records) -> pd.DataFrame:
     return pd.DataFrame(
-        {"run": run, "repeat": split.repeat, "fold": split.fold, "inner_score": record["inner_score"],
-         "threshold": record["threshold"], "parameters": json.dumps(record["parameters"]),
-         "kept": json.dumps(record["kept"])}
+        {
+            "run": run,
+            "repeat": split.repeat,
+            "fold": split.fold,
+            "inner_score": record["inner_score"],
+            "threshold": record["threshold"],
+            "parameters": json.dumps(record["parameters"]),
+            "kept": json.dumps(record["kept"]),
+        }
         for (run, split), record in records.items()
-    )  # fmt: skip
+    )

@@ -18,6 +18,7 @@ PROJECT = ("benchmark", "segmenters", "feature_extractors", "classifiers")
 CONTRACT = (
     "benchmark.case",
     "benchmark.errors",
+    "benchmark.execution.execution",
     "benchmark.execution.progress",
     "benchmark.execution.store",
     "benchmark.execution.workers",

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.execution.progress import Progress
-from benchmark.execution.store import Store
-from benchmark.execution.workers import Workers
+from benchmark.execution.execution import Execution
 from benchmark.plugins.base import Plugin
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -29,9 +27,8 @@ class TrainingJob:
     """Whether to go on from the checkpoint."""
     device: Any
     precision: Any
-    store: Store
-    workers: Callable[[], AbstractContextManager[Workers]]
-    progress: Progress
+    execution: Callable[[], AbstractContextManager[Execution]]
+    """Opens what carries the work on the scans; closed while the network learns, which takes all cores."""
     watch: Callable[[Mapping[str, Any], int, int], AbstractContextManager[Report]]
     """Given the parameters on record, all steps and those done, shows and logs a training."""
 

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmark.analyses.segmentation.study import read_segmentation_study
-from benchmark.execution.progress import bars
-from benchmark.execution.store import Store
-from benchmark.execution.workers import workers
+from benchmark.execution.execution import open_execution
 from benchmark.networks.inference import use_allotted_threads
 from segmenters.denseraunet.training.loop import Training
 from segmenters.denseraunet.training.scans import read_training_set
@@ -27,8 +25,8 @@ def main() -> None:
     """Train with each loss and print the best validation F1."""
     study, results, steps = read_segmentation_study(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
     plan = study.training.model_copy(update={"steps": steps, "validate_every": max(1, steps // 2)})
-    with workers() as pool:
-        data = read_training_set(plan, Store(results / "store"), pool, bars)
+    with open_execution(results) as execution:
+        data = read_training_set(plan, execution)
     use_allotted_threads()
     print(f"| loss | validation F1 after {steps} steps | best |\n|---|---|---|")
     for name, loss in LOSSES.items():

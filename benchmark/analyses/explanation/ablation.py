@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 
 from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.splits import Split
-from benchmark.execution.progress import Progress, silent
+from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import Store
-from benchmark.execution.stored import run_stored
-from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import choose_flat_points
 from benchmark.statistics.intervals.alignment import align_cases
@@ -68,7 +65,7 @@ def variants_of(families: Mapping[str, tuple[int, ...]], features: int) -> list[
 
 def evaluate_variants(
     plan: EvaluationPlan, run: Run, variants: Sequence[Variant],
-    store: Store, workers: Workers, progress: Progress = silent,
+    execution: Execution,
 ) -> Evaluated:  # fmt: skip
     """Evaluate every variant on every fold. All features are the run itself, found where `cacbench run` left it."""
     failed = {variant: reason for variant in variants if (reason := _nothing_to_learn(plan, run, variant))}
@@ -76,11 +73,11 @@ def evaluate_variants(
         (variant, split): variant.of(plan.task(run, split))
         for variant in variants if variant not in failed for split in plan.splits
     }  # fmt: skip
-    found, errors = run_stored("folds", tasks, evaluate, store, workers, progress)
-    for variant, split in (name for name in tasks if name in errors):
-        failed.setdefault(variant, f"fold {split.fold}: {errors[variant, split]}")
+    done = execution.records("folds", evaluate, tasks)
+    for variant, split in (name for name in tasks if name in done.failures):
+        failed.setdefault(variant, f"fold {split.fold}: {done.failures[variant, split].reason}")
     records = {
-        variant: _chosen(plan, run, {split: found[variant, split] for split in plan.splits})
+        variant: _chosen(plan, run, {split: done.records[variant, split] for split in plan.splits})
         for variant in variants if variant not in failed
     }  # fmt: skip
     return Evaluated(records, failed)

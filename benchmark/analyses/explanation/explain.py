@@ -16,12 +16,10 @@ from benchmark.analyses.explanation.selection import selection_table, stability_
 from benchmark.analyses.feature_families import feature_families
 from benchmark.errors import UserError
 from benchmark.evaluation.splits import Split
-from benchmark.execution.progress import Progress, silent
+from benchmark.execution.execution import Execution, Failure
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import Store
-from benchmark.execution.stored import run_stored
-from benchmark.execution.workers import Workers
-from benchmark.pipeline.plan import EvaluationPlan, plan_study
+from benchmark.pipeline.plan import EvaluationPlan
+from benchmark.pipeline.run import plan_study
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.study.study import Run, Study
 
@@ -44,7 +42,7 @@ class Explanation:
 
 
 def explain_run(
-    study: Study, run_name: str | None, store: Store, workers: Workers, progress: Progress = silent, *,
+    study: Study, run_name: str | None, execution: Execution, *,
     shap: bool = False, permutations: int = PERMUTATIONS,
 ) -> Explanation:  # fmt: skip
     """Explain a run, by default the study's reference run, on the cases and folds that the study evaluates it on.
@@ -57,11 +55,11 @@ def explain_run(
         from benchmark.analyses.explanation.shapley import require_shap
 
         require_shap()
-    plan = plan_study(study, store, workers, progress)
+    plan = plan_study(study, execution)
     names = _features_of(plan, run)
     families = feature_families(names)
     variants = variants_of(families, len(names))
-    evaluated = evaluate_variants(plan, run, variants, store, workers, progress)
+    evaluated = evaluate_variants(plan, run, variants, execution)
     if variants[0] in evaluated.failed:
         raise UserError(f"run {run.name} has no result: {evaluated.failed[variants[0]]}")
     records = evaluated.records[variants[0]]
@@ -71,7 +69,7 @@ def explain_run(
     }
     kept = [record["kept"] for record in records.values()]
     metrics = importance_metrics(study)
-    losses = _losses(plan, run, chosen, families, metrics, permutations, (store, workers, progress))
+    losses = _losses(plan, run, chosen, families, metrics, permutations, execution)
     ratio = float(np.mean([len(split.test) / len(split.train) for split in plan.splits]))
     tables = {
         "ablation": ablation_table(plan, run, evaluated),
@@ -80,7 +78,7 @@ def explain_run(
         "stability": stability_table(kept, names),
     }
     if shap:
-        tables |= _shap_tables(plan, run, chosen, names, store, workers, progress)
+        tables |= _shap_tables(plan, run, chosen, names, execution)
     return Explanation(study, run, tables, _notes(plan, run, families), plan.features.tables[run.extractor])
 
 
@@ -114,34 +112,34 @@ def _features_of(plan: EvaluationPlan, run: Run) -> tuple[str, ...]:
 
 def _losses(
     plan: EvaluationPlan, run: Run, chosen: Mapping[Split, ChosenFold], families: Mapping[str, tuple[int, ...]],
-    metrics: tuple[str, ...], permutations: int, where: tuple[Store, Workers, Progress],
+    metrics: tuple[str, ...], permutations: int, execution: Execution,
 ) -> list[dict[str, Any]]:  # fmt: skip
     tasks = {
         split: HeldOut(fold, families, metrics, permutations,
                        derive_seed(plan.study.seed, "permutation", split.repeat, split.fold))
         for split, fold in chosen.items()
     }  # fmt: skip
-    found, errors = run_stored("importance", tasks, held_out_importance, *where)
-    _refuse(run, errors)
-    return [found[split] for split in tasks]
+    done = execution.records("importance", held_out_importance, tasks)
+    _refuse(run, done.failures)
+    return [done.records[split] for split in tasks]
 
 
 def _shap_tables(
     plan: EvaluationPlan, run: Run, chosen: Mapping[Split, ChosenFold], names: tuple[str, ...],
-    store: Store, workers: Workers, progress: Progress,
+    execution: Execution,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     from benchmark.analyses.explanation.shapley import ShapFold, held_out_shap, shap_summary, shap_table
 
     tasks = {split: ShapFold(fold) for split, fold in chosen.items()}
-    found, errors = run_stored("shap", tasks, held_out_shap, store, workers, progress)
-    _refuse(run, errors)
-    table = shap_table(plan, {split: found[split] for split in tasks}, names)
+    done = execution.records("shap", held_out_shap, tasks)
+    _refuse(run, done.failures)
+    table = shap_table(plan, {split: done.records[split] for split in tasks}, names)
     return {"shap": table, "shap_summary": shap_summary(table)}
 
 
-def _refuse(run: Run, errors: Mapping[Split, str]) -> None:
-    for split, reason in errors.items():
-        raise UserError(f"run {run.name} cannot be explained: fold {split.fold}: {reason}")
+def _refuse(run: Run, failures: Mapping[Split, Failure]) -> None:
+    for split, failure in failures.items():
+        raise UserError(f"run {run.name} cannot be explained: fold {split.fold}: {failure.reason}")
 
 
 def _notes(plan: EvaluationPlan, run: Run, families: Mapping[str, Any]) -> list[str]:

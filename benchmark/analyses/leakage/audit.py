@@ -18,11 +18,9 @@ from benchmark.analyses.leakage.findings import Finding, assess
 from benchmark.analyses.leakage.scope import chosen_runs, diagnostics_by_run, refuse_unfit, with_diagnostics
 from benchmark.analyses.leakage.variants import VARIANTS
 from benchmark.errors import UserError
-from benchmark.execution.progress import Progress, silent
+from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import Store
-from benchmark.execution.workers import Workers
-from benchmark.pipeline.plan import plan_study
+from benchmark.pipeline.run import plan_study
 from benchmark.study.study import Study
 
 
@@ -54,8 +52,7 @@ class Audit:
 
 
 def audit_study(
-    study: Study, names: Sequence[str], permutations: int, store: Store, workers: Workers,
-    progress: Progress = silent,
+    study: Study, names: Sequence[str], permutations: int, execution: Execution,
 ) -> Audit:  # fmt: skip
     """Audit the named runs of a study, or its reference run if none is named.
 
@@ -66,7 +63,7 @@ def audit_study(
     refuse_unfit(study, permutations)
     runs = chosen_runs(study, names)
     narrowed = with_diagnostics(study, runs)
-    plan = plan_study(narrowed, store, workers, progress)
+    plan = plan_study(narrowed, execution)
     for name, reason in plan.failed.items():
         raise UserError(f"{study.name}: run {name} cannot be audited: {reason}")
     diagnostics, without = diagnostics_by_run(narrowed, plan, plan.features)
@@ -75,7 +72,7 @@ def audit_study(
         for run in runs
     }
     plans = [plan, *(permuted_plan(plan, number) for number in range(1, permutations + 1))]
-    evaluated = evaluate_variants(plans, variants, diagnostics, store, workers, progress)
+    evaluated = evaluate_variants(plans, variants, diagnostics, execution)
     findings = []
     for run, mine in variants.items():
         found = {variant.name: evaluated[run.name, variant.name] for variant in mine}

@@ -11,11 +11,8 @@ from benchmark.analyses.leakage.variants import Variant
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.splits import Split
-from benchmark.execution.progress import Progress
+from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import Store
-from benchmark.execution.stored import run_stored
-from benchmark.execution.workers import Workers
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import Records, choose_flat_points
 from benchmark.statistics.metrics.scores import decided_metric
@@ -49,7 +46,7 @@ def permuted_plan(plan: EvaluationPlan, number: int) -> EvaluationPlan:
 
 def evaluate_variants(
     plans: list[EvaluationPlan], variants: dict[Run, list[Variant]], diagnostics: dict[str, pd.DataFrame],
-    store: Store, workers: Workers, progress: Progress,
+    execution: Execution,
 ) -> dict[tuple[str, str], list[pd.DataFrame]]:  # fmt: skip
     """Return the out-of-fold predictions by run and variant, one table per plan. Raises `UserError`."""
     tasks = {
@@ -59,14 +56,17 @@ def evaluate_variants(
         for variant in mine
         for split, task in _tasks(plan, run, variant, diagnostics[run.name]).items()
     }
-    records, errors = run_stored("folds", tasks, evaluate, store, workers, progress)
-    for (_, run_name, variant_name, split), reason in errors.items():
-        raise UserError(f"run {run_name}, {variant_name}, fold {split.fold}: {reason}")
+    done = execution.records("folds", evaluate, tasks)
+    for (_, run_name, variant_name, split), failure in done.failures.items():
+        raise UserError(f"run {run_name}, {variant_name}, fold {split.fold}: {failure.reason}")
     return {
         (run.name, variant.name): [
             _predictions(
                 plan,
-                {(run.name, split): records[number, run.name, variant.name, split] for split in plan.splits},
+                {
+                    (run.name, split): done.records[number, run.name, variant.name, split]
+                    for split in plan.splits
+                },
             )
             for number, plan in enumerate(plans)
         ]

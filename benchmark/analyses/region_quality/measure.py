@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
-from benchmark.execution.progress import Progress, silent
-from benchmark.execution.store import Store
-from benchmark.execution.workers import Workers
-from benchmark.pipeline.regions import give, keep, stored, take
+from benchmark.execution.execution import Execution, Failure
+from benchmark.pipeline.cases import IdentifiedCases, identify_cases
+from benchmark.pipeline.regions import Regions
 from benchmark.plugins import Segmenter
 
 if TYPE_CHECKING:
@@ -50,18 +49,19 @@ class QualityTask:
     case: Case
     segmenters: Mapping[str, Segmenter]
     reference: str | None = None
-    regions: Mapping[str, bytes] = field(default_factory=dict)
+    regions: Regions = field(default_factory=Regions)
 
 
 @dataclass(frozen=True)
 class Judged:
     """What came of a task."""
 
+    case_id: str
     statistics: list[dict[str, Any]]
     agreement: list[dict[str, Any]]
     exclusions: list[Exclusion]
     tiles: dict[str, Tile]
-    regions: dict[str, bytes]
+    regions: Regions
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,13 @@ class Quality:
 
 
 def judge(
-    cases: list[Case], segmenters: Mapping[str, Segmenter], store: Store, workers: Workers, *,
-    reference: str | None = None, too_many: float = 0.05, progress: Progress = silent,
-) -> Quality:  # fmt: skip
+    cases: list[Case],
+    segmenters: Mapping[str, Segmenter],
+    execution: Execution,
+    *,
+    reference: str | None = None,
+    too_many: float = 0.05,
+) -> Quality:
     """Run the segmenters on all cases and judge what they find; `too_many` is the rate of exclusions that warns.
 
     Raises `UserError` when none of the segmenters can run.
@@ -91,30 +95,52 @@ def judge(
     if not ready:
         reasons = "; ".join(segmenter.availability().reason for segmenter in segmenters.values())
         raise UserError(f"no segmenter can run: {reasons}")
-    tasks, digests, exclusions = _tasks(cases, ready, reference, store)
-    done: dict[int, Judged] = {}
-    with progress("cases", len(tasks)) as advance:
-        for position, result in workers.map(judge_case, tasks):
-            if isinstance(result, Judged):
-                keep(store, digests[position], result.regions)
-                done[position] = result
-            else:
-                case_id = tasks[position].case.case_id
-                exclusions += [Exclusion(case_id, name, "segment", str(result)) for name in ready]
-            advance()
-    ordered = [done[position] for position in sorted(done)]
-    exclusions += [item for judged in ordered for item in judged.exclusions]
+    identified = identify_cases(cases, execution)
+    tasks = {
+        case.case_id: _task(case, ready, reference, identified, execution) for case in identified.readable
+    }
+    judged: dict[str, Judged] = {}
+    lost = {case_id: Failure(reason, "read") for case_id, reason in identified.unread.items()}
+    for case_id, result in execution.do("regions", judge_case, tasks):
+        if isinstance(result, Failure):
+            lost[case_id] = result
+        else:
+            result.regions.save(execution.store, identified.scans[case_id])
+            judged[case_id] = result
+    ordered = [judged[case.case_id] for case in cases if case.case_id in judged]
+    exclusions = [
+        Exclusion(case_id, name, failure.stage or "segment", failure.reason)
+        for case_id, failure in lost.items()
+        for name in ready
+    ]
+    return _quality(ordered, exclusions, list(ready), len(cases), too_many)
+
+
+def _task(
+    case: Case,
+    segmenters: Mapping[str, Segmenter],
+    reference: str | None,
+    identified: IdentifiedCases,
+    execution: Execution,
+) -> QualityTask:
+    regions = Regions.load(execution.store, identified.scans[case.case_id], segmenters.values())
+    return QualityTask(case, segmenters, reference, regions)
+
+
+def _quality(
+    judged: list[Judged], exclusions: list[Exclusion], names: list[str], cases: int, too_many: float
+) -> Quality:
+    exclusions = exclusions + [item for one in judged for item in one.exclusions]
     return Quality(
-        exclusions=_rates(exclusions, list(ready), len(cases), too_many),
+        exclusions=_rates(exclusions, names, cases, too_many),
         reasons=pd.DataFrame(
             [(item.case_id, item.extractor, item.stage, item.reason) for item in exclusions],
             columns=["case_id", "segmenter", "stage", "reason"],
         ),
-        agreement=pd.DataFrame([row for judged in ordered for row in judged.agreement]),
-        statistics=_with_outliers(pd.DataFrame([row for judged in ordered for row in judged.statistics])),
-        tiles={(name, tasks[position].case.case_id): tile
-               for position in sorted(done) for name, tile in done[position].tiles.items()},
-    )  # fmt: skip
+        agreement=pd.DataFrame([row for one in judged for row in one.agreement]),
+        statistics=_with_outliers(pd.DataFrame([row for one in judged for row in one.statistics])),
+        tiles={(name, one.case_id): tile for one in judged for name, tile in one.tiles.items()},
+    )
 
 
 def judge_case(task: QualityTask) -> Judged:
@@ -125,10 +151,9 @@ def judge_case(task: QualityTask) -> Judged:
     try:
         scan = task.case.source.load()
     except CaseError as error:
-        return Judged(
-            [], [], [Exclusion(case_id, name, "read", str(error)) for name in task.segmenters], {}, {}
-        )
-    give(scan, task.regions)
+        lost = [Exclusion(case_id, name, "read", str(error)) for name in task.segmenters]
+        return Judged(case_id, [], [], lost, {}, Regions())
+    task.regions.lend_to(scan)
     for name, segmenter in task.segmenters.items():
         try:
             masks[name] = _nonzero(segmenter.segment(scan))
@@ -146,7 +171,7 @@ def judge_case(task: QualityTask) -> Judged:
         {"case_id": case_id, "first": a, "second": b, **agreement(masks[a], masks[b], spacing)}
         for a, b in combinations(masks, 2)
     ]
-    return Judged(statistics, pairs, exclusions, tiles, take(scan, task.regions))
+    return Judged(case_id, statistics, pairs, exclusions, tiles, task.regions.found_in(scan))
 
 
 def agreement(
@@ -208,21 +233,6 @@ def tile(image: sitk.Image, mask: NDArray[np.bool_]) -> Tile:
     values = sitk.GetArrayViewFromImage(image)[z, ::step, ::step].astype(np.float64)
     grey = np.clip((values + 160) / 500 * 255, 0, 255).astype(np.uint8)
     return Tile(grey, mask[z, ::step, ::step].copy())
-
-
-def _tasks(
-    cases: list[Case], segmenters: Mapping[str, Segmenter], reference: str | None, store: Store
-) -> tuple[list[QualityTask], list[str], list[Exclusion]]:
-    tasks, digests, exclusions = [], [], []
-    for case in cases:
-        try:
-            digest = case.source.digest()
-        except CaseError as error:
-            exclusions += [Exclusion(case.case_id, name, "read", str(error)) for name in segmenters]
-            continue
-        tasks.append(QualityTask(case, segmenters, reference, stored(store, digest, segmenters.values())))
-        digests.append(digest)
-    return tasks, digests, exclusions
 
 
 def _rates(exclusions: list[Exclusion], names: list[str], cases: int, too_many: float) -> pd.DataFrame:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 
 import pandas as pd
 
@@ -14,10 +12,9 @@ from benchmark.analyses.robustness.stability import reliability_table, stability
 from benchmark.analyses.robustness.study import BASE, RobustnessStudy
 from benchmark.analyses.robustness.transfer import transferred_predictions
 from benchmark.errors import UserError
-from benchmark.execution.progress import Advance, Progress, silent
+from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import Store
-from benchmark.execution.workers import Workers
+from benchmark.pipeline.cases import about_cases, identify_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, refuse_nothing
 from benchmark.pipeline.results import Features, tally
@@ -41,27 +38,20 @@ class Robustness:
     failed: dict[str, str]
 
 
-def measure_robustness(
-    study: RobustnessStudy, store: Store, workers: Workers, progress: Progress = silent
-) -> Robustness:
+def measure_robustness(study: RobustnessStudy, execution: Execution) -> Robustness:
     """Extract the features under every condition and compare them with the base scans.
 
     Raises `UserError` when nothing can be evaluated, or a condition has other patients, labels or features.
     """
     studies = {BASE: study.base, **study.conditions}
-    everything = {
-        name: extract_features(
-            declared, store, workers, _named(progress, name), partial(check_splits, declared)
-        )
-        for name, declared in studies.items()
-    }
+    everything = {name: _features(declared, execution.within(name)) for name, declared in studies.items()}
     shared = _shared_patients(studies, everything)
     base = _restricted(everything[BASE], shared)
     others = {name: _restricted(everything[name], shared).tables for name in study.conditions}
     measured = {name: table for name, table in base.tables.items() if not table.empty}
     reliability = reliability_table(measured, others)
     plan = plan_evaluation(study.base, base)
-    predictions, failed = transferred_predictions(plan, others, store, workers, progress)
+    predictions, failed = transferred_predictions(plan, others, execution)
     failed = plan.failed | failed
     refuse_nothing(study.base, [run for run in plan.runs if run.name not in failed], failed)
     seed = derive_seed(study.base.seed, "robustness")
@@ -72,6 +62,14 @@ def measure_robustness(
         {metric: ranking for metric, ranking in rankings.items() if ranking is not None},
         _exclusions(everything), failed,
     )  # fmt: skip
+
+
+def _features(study: Study, execution: Execution) -> Features:
+    """Return one condition's features. Raises `UserError`, before anything is extracted where it can."""
+    cases = identify_cases(study.cohort.cases(), execution)
+    if cases.readable:
+        check_splits(study, about_cases(cases.readable))
+    return extract_features(study, execution, cases)
 
 
 def _shared_patients(studies: Mapping[str, Study], everything: Mapping[str, Features]) -> list[str]:
@@ -118,12 +116,3 @@ def _exclusions(everything: Mapping[str, Features]) -> pd.DataFrame:
         for item in features.exclusions
     ]
     return pd.DataFrame(rows, columns=["condition", "case_id", "extractor", "stage", "reason"])
-
-
-def _named(progress: Progress, condition: str) -> Progress:
-    """Return the progress with the condition before the stage."""
-
-    def show(stage: str, total: int) -> AbstractContextManager[Advance]:
-        return progress(f"{condition}: {stage}", total)
-
-    return show

@@ -11,17 +11,13 @@ import pandas as pd
 from benchmark.analyses.robustness.study import BASE
 from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.splits import Split
-from benchmark.execution.progress import Progress, silent
-from benchmark.execution.store import Store
-from benchmark.execution.stored import run_stored
-from benchmark.execution.workers import Workers
+from benchmark.execution.execution import Execution
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.study.study import Run
 
 
 def transferred_predictions(
-    plan: EvaluationPlan, conditions: Mapping[str, Mapping[str, pd.DataFrame]], store: Store, workers: Workers,
-    progress: Progress = silent,
+    plan: EvaluationPlan, conditions: Mapping[str, Mapping[str, pd.DataFrame]], execution: Execution,
 ) -> tuple[pd.DataFrame, dict[str, str]]:  # fmt: skip
     """Return the predictions of the held-out patients under every condition, and the runs that failed.
 
@@ -33,14 +29,14 @@ def transferred_predictions(
         for run in plan.runs
         for split in plan.splits
     }
-    records, errors = run_stored("folds", tasks, evaluate, store, workers, progress)
-    failed = {run: f"fold {split.fold}: {reason}" for (run, split), reason in errors.items()}
-    complete = {key: record for key, record in records.items() if key[0] not in failed}
+    done = execution.records("folds", evaluate, tasks)
+    failed = {run: f"fold {split.fold}: {item.reason}" for (run, split), item in done.failures.items()}
+    complete = {key: record for key, record in done.records.items() if key[0] not in failed}
     if not complete:
         return pd.DataFrame(), failed
     parts = []
     for place, condition in enumerate([BASE, *conditions]):
-        mine = {key: _part(records[key], key[1], place) for key in tasks if key in complete}
+        mine = {key: _part(complete[key], key[1], place) for key in tasks if key in complete}
         parts.append(plan.predictions(mine).assign(condition=condition))
     table = pd.concat(parts, ignore_index=True)
     return table[["condition", *table.columns.drop("condition")]], failed

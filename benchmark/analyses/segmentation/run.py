@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -11,14 +12,14 @@ from benchmark.analyses.segmentation.measurement import MeasurementTask, measure
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
-from benchmark.execution.progress import Progress, silent
-from benchmark.execution.store import Store
-from benchmark.execution.workers import Workers
+from benchmark.execution.execution import Bundle, Done, Execution
 from benchmark.pipeline.results import tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 KIND = "segmentations"
 
+Scan = tuple[str, str]
+"""Cohort, case id."""
 Place = tuple[str, str, str]
 """Cohort, case id, segmenter."""
 
@@ -33,9 +34,7 @@ class Measured:
     unavailable: dict[str, str]
 
 
-def run_segmentation(
-    study: SegmentationStudy, store: Store, workers: Workers, progress: Progress = silent
-) -> Measured:
+def run_segmentation(study: SegmentationStudy, execution: Execution) -> Measured:
     """Measure everything the study declares. Raises `UserError` when nothing can be measured."""
     states = {name: segmenter.availability() for name, segmenter in study.segmenters.items()}
     unavailable = {name: state.reason for name, state in states.items() if not state.ready}
@@ -43,23 +42,10 @@ def run_segmentation(
     if not ready:
         raise UserError(f"{study.name}: no segmenter can run here: {'; '.join(unavailable.values())}")
     cases = [(cohort, case) for cohort, declared in study.cohorts.items() for case in declared.cases()]
-    exclusions: list[Exclusion] = []
-    keys = _keys(study, ready, cases, exclusions)
-    records = {place: record for place, key in keys.items() if (record := store.get(KIND, key)) is not None}
-    lacking = _lacking(study, ready, cases, keys, records)
-    with progress("scans", len(lacking)) as advance:
-        for position, result in workers.map(measure, [task for _, task in lacking]):
-            cohort, task = lacking[position]
-            if isinstance(result, UserError):
-                raise result
-            if isinstance(result, BaseException):
-                exclusions.append(Exclusion(task.case.case_id, cohort, "segment", _reason(result)))
-                result = {}
-            for name, record in result.items():
-                place = (cohort, task.case.case_id, name)
-                store.put(KIND, keys[place], record)
-                records[place] = record
-            advance()
+    bundles, exclusions = _bundles(study, ready, cases)
+    done = execution.parts(KIND, measure, bundles, lambda _, measured: measured)
+    exclusions += _exclusions(done)
+    records = {(*place, name): record for (place, name), record in done.records.items()}
     if not records:
         raise UserError(
             f"{study.name}: every one of the {len(cases)} scans was excluded: {tally(exclusions)}"
@@ -67,44 +53,38 @@ def run_segmentation(
     return Measured(*_tables(ready, cases, records), exclusions, unavailable)
 
 
-def _lacking(
-    study: SegmentationStudy,
-    ready: list[str],
-    cases: list[tuple[str, Case]],
-    keys: dict[Place, str],
-    records: dict[Place, dict[str, Any]],
-) -> list[tuple[str, MeasurementTask]]:
-    """Return what is still to be measured: the cohort's name, and the task."""
-    found = []
-    for cohort, case in cases:
-        places = {name: (cohort, case.case_id, name) for name in ready}
-        todo = {
-            name: study.segmenters[name]
-            for name, place in places.items()
-            if place in keys and place not in records
-        }
-        if todo:
-            found.append((cohort, MeasurementTask(case, todo, study.reference)))
-    return found
-
-
-def _keys(
-    study: SegmentationStudy, ready: list[str], cases: list[tuple[str, Case]], exclusions: list[Exclusion]
-) -> dict[Place, str]:
+def _bundles(
+    study: SegmentationStudy, ready: list[str], cases: list[tuple[str, Case]]
+) -> tuple[dict[Scan, Bundle[str]], list[Exclusion]]:
+    """Return the work on every scan, one record a segmenter, and which scans cannot be read."""
     code = code_digest("benchmark.analyses.segmentation.measurement")
-    prints = {name: study.segmenters[name].fingerprint() for name in ready}
-    keys: dict[Place, str] = {}
+    made_of = {
+        name: [study.segmenters[name].fingerprint(), study.reference.model_dump(), code] for name in ready
+    }
+    bundles: dict[Scan, Bundle[str]] = {}
+    exclusions = []
     for cohort, case in cases:
         try:
             scan = case.source.digest()
         except CaseError as error:
             exclusions.append(Exclusion(case.case_id, cohort, "read", str(error)))
             continue
-        for name in ready:
-            keys[cohort, case.case_id, name] = digest_of(
-                [scan, prints[name], study.reference.model_dump(), code]
-            )
-    return keys
+        keys = {name: digest_of([scan, *parts]) for name, parts in made_of.items()}
+        bundles[cohort, case.case_id] = Bundle(keys, partial(_task, study, case))
+    return bundles, exclusions
+
+
+def _task(study: SegmentationStudy, case: Case, lacking: tuple[str, ...]) -> MeasurementTask:
+    return MeasurementTask(case, {name: study.segmenters[name] for name in lacking}, study.reference)
+
+
+def _exclusions(done: Done[tuple[Scan, str]]) -> list[Exclusion]:
+    """Return one exclusion for each scan that failed: a failure concerns the scan, whatever the segmenter."""
+    found = {
+        (case_id, cohort): Exclusion(case_id, cohort, "segment", failure.reason)
+        for ((cohort, case_id), _), failure in done.failures.items()
+    }
+    return list(found.values())
 
 
 def _tables(
@@ -142,8 +122,3 @@ def _motion_mm(case: Case) -> float:
     """Return how far the heart moved during the scan, where the source knows; NaN where it does not."""
     acquisition = getattr(case.source, "acquisition", None)
     return float(getattr(acquisition, "motion_mm", float("nan")))
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, CaseError) else f"unexpected {type(error).__name__}: {text}"

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Case
-from benchmark.errors import CaseError, UserError
-from benchmark.execution.progress import Progress, silent
+from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.workers import Workers
 from segmenters.denseraunet.lesion_check import LesionCheck
 from segmenters.denseraunet.lesion_features import describe
 from segmenters.denseraunet.lesions import label_lesions
@@ -50,8 +49,7 @@ def learn_lesion_check(
     tensors: Mapping[str, torch.Tensor],
     plan: TrainingPlan,
     check: LesionCheckPlan,
-    workers: Workers,
-    progress: Progress = silent,
+    execution: Execution,
 ) -> tuple[WeightsFile, dict[str, torch.Tensor]]:
     """Return header and tensors with the second look.
 
@@ -72,7 +70,7 @@ def learn_lesion_check(
         segmenter = DenseRAUnetSegmenter(
             weights=TrainedWeights(file=file), network=header.network, input=header.input
         )
-        (features, calcium, weight), left_out = _lesions(segmenter, plan.reference, check, workers, progress)
+        (features, calcium, weight), left_out = _lesions(segmenter, plan.reference, check, execution)
     if not 0 < calcium.sum() < len(calcium):
         raise UserError(
             f"training.lesion_check: of the {len(calcium)} lesions found in its cohort {calcium.sum()} are coronary "
@@ -89,28 +87,16 @@ def _lesions(
     segmenter: DenseRAUnetSegmenter,
     rule: ReferenceRule,
     check: LesionCheckPlan,
-    workers: Workers,
-    progress: Progress,
+    execution: Execution,
 ) -> tuple[Found, dict[str, str]]:
     """Return the lesions of all cases in the cohort's order, and why cases were left out."""
-    tasks = [LesionTask(case, segmenter, rule) for case in check.cohort.cases()]
-    found: dict[int, Found] = {}
-    left_out: dict[str, str] = {}
-    with progress("lesions", len(tasks)) as advance:
-        for position, result in workers.map(find_lesions, tasks):
-            if isinstance(result, CaseError):
-                left_out[tasks[position].case.case_id] = str(result)
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                found[position] = result
-            advance()
-    if not found:
+    tasks = {case.case_id: LesionTask(case, segmenter, rule) for case in check.cohort.cases()}
+    done = execution.results("lesions", find_lesions, tasks)
+    left_out = {name: failure.reason for name, failure in done.failures.items()}
+    if not done.records:
         first = next(iter(left_out.values()), "it lists none")
         raise UserError(f"training.lesion_check.cohort: none of its {len(tasks)} cases can be used: {first}")
-    features, calcium, weight = (
-        np.concatenate(parts) for parts in zip(*(found[position] for position in sorted(found)), strict=True)
-    )
+    features, calcium, weight = (np.concatenate(parts) for parts in zip(*done.records.values(), strict=True))
     return (features, calcium, weight), left_out
 
 

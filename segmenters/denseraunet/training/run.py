@@ -14,8 +14,8 @@ from segmenters.denseraunet.training.study import TrainingPlan
 
 def train(plan: TrainingPlan, job: TrainingJob) -> str:
     """Train a network of the plan; the best weights by validation F1 are written. Raises `UserError`."""
-    with job.workers() as pool:
-        data = read_training_set(plan, job.store, pool, job.progress)
+    with job.execution() as execution:
+        data = read_training_set(plan, execution)
     use_allotted_threads()
     training = Training(plan, job.network, data, device=job.device, precision=job.precision)
     if job.resume:
@@ -24,8 +24,8 @@ def train(plan: TrainingPlan, job: TrainingJob) -> str:
         training.run(job.checkpoint, report)
     header, tensors = training.result({"cohort": plan.cohort.parameters(), "seed": plan.seed})
     if plan.lesion_check is not None:
-        with job.workers() as pool:
-            header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, pool, job.progress)
+        with job.execution() as execution:
+            header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, execution)
     header.write(tensors, job.out)
     job.checkpoint.unlink()
     best, size = training.progress, job.out.stat().st_size / 1e6

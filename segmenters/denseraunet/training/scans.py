@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Case
-from benchmark.errors import CaseError, UserError
-from benchmark.execution.progress import Progress, silent
+from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import Store
-from benchmark.execution.workers import Workers
+from benchmark.execution.store import as_bytes
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from segmenters.denseraunet.plan import Input
 from segmenters.denseraunet.training.study import TrainingPlan
@@ -60,9 +58,7 @@ class TrainingSet:
     excluded: dict[str, str]
 
 
-def read_training_set(
-    plan: TrainingPlan, store: Store, workers: Workers, progress: Progress = silent
-) -> TrainingSet:
+def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
     """Read, or render, every case once; what the store has is not made again.
 
     Raises `UserError` where no case can be used, or none of those to learn from, or of the others, has calcium.
@@ -72,7 +68,7 @@ def read_training_set(
         raise UserError(
             "training: the cohort has fewer than 2 cases: patients to learn from, and others to stop by"
         )
-    scans, excluded = _scans(cases, plan, store, workers, progress)
+    scans, excluded = _scans(cases, plan, execution)
     kept = _validation_patients(list(scans), plan)
     parts = [[scan for name, scan in scans.items() if (name in kept) == held] for held in (False, True)]
     for scans_of_part, purpose in zip(parts, ("to learn from", "to stop by"), strict=True):
@@ -87,45 +83,38 @@ def read_training_set(
     return TrainingSet(tuple(parts[0]), tuple(parts[1]), excluded)
 
 
+@dataclass(frozen=True)
+class ScanTask:
+    """One case to bring onto the network's pixel."""
+
+    case: Case
+    input: Input
+    rule: ReferenceRule
+
+    def key(self) -> str:
+        """Return what decides the prepared scan. Raises `CaseError`."""
+        made_of = [self.input.pixel_mm, self.input.slices, self.rule.model_dump(), code_digest(__name__)]
+        return digest_of([self.case.source.digest(), *made_of])
+
+
 def _scans(
-    cases: list[Case], plan: TrainingPlan, store: Store, workers: Workers, progress: Progress
+    cases: list[Case], plan: TrainingPlan, execution: Execution
 ) -> tuple[dict[str, TrainingScan], dict[str, str]]:
     """Return the scans by case id in the cohort's order, and why cases were left out."""
-    made_of = [plan.input.pixel_mm, plan.input.slices, plan.reference.model_dump(), code_digest(__name__)]
-    excluded: dict[str, str] = {}
-    keys: dict[str, str] = {}
-    for case in cases:
-        try:
-            keys[case.case_id] = digest_of([case.source.digest(), *made_of])
-        except CaseError as error:
-            excluded[case.case_id] = str(error)
-    found: dict[str, TrainingScan] = {}
-    for name, key in keys.items():
-        if (content := store.get_bytes(KIND, key, suffix="npz")) is not None:
-            found[name] = _read(name, content)
-    lacking = [case for case in cases if case.case_id in keys and case.case_id not in found]
-    with progress("scans", len(lacking)) as advance:
-        prepare = partial(_prepare, given=plan.input, rule=plan.reference)
-        for position, result in workers.map(prepare, lacking):
-            name = lacking[position].case_id
-            if isinstance(result, CaseError):
-                excluded[name] = str(result)
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                store.put_bytes(KIND, keys[name], result, suffix="npz")
-                found[name] = _read(name, result)
-            advance()
-    return {name: found[name] for name in keys if name in found}, excluded
+    tasks = {case.case_id: ScanTask(case, plan.input, plan.reference) for case in cases}
+    done = execution.records(KIND, prepare, tasks, as_bytes("npz"))
+    scans = {name: _read(name, done.records[name]) for name in tasks if name in done.records}
+    return scans, {name: failure.reason for name, failure in done.failures.items()}
 
 
-def _prepare(case: Case, given: Input, rule: ReferenceRule) -> bytes:
+def prepare(task: ScanTask) -> bytes:
     """Return one case as the bytes of an .npz file. Raises `CaseError`."""
     import SimpleITK as sitk
 
     from segmenters.denseraunet.slices import axial, on_network_pixels, refuse_too_few
 
-    scan = case.source.load()
+    given, rule = task.input, task.rule
+    scan = task.case.source.load()
     hu = sitk.GetArrayFromImage(on_network_pixels(axial(scan.image), given))
     refuse_too_few(len(hu), given)
     calcium = on_network_pixels(axial(reference_calcium(scan, rule)), given, label=True)

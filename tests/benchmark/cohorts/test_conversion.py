@@ -15,6 +15,8 @@ from benchmark.cli import app
 from benchmark.cohorts.conversion import convert, find_sources
 from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
+from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from tests.benchmark.images.written_scans import PATIENT, write_series
 
@@ -48,7 +50,7 @@ def hospital(tmp_path):
 
 def run(root, out, **options):
     with workers(1) as pool:
-        return convert(root, out, pool, **options)
+        return convert(root, out, Execution(Store(out), pool), **options)
 
 
 def rows(file):
@@ -114,7 +116,7 @@ def test_a_folder_named_after_its_patient_gets_a_number_instead(hospital):
 def test_the_same_folder_gives_the_same_bytes_whatever_the_number_of_processes(hospital, tmp_path):
     run(hospital, tmp_path / "one")
     with workers(2) as pool:
-        convert(hospital, tmp_path / "two", pool)
+        convert(hospital, tmp_path / "two", Execution(Store(tmp_path), pool))
     for name in ("manifest.csv", "conversion.csv", "images/case_a_CaSc.nii.gz"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import CaseFilter
 from benchmark.evaluation.protocol import Protocol
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -99,7 +100,7 @@ def test_a_study_trains_on_mixed_and_tests_on_plain_scans(toy_study, tmp_path):
         protocol={"folds": 3, "inner_folds": 3, "test_on": {"contrast": "off"}},
     )
     with workers(1) as pool:
-        result = run_study(study, Store(tmp_path), pool)
+        result = run_study(study, Execution(Store(tmp_path), pool))
     tested = result.features.cases.loc[result.predictions["case_id"].unique()]
     assert set(tested["contrast"]) == {"off"}
     assert len(tested) == 24

@@ -13,6 +13,7 @@ from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import CaseFilter
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.splits import cross_validator
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -89,11 +90,11 @@ def test_frozen_folds_are_those_of_the_file_whatever_its_order(tmp_path):
 def test_a_studys_predictions_freeze_its_folds_for_another_study(toy_study, tmp_path, broken):
     cohort, protocol = {"use": "toy_cohort", "broken": broken}, {"folds": 3, "inner_folds": 2, "repeats": 2}
     with workers(1) as pool:
-        first = run_study(toy_study(cohort=cohort, protocol=protocol), Store(tmp_path / "a"), pool)
+        first = run_study(toy_study(cohort=cohort, protocol=protocol), Execution(Store(tmp_path / "a"), pool))
         first.predictions.to_csv(tmp_path / "predictions.csv", index=False)
         frozen = {"split": "frozen", "folds_file": tmp_path / "predictions.csv", "inner_folds": 2}
         other = toy_study(seed="another", cohort=cohort, protocol=frozen)
-        second = run_study(other, Store(tmp_path / "b"), pool)
+        second = run_study(other, Execution(Store(tmp_path / "b"), pool))
     keys = ["run", "repeat", "case_id"]
     a, b = (result.predictions.set_index(keys)["fold"].sort_index() for result in (first, second))
     assert a.equals(b)
@@ -109,7 +110,9 @@ class ScannerCohort(ToyCohort):
 def test_a_study_by_groups_tests_no_group_it_trained_on(toy_study, tmp_path):
     protocol = {"split": "leave_one_group_out", "inner_folds": 2}
     with workers(1) as pool:
-        result = run_study(toy_study(cohort=ScannerCohort(), protocol=protocol), Store(tmp_path), pool)
+        result = run_study(
+            toy_study(cohort=ScannerCohort(), protocol=protocol), Execution(Store(tmp_path), pool)
+        )
     group = result.features.cases["group"]
     by_fold = result.predictions.assign(group=result.predictions["case_id"].map(group)).groupby("fold")[
         "group"

@@ -16,6 +16,7 @@ from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.ordinal import Ordinal
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -93,7 +94,7 @@ def banded(request, tmp_path_factory):
         }
     )
     with workers(2) as pool:
-        return run_study(study, Store(tmp_path_factory.mktemp("store")), pool)
+        return run_study(study, Execution(Store(tmp_path_factory.mktemp("store")), pool))
 
 
 def test_every_classifier_learns_the_bands(banded):
@@ -167,7 +168,7 @@ def test_what_a_target_has_not_is_refused(toy_study, changes, message):
 
 def test_a_case_without_a_score_is_named(toy_study, tmp_path):
     with workers(1) as pool, pytest.raises(UserError, match="case toy-000 has no Agatston score"):
-        run_study(toy_study(target="bands"), Store(tmp_path), pool)
+        run_study(toy_study(target="bands"), Execution(Store(tmp_path), pool))
 
 
 def test_the_threshold_is_chosen_from_inner_out_of_fold_probabilities_of_training_cases():
@@ -196,7 +197,7 @@ def test_the_threshold_is_chosen_from_inner_out_of_fold_probabilities_of_trainin
 def test_a_chosen_threshold_decides_the_predictions(toy_study, tmp_path):
     protocol = {"folds": 3, "inner_folds": 3, "threshold": "sensitivity", "threshold_target": 1.0}
     with workers(1) as pool:
-        result = run_study(toy_study(protocol=protocol), Store(tmp_path), pool)
+        result = run_study(toy_study(protocol=protocol), Execution(Store(tmp_path), pool))
     keys = ["run", "repeat", "fold"]
     table = result.predictions.merge(result.choices[[*keys, "threshold"]], on=keys)
     assert (table["predicted"] == (table["score"] > table["threshold"])).all()

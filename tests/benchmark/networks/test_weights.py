@@ -25,6 +25,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.networks import hub
@@ -516,7 +517,7 @@ def test_a_study_runs_with_weights_of_the_hub_and_its_workers_compute_the_same_f
     control = {"use": "radimagenet", "weights": {"untrained": 0}}
     study = study_of(toy_study, ct_fm={}, radimagenet={}, control=control)
     with workers(2) as pool:
-        result = run_study(study, Store(tmp_path / "store"), pool)
+        result = run_study(study, Execution(Store(tmp_path / "store"), pool))
     assert result.features.unavailable == {}
     assert not result.features.exclusions
     assert {"ct_fm/toy_nearest", "control/toy_nearest"} <= set(result.predictions["run"])
@@ -536,7 +537,9 @@ def test_a_study_goes_on_without_the_weights_it_cannot_have(
     served.files = {CT_FM: b"not what is announced"}
     served.announced_digest = "e" * 64
     with workers(1) as pool:
-        result = run_study(study_of(toy_study, ct_fm={}, radimagenet={}), Store(tmp_path / "store"), pool)
+        result = run_study(
+            study_of(toy_study, ct_fm={}, radimagenet={}), Execution(Store(tmp_path / "store"), pool)
+        )
     assert "not what the hub announced" in result.features.unavailable["ct_fm"]
     assert "the hub has no such" in result.features.unavailable["radimagenet"]
     assert set(result.predictions["run"]) == {"moments/toy_nearest"}

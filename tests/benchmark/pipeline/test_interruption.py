@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -58,6 +59,6 @@ def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_dec
         assert "what was finished is kept" in errors
         assert "Traceback" not in errors
     with workers(1) as pool:
-        result = run_study(Study.model_validate(toy_declaration), Store(store), pool)
+        result = run_study(Study.model_validate(toy_declaration), Execution(Store(store), pool))
     assert result.features.computed == 800 - len(finished)
     assert len(result.case_ids) == 800

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import extract_features
@@ -45,7 +46,9 @@ def test_real_cts_go_from_manifest_to_table(real_data, tmp_path):
     ]
     rows.append(("qrm", real_data / "qrm_phantom" / "dicom", "", 0))
     with workers(1) as pool:
-        found = extract_features(study(write_manifest(tmp_path / "m.csv", rows)), Store(tmp_path / "s"), pool)
+        found = extract_features(
+            study(write_manifest(tmp_path / "m.csv", rows)), Execution(Store(tmp_path / "s"), pool)
+        )
     assert found.tables["drawn"].shape == (2, 107)
     assert found.tables["dense"].shape == (2, 14)
     assert found.tables["everything"].shape == (3, 18)
@@ -70,11 +73,13 @@ def test_the_heart_mask_on_another_grid_is_refused_with_both_grids_or_resampled(
     with workers(1) as pool:
         with pytest.raises(UserError, match="another grid") as error:
             extract_features(study(manifest).model_copy(update={"extractors": only_drawn(manifest)}),
-                             Store(tmp_path / "a"), pool)  # fmt: skip
+                             Execution(Store(tmp_path / "a"), pool))  # fmt: skip
         for file in (image, heart):
             size = " × ".join(map(str, sitk.ReadImage(str(file)).GetSize()))
             assert f"{size} voxels of" in str(error.value)
-        accepted = extract_features(study(manifest, resample_mask=True), Store(tmp_path / "b"), pool)
+        accepted = extract_features(
+            study(manifest, resample_mask=True), Execution(Store(tmp_path / "b"), pool)
+        )
     assert accepted.tables["drawn"].shape == (1, 107)
 
 

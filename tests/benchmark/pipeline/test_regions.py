@@ -9,10 +9,12 @@ from pydantic import Field
 
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import extract_features, regions
+from benchmark.pipeline import extract_features
 from benchmark.pipeline.extraction import ExtractionTask, Wanted, extract
+from benchmark.pipeline.regions import Regions
 from benchmark.plugins import Segmenter
 from benchmark.study.study import Extraction
 from segmenters.threshold import ThresholdSegmenter
@@ -65,7 +67,7 @@ def test_it_looks_once_for_all_that_use_it_in_a_case():
     )
     outcome = extract(ExtractionTask(case(), items))
     assert RUNS == ["looked"]
-    assert len(outcome.regions) == 1
+    assert len(outcome.regions.packed) == 1
     sizes = {name: record["features"]["n"] for name, record in outcome.outcomes.items()}
     assert sizes["plain"] == 4 * 4 * 4
     assert sizes["wide"] > sizes["plain"] > sizes["calcium"]
@@ -75,7 +77,7 @@ def test_a_given_region_is_used_and_gives_the_same_features():
     first = extract(ExtractionTask(case(), wanted(plain=Slow())))
     again = extract(ExtractionTask(case(), wanted(plain=Slow(), wide=Slow(grow=1)), first.regions))
     assert RUNS == ["looked"]
-    assert again.regions == {}
+    assert again.regions.packed == {}
     assert again.outcomes["plain"]["features"] == first.outcomes["plain"]["features"]
 
 
@@ -83,16 +85,15 @@ def test_a_failure_is_remembered_within_the_case_and_never_kept():
     failing = Slow(fails=True)
     outcome = extract(ExtractionTask(case(), wanted(a=failing, b=ThresholdSegmenter(within=failing))))
     assert RUNS == ["looked"]
-    assert outcome.regions == {}
+    assert outcome.regions.packed == {}
     assert {item.reason for item in outcome.outcomes.values()} == {"nothing found"}
 
 
 def test_a_packed_region_comes_back_with_its_labels_and_grid():
     scan = ToySource("a", 1, 200.0, False).load()
     found = Slow().segment(scan)
-    packed = regions.take(scan, {})
     other = ToySource("a", 1, 200.0, False).load()
-    regions.give(other, packed)
+    Regions().found_in(scan).lend_to(other)
     (back,) = other.regions.values()
     assert (sitk.GetArrayFromImage(back) == sitk.GetArrayFromImage(found)).all()
     assert back.GetSpacing() == found.GetSpacing()
@@ -112,7 +113,7 @@ def test_the_store_keeps_it_between_executions(toy_study, tmp_path):
             }
         )
         with workers(1) as pool:
-            return extract_features(changed, store, pool)
+            return extract_features(changed, Execution(store, pool))
 
     run(plain=Slow())
     assert len(RUNS) == 40

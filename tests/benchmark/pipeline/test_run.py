@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import extract_features, run_study
@@ -15,7 +16,7 @@ from benchmark.statistics.intervals.proportions import wilson
 def run(tmp_path):
     def go(study, store=None, jobs=1):
         with workers(jobs) as pool:
-            return run_study(study, Store(store or tmp_path / "store"), pool)
+            return run_study(study, Execution(Store(store or tmp_path / "store"), pool))
 
     return go
 
@@ -167,5 +168,5 @@ def test_repeats_draw_new_folds(run, toy_study):
 
 def test_features_need_no_labels(toy_study, tmp_path):
     with workers(1) as pool:
-        features = extract_features(toy_study(), Store(tmp_path), pool)
+        features = extract_features(toy_study(), Execution(Store(tmp_path), pool))
     assert features.tables["moments"].shape == (40, 5)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -27,7 +28,7 @@ def facts(tmp_path_factory, **changes):
     declaration = yaml.safe_load((ROOT / "tests" / "studies" / "small.yaml").read_text())
     study = Study.model_validate({**declaration, **changes})
     with workers(2) as pool:
-        result = run_study(study, Store(tmp_path_factory.mktemp("store")), pool)
+        result = run_study(study, Execution(Store(tmp_path_factory.mktemp("store")), pool))
     return facts_of(result, summary(result))
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import yaml
 
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -45,7 +46,7 @@ def logged(tmp_path_factory):
     file.write_text(yaml.safe_dump(declaration))
     study = read_study(file)
     with workers(1) as pool:
-        result = run_study(study, Store(folder / "store"), pool)
+        result = run_study(study, Execution(Store(folder / "store"), pool))
     finish(result, folder, file)
     mlflow.set_tracking_uri(tracking_uri(folder))
     runs = mlflow.search_runs(experiment_names=["toy"], output_format="list")

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -168,7 +169,7 @@ def test_the_schema_refuses_a_misspelt_parameter(toy_declaration):
 def test_declared_pairs_are_compared_and_no_others(toy_study, tmp_path):
     names = ["moments/toy_nearest", "moments/logistic_regression"]
     with workers(1) as pool:
-        result = run_study(toy_study(comparisons={"pairs": [names]}), Store(tmp_path), pool)
+        result = run_study(toy_study(comparisons={"pairs": [names]}), Execution(Store(tmp_path), pool))
     table = comparisons(result)
     assert set(zip(table["run"], table["reference"], strict=True)) == {tuple(names)}
 

@@ -1,6 +1,7 @@
 """The second look: what is said of a lesion, that it tells tubes from lumps, and that it travels with the weights."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
+from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from segmenters.denseraunet.lesion_check import LesionCheck, lesion_check_of
 from segmenters.denseraunet.lesion_features import COURSE, FEATURES, SURROUNDINGS, describe, noise_hu
@@ -259,7 +262,9 @@ def network(bias: float = 2.0) -> tuple[WeightsFile, dict[str, torch.Tensor]]:
 
 def learn(plan, bias: float = 2.0):
     with workers(1) as pool:
-        return learn_lesion_check(*network(bias), plan, plan.lesion_check, pool)
+        return learn_lesion_check(
+            *network(bias), plan, plan.lesion_check, Execution(Store(Path("unused")), pool)
+        )
 
 
 def checked(**changes) -> TrainingPlan:

@@ -6,6 +6,7 @@ from sklearn.metrics import accuracy_score
 from benchmark.analyses.explanation.ablation import ablation_table, evaluate_variants, variants_of
 from benchmark.analyses.feature_families import feature_families
 from benchmark.evaluation.fold import evaluate
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline.run import choose_flat_points
@@ -20,7 +21,9 @@ def ablate(tmp_path):
         variants = variants_of(feature_families(names), len(names))
         variants = [variant for variant in variants if variant.family in ("", *families)]
         with workers(1) as pool:
-            found = evaluate_variants(plan, plan.runs[0], variants, Store(tmp_path / "store"), pool)
+            found = evaluate_variants(
+                plan, plan.runs[0], variants, Execution(Store(tmp_path / "store"), pool)
+            )
         table = ablation_table(plan, plan.runs[0], found, replicates=replicates)
         return found, table.set_index(["family", "kept", "metric"])
 

@@ -13,6 +13,7 @@ import yaml
 from benchmark.analyses.explanation.explain import explain_run
 from benchmark.analyses.explanation.write import finish_explanation
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -35,7 +36,9 @@ RADIOMICS = {
 def explain(tmp_path):
     def run(study, name=None, **options):
         with workers(1) as pool:
-            return explain_run(study, name, Store(tmp_path / "store"), pool, permutations=5, **options)
+            return explain_run(
+                study, name, Execution(Store(tmp_path / "store"), pool), permutations=5, **options
+            )
 
     return run
 
@@ -45,7 +48,7 @@ def test_the_reference_run_is_explained_on_what_the_study_found_and_a_repeat_com
 ):
     study = toy_study(**RADIOMICS)
     with workers(1) as pool:
-        result = run_study(study, Store(tmp_path / "store"), pool)
+        result = run_study(study, Execution(Store(tmp_path / "store"), pool))
     found = explain(study, shap=True)
     assert found.run.name == "radiomics/logistic_regression"
     own = summary(result).query("run == 'radiomics/logistic_regression'").set_index("metric")

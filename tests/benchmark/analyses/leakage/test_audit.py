@@ -18,6 +18,7 @@ from benchmark.analyses.leakage.evaluation import permuted_plan
 from benchmark.analyses.leakage.variants import VARIANTS
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import evaluate
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -47,7 +48,9 @@ NOISE = {"use": "toy_cohort", "zero": 25, "nonzero": 25, "contrast": 0.0}
 def audit(tmp_path):
     def go(study, *names, permutations=2, store=None):
         with workers(1) as pool:
-            return audit_study(study, names, permutations, Store(store or tmp_path / "store"), pool)
+            return audit_study(
+                study, names, permutations, Execution(Store(store or tmp_path / "store"), pool)
+            )
 
     return go
 
@@ -79,7 +82,7 @@ def test_the_planted_leak_is_found_in_scans_of_noise_and_the_sound_protocols_are
 def test_the_sound_row_is_the_study_s_own_result_and_takes_it_from_the_store(toy_study, audit, tmp_path):
     study = toy_study()
     with workers(1) as pool:
-        result = run_study(study, Store(tmp_path / "store"), pool)
+        result = run_study(study, Execution(Store(tmp_path / "store"), pool))
     before = set((tmp_path / "store" / "folds").rglob("*.json"))
     found = audit(study, "moments/toy_nearest")
     mine = result.predictions.query("run == 'moments/toy_nearest'")
@@ -94,7 +97,9 @@ def test_the_sound_row_is_the_study_s_own_result_and_takes_it_from_the_store(toy
 def test_the_flat_row_is_what_a_flat_study_reports(toy_study, audit, tmp_path):
     found = by_protocol(audit(toy_study()))["tuned on the test folds"]
     with workers(1) as pool:
-        flat = run_study(toy_study(protocol={"folds": 3, "selection": "flat"}), Store(tmp_path / "s"), pool)
+        flat = run_study(
+            toy_study(protocol={"folds": 3, "selection": "flat"}), Execution(Store(tmp_path / "s"), pool)
+        )
     mine = flat.predictions.query("run == 'moments/logistic_regression'")
     expected = decided_metric("balanced_accuracy", mine["label"], mine["predicted"], mine["score"])
     assert found.balanced_accuracy.value == pytest.approx(expected)
@@ -122,7 +127,7 @@ def test_a_cohort_whose_label_shows_in_the_whole_image_is_called_confounded(toy_
 def test_the_filter_inside_never_sees_a_test_label_and_the_one_before_does(toy_study, tmp_path):
     with workers(1) as pool:
         study = toy_study().model_copy(update={"extractors": VOXELS})
-        plan = plan_evaluation(study, extract_features(study, Store(tmp_path), pool))
+        plan = plan_evaluation(study, extract_features(study, Execution(Store(tmp_path), pool)))
     run, split = plan.runs[0], plan.splits[0]
     task = plan.task(run, split)
     changed = task.y.copy()
@@ -140,7 +145,7 @@ def test_the_filter_inside_never_sees_a_test_label_and_the_one_before_does(toy_s
 def test_the_labels_are_permuted_before_folds_are_drawn_for_them(toy_study, tmp_path):
     study = toy_study(cohort={"use": "toy_cohort", "zero": 30, "nonzero": 12})
     with workers(1) as pool:
-        plan = plan_evaluation(study, extract_features(study, Store(tmp_path), pool))
+        plan = plan_evaluation(study, extract_features(study, Execution(Store(tmp_path), pool)))
     for number in range(5):
         permuted = permuted_plan(plan, number)
         assert sorted(permuted.labels) == sorted(plan.labels)

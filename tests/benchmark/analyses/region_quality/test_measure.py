@@ -16,6 +16,7 @@ from benchmark.analyses.region_quality.write import montage, summarise, write_qu
 from benchmark.case import Case, Scan
 from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Segmenter
@@ -133,7 +134,9 @@ def quality(tmp_path_factory):
         "toy": CentreSegmenter(),
     }
     with workers(1) as pool:
-        return judge(cases, segmenters, Store(tmp_path_factory.mktemp("store")), pool, reference="coronary")
+        return judge(
+            cases, segmenters, Execution(Store(tmp_path_factory.mktemp("store")), pool), reference="coronary"
+        )
 
 
 def test_exclusions_are_counted_with_wilsons_interval_and_a_warning(quality):
@@ -192,7 +195,7 @@ class Missing(Segmenter):
 
 def test_without_any_segmenter_that_can_run_the_reasons_are_given(tmp_path):
     with workers(1) as pool, pytest.raises(UserError, match="no weights: fetch them"):
-        judge([], {"missing": Missing()}, Store(tmp_path), pool)
+        judge([], {"missing": Missing()}, Execution(Store(tmp_path), pool))
 
 
 def test_the_command_prints_and_writes_it(tmp_path):

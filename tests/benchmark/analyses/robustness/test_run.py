@@ -13,6 +13,7 @@ from benchmark.analyses.robustness.study import RobustnessStudy
 from benchmark.analyses.robustness.transfer import stacked_task
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError, UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
@@ -89,7 +90,7 @@ def declare():
 def measure(tmp_path):
     def go(study, jobs=1):
         with workers(jobs) as pool:
-            return measure_robustness(study, Store(tmp_path / "store"), pool)
+            return measure_robustness(study, Execution(Store(tmp_path / "store"), pool))
 
     return go
 
@@ -151,7 +152,7 @@ def test_the_base_is_what_a_run_of_the_study_reports(declare, measure, tmp_path)
     study = declare({"noisy": {"noise_sd": 1.0}}, base={"each": 30})
     mine = measure(study).predictions.query("condition == 'base'").drop(columns="condition")
     with workers(1) as pool:
-        theirs = run_study(study.base, Store(tmp_path / "other"), pool).predictions
+        theirs = run_study(study.base, Execution(Store(tmp_path / "other"), pool)).predictions
     keys = ["run", "case_id"]
     left, right = (table.sort_values(keys).reset_index(drop=True) for table in (mine, theirs))
     assert left.equals(right[left.columns])
@@ -170,7 +171,7 @@ def test_no_patient_trains_and_is_tested_and_only_base_scans_train(declare, tmp_
     study = declare({"noisy": {"noise_sd": 1.0}, "rescan": {"rescan": 1}}, base={"each": 30})
     with workers(1) as pool:
         tables = [
-            extract_features(part, Store(tmp_path / "store"), pool)
+            extract_features(part, Execution(Store(tmp_path / "store"), pool))
             for part in (study.base, *study.conditions.values())
         ]
     plan = plan_evaluation(study.base, tables[0])
@@ -233,7 +234,7 @@ def test_the_number_of_processes_changes_nothing(declare, measure, toy_declarati
     tables = []
     for jobs in (1, 2):
         with workers(jobs) as pool:
-            found = measure_robustness(both, Store(tmp_path / f"store{jobs}"), pool)
+            found = measure_robustness(both, Execution(Store(tmp_path / f"store{jobs}"), pool))
         tables.append([found.reliability, found.stability, found.predictions, found.performance])
     for one, two in zip(*tables, strict=True):
         assert one.to_csv() == two.to_csv()

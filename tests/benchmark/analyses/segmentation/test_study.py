@@ -16,6 +16,7 @@ from benchmark.analyses.segmentation.evaluation import across_protocols, against
 from benchmark.analyses.segmentation.run import run_segmentation
 from benchmark.analyses.segmentation.study import SegmentationStudy, read_segmentation_study
 from benchmark.errors import UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.report.tracking import tracking_uri
@@ -62,7 +63,7 @@ def folder(tmp_path_factory, declaration):
 def measured(folder):
     study = read_segmentation_study(folder / "study.yaml")
     with workers(1) as pool:
-        return run_segmentation(study, Store(folder / "results" / "store"), pool)
+        return run_segmentation(study, Execution(Store(folder / "results" / "store"), pool))
 
 
 def cacbench(*arguments, cwd):
@@ -123,13 +124,13 @@ def test_the_oracle_is_perfect_up_to_the_blur_and_a_second_run_measures_nothing(
          "cohorts": {"one": phantoms(zero=0, nonzero=1)}}
     )  # fmt: skip
     with workers(1) as pool:
-        first = run_segmentation(study, Store(tmp_path), pool)
+        first = run_segmentation(study, Execution(Store(tmp_path), pool))
         assert first.scans["lesion_fn"].sum() == 0
         assert first.scans["voxel_fn"].sum() == 0
         monkeypatch.setattr(
             "benchmark.analyses.segmentation.run.measure", lambda task: pytest.fail("measured again")
         )
-        second = run_segmentation(study, Store(tmp_path), pool)
+        second = run_segmentation(study, Execution(Store(tmp_path), pool))
     pd.testing.assert_frame_equal(first.scans, second.scans)
 
 
@@ -141,7 +142,7 @@ def test_a_segmenter_that_cannot_run_is_named_and_the_others_go_on(declaration, 
          "cohorts": {"chest": one, "cardiac": {**one, "protocol": "cardiac"}}}
     )  # fmt: skip
     with workers(1) as pool:
-        measured = run_segmentation(study, Store(tmp_path), pool)
+        measured = run_segmentation(study, Execution(Store(tmp_path), pool))
     assert "no such weights file" in measured.unavailable["absent"]
     assert set(measured.scans["segmenter"]) == {"heart"}
     assert set(across_protocols(measured.scans, study)["segmenter"]) == {"heart"}
@@ -157,7 +158,7 @@ def test_a_case_that_fails_is_an_exclusion_with_its_reason(declaration, tmp_path
         workers(1) as pool,
         pytest.raises(UserError, match=r"every one of the 1 scans was excluded: .*no mask called 'plaque'"),
     ):
-        run_segmentation(study, Store(tmp_path), pool)
+        run_segmentation(study, Execution(Store(tmp_path), pool))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 
 from benchmark.case import Case, Scan
 from benchmark.errors import CaseError, UserError
+from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Cohort
@@ -82,7 +83,7 @@ def plan(cohort=None, **changes):
 
 def read(plan, folder):
     with workers(1) as pool:
-        return read_training_set(plan, Store(folder), pool)
+        return read_training_set(plan, Execution(Store(folder), pool))
 
 
 @pytest.fixture(scope="module")

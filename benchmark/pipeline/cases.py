@@ -1,0 +1,63 @@
+"""A study's cases, identified by their bytes: which can be read, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from benchmark.case import Case
+from benchmark.errors import CaseError
+from benchmark.execution.execution import Execution
+
+
+@dataclass(frozen=True)
+class IdentifiedCases:
+    """All cases of a cohort, in its order, with the digest of each scan or why there is none."""
+
+    cases: list[Case]
+    scans: dict[str, str] = field(default_factory=dict)
+    """By case id: the SHA-256 of the scan."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """By case id: why the scan cannot be read."""
+
+    @property
+    def readable(self) -> list[Case]:
+        """The cases whose scan can be read, as far as its files tell."""
+        return [case for case in self.cases if case.case_id in self.scans]
+
+    def place(self, case_id: str) -> int:
+        """Return where a case stands in the cohort's order."""
+        return self._places[case_id]
+
+    @property
+    def _places(self) -> dict[str, int]:
+        return {case.case_id: position for position, case in enumerate(self.cases)}
+
+
+def identify_cases(cases: Sequence[Case], execution: Execution) -> IdentifiedCases:
+    """Hash the scans of all cases; of real scans these are the files, which takes a while."""
+    found = IdentifiedCases(list(cases))
+    with execution.progress("cases", len(cases)) as advance:
+        for case in cases:
+            try:
+                found.scans[case.case_id] = case.source.digest()
+            except CaseError as error:
+                found.unread[case.case_id] = str(error)
+            advance()
+    return found
+
+
+def about_cases(cases: Sequence[Case]) -> pd.DataFrame:
+    """Return what is known of the cases, see `Features.cases`."""
+    return pd.DataFrame(
+        {
+            "label": [case.label for case in cases],
+            "cac_score": [case.cac_score for case in cases],
+            "group": [case.group for case in cases],
+            "protocol": [case.protocol for case in cases],
+            "contrast": [{True: "on", False: "off", None: ""}[case.contrast] for case in cases],
+        },
+        index=pd.Index([case.case_id for case in cases], name="case_id"),
+    )
