@@ -31,6 +31,7 @@ lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 environment: $(VENV)/.complete-$(EXTRAS)
 
