@@ -1,0 +1,97 @@
+"""The public API of cacbench. Import from here; the packages behind it have names that others may have, too.
+
+Everything is imported when it is first asked for, so that ``import cacbench`` is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark import __version__ as __version__
+    from benchmark.calcium.scoring import score as score
+    from benchmark.case import Anomaly as Anomaly
+    from benchmark.case import Case as Case
+    from benchmark.case import Exclusion as Exclusion
+    from benchmark.case import Scan as Scan
+    from benchmark.errors import CaseError as CaseError
+    from benchmark.errors import UserError as UserError
+    from benchmark.execution.execution import Execution as Execution
+    from benchmark.execution.execution import open_execution as open_execution
+    from benchmark.images.reading import read_image as read_image
+    from benchmark.images.reading import read_mask as read_mask
+    from benchmark.pipeline.features import extract_features as extract_features
+    from benchmark.pipeline.results import Features as Features
+    from benchmark.pipeline.results import StudyResult as StudyResult
+    from benchmark.pipeline.run import run_study as run_study
+    from benchmark.plugins.base import Availability as Availability
+    from benchmark.plugins.base import Classifier as Classifier
+    from benchmark.plugins.base import Cohort as Cohort
+    from benchmark.plugins.base import FeatureExtractor as FeatureExtractor
+    from benchmark.plugins.base import Segmenter as Segmenter
+    from benchmark.plugins.registry import build as build
+    from benchmark.plugins.training import Trainer as Trainer
+    from benchmark.plugins.training import TrainingJob as TrainingJob
+    from benchmark.statistics.comparison.pairwise import compare_all as compare_all
+    from benchmark.study.reading import read_study as read_study
+    from benchmark.study.study import Study as Study
+
+_HOME = {
+    "__version__": "benchmark",
+    "score": "benchmark.calcium.scoring",
+    **dict.fromkeys(("Anomaly", "Case", "Exclusion", "Scan"), "benchmark.case"),
+    **dict.fromkeys(("CaseError", "UserError"), "benchmark.errors"),
+    **dict.fromkeys(("Execution", "open_execution"), "benchmark.execution.execution"),
+    **dict.fromkeys(("read_image", "read_mask"), "benchmark.images.reading"),
+    "extract_features": "benchmark.pipeline.features",
+    **dict.fromkeys(("Features", "StudyResult"), "benchmark.pipeline.results"),
+    "run_study": "benchmark.pipeline.run",
+    **dict.fromkeys(
+        ("Availability", "Classifier", "Cohort", "FeatureExtractor", "Segmenter"), "benchmark.plugins.base"
+    ),
+    "build": "benchmark.plugins.registry",
+    **dict.fromkeys(("Trainer", "TrainingJob"), "benchmark.plugins.training"),
+    "compare_all": "benchmark.statistics.comparison.pairwise",
+    "read_study": "benchmark.study.reading",
+    "Study": "benchmark.study.study",
+}
+"""Where each public name lives."""
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name. Raises `ImportError` where another package is called `benchmark`."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'cacbench' has no attribute {name!r}")
+    _refuse_another_benchmark()
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(_HOME)
+
+
+def main() -> None:
+    """Run the command line, or say in a sentence why it cannot."""
+    try:
+        _refuse_another_benchmark()
+    except ImportError as error:
+        print(f"cacbench: {error}", file=sys.stderr)
+        sys.exit(2)
+    from benchmark.cli import main as run
+
+    run()
+
+
+def _refuse_another_benchmark() -> None:
+    found = import_module("benchmark")
+    if not getattr(found, "IS_CACBENCH", False):
+        place = getattr(found, "__file__", None) or next(iter(getattr(found, "__path__", ["?"])))
+        raise ImportError(
+            f"another package named 'benchmark' is found first, at {place}: uninstall it, or install cacbench into "
+            "an environment of its own"
+        )
