@@ -11,9 +11,18 @@ from pydantic import Field
 from classifiers.tabular import TabularClassifier, Values
 
 _NATIVE = (
-    "updater", "refresh_leaf", "process_type", "max_cached_hist_node",
-    "sample_type", "normalize_type", "rate_drop", "one_drop", "skip_drop", "feature_selector", "top_k",
-)  # fmt: skip
+    "updater",
+    "refresh_leaf",
+    "process_type",
+    "max_cached_hist_node",
+    "sample_type",
+    "normalize_type",
+    "rate_drop",
+    "one_drop",
+    "skip_drop",
+    "feature_selector",
+    "top_k",
+)
 """Parameters of XGBoost's trees, DART and linear boosters that XGBClassifier passes on but does not list."""
 
 

@@ -40,9 +40,10 @@ def imports():
 def test_no_import_runs_upward(imports):
     depth = {name: len(LAYERS) - place for place, name in enumerate(LAYERS)}
     upward = [
-        pair for pair in imports
+        pair
+        for pair in imports
         if {room(pair[0]), room(pair[1])} <= depth.keys() and depth[room(pair[0])] < depth[room(pair[1])]
-    ]  # fmt: skip
+    ]
     assert upward == []
 
 

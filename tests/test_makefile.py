@@ -15,8 +15,11 @@ def make(*arguments, path):
     tools = [str(Path(shutil.which(name)).parent) for name in ("make", "sh")]
     return subprocess.run(
         ["make", *map(str, arguments)],
-        cwd=ROOT, env={"PATH": ":".join([str(path), *dict.fromkeys(tools)])}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={"PATH": ":".join([str(path), *dict.fromkeys(tools)])},
+        capture_output=True,
+        text=True,
+    )
 
 
 def command(folder, name, code):

@@ -69,9 +69,12 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_what_is_no_code_too(wheel):
     names = set(ZipFile(wheel).namelist())
     assert names >= {
-        "benchmark/study/runs.schema.json", "benchmark/report/templates/page.html.jinja", "cacbench/py.typed",
-        "segmenters/denseraunet/weights/denseraunet.safetensors", "segmenters/denseraunet/weights/MODEL_CARD.md",
-    }  # fmt: skip
+        "benchmark/study/runs.schema.json",
+        "benchmark/report/templates/page.html.jinja",
+        "cacbench/py.typed",
+        "segmenters/denseraunet/weights/denseraunet.safetensors",
+        "segmenters/denseraunet/weights/MODEL_CARD.md",
+    }
     assert not [name for name in names if name.startswith(("tests/", "docs/", "results/"))]
 
 

@@ -67,10 +67,17 @@ class PowerPlan:
 
 
 def plan_power(
-    study: Study, predictions: pd.DataFrame, *, run: str | None = None, reference: str | None = None,
-    metric: str = "accuracy", difference: float | None = None, power: float = 0.8,
-    sizes: Sequence[int] = SIZES, default_reference: str | None = None,
-) -> PowerPlan:  # fmt: skip
+    study: Study,
+    predictions: pd.DataFrame,
+    *,
+    run: str | None = None,
+    reference: str | None = None,
+    metric: str = "accuracy",
+    difference: float | None = None,
+    power: float = 0.8,
+    sizes: Sequence[int] = SIZES,
+    default_reference: str | None = None,
+) -> PowerPlan:
     """Return the power to tell `run` from `reference` in studies of other sizes.
 
     By default the reference is the study's, or `default_reference`, and the run the best other one by `metric`.
@@ -90,9 +97,14 @@ def plan_power(
         raise UserError(f"{run} is both run and reference: name two runs of {', '.join(names)}")
     try:
         curve = power_curve(
-            predictions, run, reference, metric, sorted(set(sizes)), difference=difference,
+            predictions,
+            run,
+            reference,
+            metric,
+            sorted(set(sizes)),
+            difference=difference,
             seed=derive_seed(study.seed, "power"),
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise UserError(f"power: {error}") from None
     return PowerPlan(run, reference, metric, power, difference is None, curve, scans_needed(curve, power))
@@ -112,8 +124,14 @@ def write_power(plan: PowerPlan, study: Study, results: Path) -> list[Path]:
     folder = results / study.name / "power"
     files = write_tables({"power": plan.curve}, folder)
     files += write_figure(power_figure(plan), folder, "power")
-    names = {"run": plan.run, "reference": plan.reference, "metric": plan.metric, "power": plan.power,
-             "difference": plan.difference, "observed": plan.observed}  # fmt: skip
+    names = {
+        "run": plan.run,
+        "reference": plan.reference,
+        "metric": plan.metric,
+        "power": plan.power,
+        "difference": plan.difference,
+        "observed": plan.observed,
+    }
     with logged_run(results, study.name, "power", names) as mlflow:
         for row in plan.curve.to_dict("records"):
             mlflow.log_metric("power", float(row["power"]), step=int(row["scans"]))
@@ -149,8 +167,9 @@ def power_figure(plan: PowerPlan) -> Figure:
     figure.legend(frameon=False, fontsize=8, loc="outside lower center")
     axis.set_title(
         f"{plan.run} against {plan.reference}: {100 * plan.difference:+.1f} points of "
-        f"{plan.metric.replace('_', ' ')}", fontsize=9,
-    )  # fmt: skip
+        f"{plan.metric.replace('_', ' ')}",
+        fontsize=9,
+    )
     return figure
 
 

@@ -42,16 +42,30 @@ def power(
     tried = SIZES if sizes is None else _numbers(sizes)
     predictions, facts = read_predictions(results / declared.name)
     plan = plan_power(
-        declared, predictions, run=run, reference=reference, metric=metric, difference=difference, power=wanted,
-        sizes=tried, default_reference=facts["reference"],
-    )  # fmt: skip
+        declared,
+        predictions,
+        run=run,
+        reference=reference,
+        metric=metric,
+        difference=difference,
+        power=wanted,
+        sizes=tried,
+        default_reference=facts["reference"],
+    )
     files = write_power(plan, declared, results)
     if as_json:
         facts = {
-            "study": declared.name, "run": plan.run, "reference": plan.reference, "metric": plan.metric,
-            "difference": plan.difference, "observed": plan.observed, "power": plan.power, "scans": plan.scans,
-            "sentences": plan.sentences, "curve": plan.curve.to_dict("records"),
-        }  # fmt: skip
+            "study": declared.name,
+            "run": plan.run,
+            "reference": plan.reference,
+            "metric": plan.metric,
+            "difference": plan.difference,
+            "observed": plan.observed,
+            "power": plan.power,
+            "scans": plan.scans,
+            "sentences": plan.sentences,
+            "curve": plan.curve.to_dict("records"),
+        }
         print(json.dumps(facts, indent=1))
         return
     from benchmark.report.console import console

@@ -46,8 +46,7 @@ def check(
 
 @app.command()
 def ui(
-    results: Results = DEFAULT_RESULTS,
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    results: Results = DEFAULT_RESULTS, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000
 ) -> None:
     """Open the MLflow UI on the results, on this machine's loopback address only."""
     from benchmark.report.tracking import DATABASE, tracking_uri

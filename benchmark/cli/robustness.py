@@ -32,8 +32,11 @@ def robustness(
     written = finish_robustness(measured, results, study)
     if as_json:
         shown = {name: written.tables[name] for name in ("stability", "performance", "ranks")}
-        print(json.dumps({name: json.loads(table.to_json(orient="records")) for name, table in shown.items()},
-                         indent=1))  # fmt: skip
+        print(
+            json.dumps(
+                {name: json.loads(table.to_json(orient="records")) for name, table in shown.items()}, indent=1
+            )
+        )
     else:
         from benchmark.analyses.robustness.console import print_robustness
 

@@ -24,9 +24,20 @@ MANIFEST = "manifest.csv"
 REPORT = "conversion.csv"
 MANIFEST_COLUMNS = ("case_id", "image", "cac_score", "label", "mask", "group", "protocol", "contrast")
 REPORT_COLUMNS = (
-    "case_id", "state", "reason", "anomalies", "series", "slices", "spacing_mm", "thickness_mm", "kvp",
-    "kernel", "manufacturer", "protocol", "contrast",
-)  # fmt: skip
+    "case_id",
+    "state",
+    "reason",
+    "anomalies",
+    "series",
+    "slices",
+    "spacing_mm",
+    "thickness_mm",
+    "kvp",
+    "kernel",
+    "manufacturer",
+    "protocol",
+    "contrast",
+)
 COMPRESSION = 3
 
 
@@ -47,12 +58,7 @@ class Conversion:
 
 
 def convert(
-    source: Path,
-    out: Path,
-    execution: Execution,
-    *,
-    choice: SeriesChoice = ANY,
-    numbered: bool = False,
+    source: Path, out: Path, execution: Execution, *, choice: SeriesChoice = ANY, numbered: bool = False
 ) -> list[Conversion]:
     """Write every scan below `source` to ``out/images/<case_id>.nii.gz``, with a manifest and a report.
 
@@ -83,9 +89,10 @@ def find_sources(root: Path, *, numbered: bool = False) -> list[Source]:
         raise UserError(f"{root}: no such folder; give the folder of the scans")
     found = [root, *(path for path in root.rglob("*") if not _hidden(path, root))]
     scans = [
-        path for path in sorted(found)
+        path
+        for path in sorted(found)
         if (path.is_dir() and _holds_dicom(path)) or (path.is_file() and path.name.lower().endswith(SUFFIXES))
-    ]  # fmt: skip
+    ]
     names = [f"case-{number:04d}" for number in range(1, len(scans) + 1)]
     if not numbered:
         names = [_name(path, root, spare) for path, spare in zip(scans, names, strict=True)]

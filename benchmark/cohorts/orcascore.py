@@ -74,9 +74,7 @@ class OrCaScoreCohort(Cohort):
         vendor = name[2:].partition("P")[0]
         contrast = self.images == "contrast"
         source, label, met = self._labelled(name, image, references)
-        return Case(
-            name, source, label, group=vendor, protocol="cardiac", contrast=contrast, anomalies=met
-        )  # fmt: skip
+        return Case(name, source, label, group=vendor, protocol="cardiac", contrast=contrast, anomalies=met)
 
     def _labelled(
         self, name: str, image: Path, references: list[Path]

@@ -80,8 +80,9 @@ def evaluate(task: FoldTask) -> dict[str, Any]:
         return _nested(task) if task.protocol.selection == "nested" else _flat(task)
 
 
-def choose_flat(records: list[dict[str, Any]], classifier: Classifier, labels: list[NDArray[np.intp]],
-                scoring: str) -> list[dict[str, Any]]:  # fmt: skip
+def choose_flat(
+    records: list[dict[str, Any]], classifier: Classifier, labels: list[NDArray[np.intp]], scoring: str
+) -> list[dict[str, Any]]:
     """Turn the flat records of one split's folds into nested-like ones, for the best point over those folds.
 
     `labels` holds each fold's test labels. The point is chosen on the test cases: optimistic by construction.
@@ -94,10 +95,15 @@ def choose_flat(records: list[dict[str, Any]], classifier: Classifier, labels: l
     mean = np.mean(scores, axis=0)
     best = int(mean.argmax())
     return [
-        {"parameters": points[best], "inner_score": float(mean[best]), "kept": record["kept"], "threshold": 0.5,
-         "probabilities": record["points"][best]}
+        {
+            "parameters": points[best],
+            "inner_score": float(mean[best]),
+            "kept": record["kept"],
+            "threshold": 0.5,
+            "probabilities": record["points"][best],
+        }
         for record in records
-    ]  # fmt: skip
+    ]
 
 
 def fit_final(task: FoldTask) -> dict[str, Any]:
@@ -119,9 +125,14 @@ def fit_final(task: FoldTask) -> dict[str, Any]:
 
 def _best(task: FoldTask) -> Chosen:
     return best_point(
-        task.classifier, task.X[task.train], task.y[task.train], cv=task.protocol.inner(task.seed),
-        groups=None if task.groups is None else task.groups[task.train], scoring=task.protocol.scoring, seed=task.seed,
-    )  # fmt: skip
+        task.classifier,
+        task.X[task.train],
+        task.y[task.train],
+        cv=task.protocol.inner(task.seed),
+        groups=None if task.groups is None else task.groups[task.train],
+        scoring=task.protocol.scoring,
+        seed=task.seed,
+    )
 
 
 def _nested(task: FoldTask) -> dict[str, Any]:
@@ -143,9 +154,11 @@ def _threshold(task: FoldTask, chosen: Chosen) -> float:
     if task.protocol.threshold == "half":
         return 0.5
     return choose_threshold(
-        task.y[task.train], chosen.out_of_fold[:, 1], rule=task.protocol.threshold,
+        task.y[task.train],
+        chosen.out_of_fold[:, 1],
+        rule=task.protocol.threshold,
         target=task.protocol.threshold_target,
-    )  # fmt: skip
+    )
 
 
 def _flat(task: FoldTask) -> dict[str, Any]:

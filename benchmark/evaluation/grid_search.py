@@ -37,8 +37,15 @@ class Chosen:
 
 
 def best_point(
-    classifier: Classifier, X: Matrix, y: Labels, *, cv: Any, scoring: str, seed: int, groups: Labels | None = None
-) -> Chosen:  # fmt: skip
+    classifier: Classifier,
+    X: Matrix,
+    y: Labels,
+    *,
+    cv: Any,
+    scoring: str,
+    seed: int,
+    groups: Labels | None = None,
+) -> Chosen:
     """Choose the grid point with the best mean score in a cross-validation of X, shape (cases, features).
 
     `cv` is a scikit-learn cross-validator, `groups` (cases,) what it may keep together. The first of equally good

@@ -22,8 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Metric = Literal[
-    "accuracy", "sensitivity", "specificity", "f1", "roc_auc", "balanced_accuracy", "macro_f1", "quadratic_kappa"
-]  # fmt: skip
+    "accuracy",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "roc_auc",
+    "balanced_accuracy",
+    "macro_f1",
+    "quadratic_kappa",
+]
 
 
 class Protocol(Declaration):
@@ -133,9 +140,13 @@ class Protocol(Declaration):
         return may_train, may_test
 
     def _drawn(
-        self, labels: NDArray[np.intp], seed: object, cases: pd.DataFrame | None,
-        may_train: NDArray[np.bool_], may_test: NDArray[np.bool_],
-    ) -> Iterator[Split]:  # fmt: skip
+        self,
+        labels: NDArray[np.intp],
+        seed: object,
+        cases: pd.DataFrame | None,
+        may_train: NDArray[np.bool_],
+        may_test: NDArray[np.bool_],
+    ) -> Iterator[Split]:
         import numpy as np
 
         if self.split == "fixed":

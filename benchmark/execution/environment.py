@@ -9,9 +9,21 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 _NAMED = (
-    "cacbench", "numpy", "scipy", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "SimpleITK",
-    "pyradiomics-bhklab", "torch", "monai", "timm", "mlflow",
-)  # fmt: skip
+    "cacbench",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "xgboost-cpu",
+    "xgboost",
+    "lightgbm",
+    "SimpleITK",
+    "pyradiomics-bhklab",
+    "torch",
+    "monai",
+    "timm",
+    "mlflow",
+)
 
 
 def versions() -> dict[str, str]:

@@ -60,9 +60,13 @@ def _bar(stage: str, total: int, console: Console) -> Iterator[Advance]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Bars(*columns, console=console) as display:
         task = display.add_task(stage, total=total)
 
@@ -132,9 +136,13 @@ def training_bar(name: str, steps: int, done: int) -> Iterator[Callable[[int, Ma
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[values]}"),
-        TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True),
-    )  # fmt: skip
+        TextColumn(name),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[values]}"),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
     known: dict[str, float] = {}
     with Bars(*columns, console=Console(stderr=True)) as display:
         task = display.add_task(name, total=steps, completed=done, values="")

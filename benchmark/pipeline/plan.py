@@ -57,9 +57,16 @@ class EvaluationPlan:
         everything = np.flatnonzero(may_train)
         groups = np.unique(self.cases["group"], return_inverse=True)[1] if protocol.by_group else None
         return FoldTask(
-            self.study.learner(run), protocol, tuple(table.columns), table.to_numpy(), self.labels,
-            train=everything, test=everything[:0], seed=derive_seed(self.study.seed, "final"), groups=groups,
-        )  # fmt: skip
+            self.study.learner(run),
+            protocol,
+            tuple(table.columns),
+            table.to_numpy(),
+            self.labels,
+            train=everything,
+            test=everything[:0],
+            seed=derive_seed(self.study.seed, "final"),
+            groups=groups,
+        )
 
     @property
     def cases(self) -> pd.DataFrame:
@@ -80,11 +87,16 @@ class EvaluationPlan:
     def _predicted(self, run: str, split: Split, record: Mapping[str, Any]) -> pd.DataFrame:
         probabilities = np.asarray(record["probabilities"])
         table = pd.DataFrame(
-            {"run": run, "repeat": split.repeat, "fold": split.fold,
-             "case_id": [self.case_ids[position] for position in split.test], "label": self.labels[split.test],
-             "score": probabilities[:, 1] if probabilities.shape[1] == 2 else 1 - probabilities[:, 0],
-             "predicted": most_probable(probabilities, record["threshold"])}
-        )  # fmt: skip
+            {
+                "run": run,
+                "repeat": split.repeat,
+                "fold": split.fold,
+                "case_id": [self.case_ids[position] for position in split.test],
+                "label": self.labels[split.test],
+                "score": probabilities[:, 1] if probabilities.shape[1] == 2 else 1 - probabilities[:, 0],
+                "predicted": most_probable(probabilities, record["threshold"]),
+            }
+        )
         if self.study.target.binary:
             return table
         columns = [f"probability_{name}" for name in self.study.target.classes]
@@ -94,11 +106,16 @@ class EvaluationPlan:
         """Return one row per run, repeat and fold: n_train, n_test and the target's metrics."""
         keys = ["run", "repeat", "fold"]
         scores = pd.DataFrame(
-            {**dict(zip(keys, key, strict=True)), "n_test": len(mine),
-             **{metric: decided_metric(metric, mine["label"], mine["predicted"], mine["score"])
-                for metric in self.study.target.metrics}}
+            {
+                **dict(zip(keys, key, strict=True)),
+                "n_test": len(mine),
+                **{
+                    metric: decided_metric(metric, mine["label"], mine["predicted"], mine["score"])
+                    for metric in self.study.target.metrics
+                },
+            }
             for key, mine in predictions.groupby(keys, sort=False)
-        )  # fmt: skip
+        )
         trained = pd.DataFrame(
             [(split.repeat, split.fold, len(split.train)) for split in self.splits],
             columns=["repeat", "fold", "n_train"],

@@ -161,9 +161,13 @@ def _comparison_table(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) ->
 
 
 _SHORT = {
-    "sensitivity": "sens.", "specificity": "spec.", "f1": "F1", "roc_auc": "AUC", "macro_f1": "macro F1",
+    "sensitivity": "sens.",
+    "specificity": "spec.",
+    "f1": "F1",
+    "roc_auc": "AUC",
+    "macro_f1": "macro F1",
     "quadratic_kappa": "kappa",
-}  # fmt: skip
+}
 
 
 def _by_reason(without_result: dict[str, str]) -> dict[str, list[str]]:

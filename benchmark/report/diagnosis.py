@@ -71,10 +71,13 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
     if extraction.extractor.embedding:
         if metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
             yield Finding(
-                name, "accuracy", metrics["accuracy"], LOWEST_EMBEDDING_ACCURACY,
+                name,
+                "accuracy",
+                metrics["accuracy"],
+                LOWEST_EMBEDDING_ACCURACY,
                 "the scans are unlike those the network learnt from",
                 "run the extractor with another preprocessing, and radiomics on the same ROI beside it",
-            )  # fmt: skip
+            )
         return
     if metrics["sensitivity"] < LOWEST_SENSITIVITY:
         wider = getattr(segmenter, "dilation_mm", None)
@@ -94,9 +97,13 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
             else f"run with `{extraction.segmenter}: {{hu: {hu + 20:g}}}` or within a narrower region"
         )
         yield Finding(
-            name, "specificity", metrics["specificity"], LOWEST_SPECIFICITY,
-            "other dense structures lie inside the ROI", advice,
-        )  # fmt: skip
+            name,
+            "specificity",
+            metrics["specificity"],
+            LOWEST_SPECIFICITY,
+            "other dense structures lie inside the ROI",
+            advice,
+        )
 
 
 def _exclusions(result: StudyResult) -> Iterator[Finding]:
@@ -109,7 +116,10 @@ def _exclusions(result: StudyResult) -> Iterator[Finding]:
         low, high = wilson(len(cases), total)
         much = "often" if len(cases) / total > HIGHEST_EXCLUSION_RATE else "at times"
         yield Finding(
-            segmenter, "exclusion rate", len(cases) / total, 0.0,
+            segmenter,
+            "exclusion rate",
+            len(cases) / total,
+            0.0,
             f"the segmenter {much} finds no vessels ({len(cases)} of {total}, 95 % interval {low:.3f} to {high:.3f})",
             "look at `cacbench quality` and run with another segmenter",
-        )  # fmt: skip
+        )

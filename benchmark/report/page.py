@@ -39,7 +39,7 @@ def write_page(
 def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run with ``value [low, high]`` for each metric, best accuracy first."""
     text = summary.assign(
-        text=[f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in summary.itertuples()],
+        text=[f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in summary.itertuples()]
     )
     wide = text.pivot(index="run", columns="metric", values="text")[list(dict.fromkeys(summary["metric"]))]
     accuracy = summary[summary["metric"] == "accuracy"].set_index("run")["value"]

@@ -86,10 +86,15 @@ def comparisons(result: StudyResult) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     try:
         return compare_all(
-            result.folds, result.predictions, pairs, result.study.compared_metrics,
-            tests=declared.tests, rope=declared.rope, family=declared.family,
+            result.folds,
+            result.predictions,
+            pairs,
+            result.study.compared_metrics,
+            tests=declared.tests,
+            rope=declared.rope,
+            family=declared.family,
             seed=derive_seed(result.study.seed, "comparisons"),
-        )  # fmt: skip
+        )
     except ValueError as error:  # what only the folds show, a metric that is undefined in one of them
         raise UserError(f"{result.study.name}: comparisons: {error}") from None
 

@@ -198,10 +198,13 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run) -> None:
     pipeline = skops.io.loads(content, trusted=trusted)
     some = result.features.tables[run.extractor].loc[result.case_ids[:5]]  # enough to know the columns
     mlflow.sklearn.log_model(
-        pipeline, name="model", signature=infer_signature(some, pipeline.predict(some)),
-        serialization_format="skops", skops_trusted_types=trusted,
+        pipeline,
+        name="model",
+        signature=infer_signature(some, pipeline.predict(some)),
+        serialization_format="skops",
+        skops_trusted_types=trusted,
         pip_requirements=[f"{name}=={number}" for name, number in versions().items() if name != "python"],
-    )  # fmt: skip
+    )
 
 
 def _trusted_types(named: list[str], study: Study, run: Run) -> list[str]:

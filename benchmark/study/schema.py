@@ -57,8 +57,11 @@ def _named(kind: Kind, more: dict[str, Any] | None = None) -> dict[str, Any]:
 
 def _declaration(kind: Kind, *, by_name: bool = True, more: dict[str, Any] | None = None) -> dict[str, Any]:
     choices = [_with_use(_plugin(kind, name, more), name, required=True) for name in BUILTINS[kind]]
-    other = {"type": "object", "required": ["use"],
-             "properties": {"use": {"type": "string", "not": {"enum": list(BUILTINS[kind])}}}}  # fmt: skip
+    other = {
+        "type": "object",
+        "required": ["use"],
+        "properties": {"use": {"type": "string", "not": {"enum": list(BUILTINS[kind])}}},
+    }
     return {"anyOf": [*choices, other, *([{"type": "string"}] if by_name else [])]}
 
 

@@ -16,9 +16,16 @@ from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
 
 Test = Literal[
-    "paired_t", "nadeau_bengio", "wilcoxon", "five_by_two_f", "bayesian_correlated_t", "mcnemar", "delong",
-    "bootstrap_percentile", "bootstrap_bca",
-]  # fmt: skip
+    "paired_t",
+    "nadeau_bengio",
+    "wilcoxon",
+    "five_by_two_f",
+    "bayesian_correlated_t",
+    "mcnemar",
+    "delong",
+    "bootstrap_percentile",
+    "bootstrap_bca",
+]
 
 
 class Extraction(Declaration):

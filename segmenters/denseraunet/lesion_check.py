@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     import torch
 
 _SHAPES = {
-    "mean": ("features",), "scale": ("features",), "hidden": ("members", "features", "width"),
-    "hidden_bias": ("members", "width"), "output": ("members", "width"), "output_bias": ("members",),
-}  # fmt: skip
+    "mean": ("features",),
+    "scale": ("features",),
+    "hidden": ("members", "features", "width"),
+    "hidden_bias": ("members", "width"),
+    "output": ("members", "width"),
+    "output_bias": ("members",),
+}
 
 
 @dataclass(frozen=True)

@@ -26,19 +26,33 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 ITSELF = (
-    "log volume (mm³)", "log maximum HU", "log mean HU", "log 90th percentile of HU", "log deviation of HU",
-    "log longest axis (mm)", "log middle axis (mm)", "log shortest axis (mm)", "mean probability",
+    "log volume (mm³)",
+    "log maximum HU",
+    "log mean HU",
+    "log 90th percentile of HU",
+    "log deviation of HU",
+    "log longest axis (mm)",
+    "log middle axis (mm)",
+    "log shortest axis (mm)",
+    "mean probability",
     "maximum probability",
-)  # fmt: skip
+)
 COURSE = (
-    "log mass (HU mm³)", "log highest mass per mm", "log width at half of it (mm)",
-    "variation of mass within the width", "kurtosis of mass along the axis", "width over deviation",
+    "log mass (HU mm³)",
+    "log highest mass per mm",
+    "log width at half of it (mm)",
+    "variation of mass within the width",
+    "kurtosis of mass along the axis",
+    "width over deviation",
     "log deviation across the axis (mm)",
-)  # fmt: skip
+)
 SURROUNDINGS = (
-    "log share of the candidate it is of", "share of candidates around it", "HU of the tissue around it",
-    "log noise (HU)", "log peak over noise",
-)  # fmt: skip
+    "log share of the candidate it is of",
+    "share of candidates around it",
+    "HU of the tissue around it",
+    "log noise (HU)",
+    "log peak over noise",
+)
 COMPANY = ("log volume of the others (mm³)", "log distance to the nearest (mm)", "log number of lesions")
 FEATURES = (*ITSELF, *COURSE, *SURROUNDINGS, *COMPANY)
 SECTION_MM = 2.0

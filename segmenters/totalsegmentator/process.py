@@ -36,10 +36,17 @@ def run(request: dict[str, Any], timeout_s: float) -> None:
         (home / "config.json").write_text(json.dumps(_configuration(request["licence"])))
         child = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", __name__],
-            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, "TOTALSEG_HOME_DIR": str(home), "TOTALSEG_WEIGHTS_PATH": request["weights"],
-                 "TMPDIR": folder},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "TOTALSEG_HOME_DIR": str(home),
+                "TOTALSEG_WEIGHTS_PATH": request["weights"],
+                "TMPDIR": folder,
+            },
+        )
         content = json.dumps({key: value for key, value in request.items() if key != "licence"})
         try:
             child.communicate(content.encode(), timeout=timeout_s)
@@ -106,9 +113,16 @@ def _segment(request: dict[str, Any]) -> None:
     allotted = int(os.environ.get("OMP_NUM_THREADS") or multiprocessing.cpu_count())
     multiprocessing.cpu_count = lambda: allotted
     python_api.totalsegmentator(
-        request["image"], request["out"], ml=True, nr_thr_resamp=1, nr_thr_saving=1, task=request["task"],
-        roi_subset=request["structures"], quiet=True, device="gpu" if request["device"] == "cuda" else "cpu",
-    )  # fmt: skip
+        request["image"],
+        request["out"],
+        ml=True,
+        nr_thr_resamp=1,
+        nr_thr_saving=1,
+        task=request["task"],
+        roi_subset=request["structures"],
+        quiet=True,
+        device="gpu" if request["device"] == "cuda" else "cpu",
+    )
 
 
 def _fetch(request: dict[str, Any]) -> None:

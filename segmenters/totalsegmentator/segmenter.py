@@ -35,10 +35,15 @@ LABELS: dict[Task, dict[str, int]] = {
     "coronary_arteries": {"coronary_arteries": 1},
     "total": {"heart": 51, "aorta": 52},
     "heartchambers_highres": {
-        "heart_myocardium": 1, "heart_atrium_left": 2, "heart_ventricle_left": 3, "heart_atrium_right": 4,
-        "heart_ventricle_right": 5, "aorta": 6, "pulmonary_artery": 7,
+        "heart_myocardium": 1,
+        "heart_atrium_left": 2,
+        "heart_ventricle_left": 3,
+        "heart_atrium_right": 4,
+        "heart_ventricle_right": 5,
+        "aorta": 6,
+        "pulmonary_artery": 7,
     },
-}  # fmt: skip
+}
 """What each task finds, with its labels; of `total` what concerns the heart."""
 
 

@@ -38,8 +38,12 @@ def test_a_misspelt_parameter_is_refused_with_the_one_that_was_meant(name, wrong
 
 @pytest.mark.parametrize(
     ("name", "parameter", "values"),
-    [("lightgbm", "path_smooth", [0.0, 1.0]), ("lightgbm", "feature_fraction", [0.5]), ("xgboost", "rate_drop", [0.1])],
-)  # fmt: skip
+    [
+        ("lightgbm", "path_smooth", [0.0, 1.0]),
+        ("lightgbm", "feature_fraction", [0.5]),
+        ("xgboost", "rate_drop", [0.1]),
+    ],
+)
 def test_what_a_booster_passes_on_may_be_tried(name, parameter, values):
     assert build("classifier", {"use": name, "grid": {parameter: values}}).grid == {parameter: tuple(values)}
 

@@ -14,9 +14,14 @@ from segmenters.reference import ReferenceSegmenter
 from segmenters.threshold import ThresholdSegmenter
 
 TOTAL = [
-    "calcium_agatston", "calcium_volume_mm3", "calcium_mass_mg", "calcium_lesions",
-    "calcium_largest_lesion_mm3", "calcium_maximum_hu", "calcium_mean_hu",
-]  # fmt: skip
+    "calcium_agatston",
+    "calcium_volume_mm3",
+    "calcium_mass_mg",
+    "calcium_lesions",
+    "calcium_largest_lesion_mm3",
+    "calcium_maximum_hu",
+    "calcium_mean_hu",
+]
 
 
 def image_of(voxels, spacing=(0.5, 0.5, 3.0)):
@@ -88,10 +93,11 @@ def test_lesions_that_touch_at_a_corner_are_one_with_8_neighbours_and_two_with_4
     voxels[0, 1:3, 1:3] = voxels[0, 3:5, 3:5] = 200
     image, mask = image_of(voxels, (1, 1, 1)), image_of(np.ones(voxels.shape, np.uint8), (1, 1, 1))
     largest = {
-        neighbours: CalciumVolumesExtractor(scoring=CalciumScoring(connectivity=neighbours))
-        .extract(image, mask)["calcium_largest_lesion_mm3"]
+        neighbours: CalciumVolumesExtractor(scoring=CalciumScoring(connectivity=neighbours)).extract(
+            image, mask
+        )["calcium_largest_lesion_mm3"]
         for neighbours in (4, 8)
-    }  # fmt: skip
+    }
     assert largest == {4: 4, 8: 8}
 
 

@@ -171,11 +171,7 @@ def test_the_documented_table_is_current(real_data):
 
 @pytest.mark.parametrize(
     ("box", "reason"),
-    [
-        (np.s_[5, 50, 50], "single voxel"),
-        (np.s_[5, 50, 50:60], "line"),
-        (np.s_[5:5, :, :], "empty"),
-    ],
+    [(np.s_[5, 50, 50], "single voxel"), (np.s_[5, 50, 50:60], "line"), (np.s_[5:5, :, :], "empty")],
 )
 def test_a_roi_too_small_is_refused(vessel, box, reason):
     image, _ = vessel

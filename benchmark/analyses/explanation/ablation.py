@@ -64,22 +64,24 @@ def variants_of(families: Mapping[str, tuple[int, ...]], features: int) -> list[
 
 
 def evaluate_variants(
-    plan: EvaluationPlan, run: Run, variants: Sequence[Variant],
-    execution: Execution,
-) -> Evaluated:  # fmt: skip
+    plan: EvaluationPlan, run: Run, variants: Sequence[Variant], execution: Execution
+) -> Evaluated:
     """Evaluate every variant on every fold. All features are the run itself, found where `cacbench run` left it."""
     failed = {variant: reason for variant in variants if (reason := _nothing_to_learn(plan, run, variant))}
     tasks = {
         (variant, split): variant.of(plan.task(run, split))
-        for variant in variants if variant not in failed for split in plan.splits
-    }  # fmt: skip
+        for variant in variants
+        if variant not in failed
+        for split in plan.splits
+    }
     done = execution.records("folds", evaluate, tasks)
     for variant, split in (name for name in tasks if name in done.failures):
         failed.setdefault(variant, f"fold {split.fold}: {done.failures[variant, split].reason}")
     records = {
         variant: _chosen(plan, run, {split: done.records[variant, split] for split in plan.splits})
-        for variant in variants if variant not in failed
-    }  # fmt: skip
+        for variant in variants
+        if variant not in failed
+    }
     return Evaluated(records, failed)
 
 
@@ -96,11 +98,17 @@ def ablation_table(
     """
     metrics = plan.study.target.metrics
     cases = align_cases(
-        pd.concat([
-            plan.predictions({(run.name, split): record for split, record in records.items()}).assign(run=variant.name)
-            for variant, records in evaluated.records.items()
-        ]), [variant.name for variant in evaluated.records], metrics,
-    )  # fmt: skip
+        pd.concat(
+            [
+                plan.predictions({(run.name, split): record for split, record in records.items()}).assign(
+                    run=variant.name
+                )
+                for variant, records in evaluated.records.items()
+            ]
+        ),
+        [variant.name for variant in evaluated.records],
+        metrics,
+    )
     seed = derive_seed(plan.study.seed, "bootstrap")
     drawn = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
     resampled = dict(zip(evaluated.records, drawn, strict=True))

@@ -34,8 +34,13 @@ def print_explanation(found: Explanation, written: Written) -> None:
 
 
 def _ablation(table: pd.DataFrame, run: str) -> Table:
-    shown = _table(f"{run}: accuracy [95 % interval], difference to all features",
-                   "features", "n", "accuracy", "difference")  # fmt: skip
+    shown = _table(
+        f"{run}: accuracy [95 % interval], difference to all features",
+        "features",
+        "n",
+        "accuracy",
+        "difference",
+    )
     for row in table[table["metric"] == "accuracy"].dropna(subset="value").to_dict("records"):
         name = f"{row['family']} {row['kept'].replace('_', ' ')}".strip()
         difference = _interval(row, "difference", "difference_low", "difference_high", "+.3f")
@@ -45,8 +50,12 @@ def _ablation(table: pd.DataFrame, run: str) -> Table:
 
 def _importance(table: pd.DataFrame, metric: str) -> Table:
     metric_name = metric.replace("_", " ")
-    shown = _table(f"loss of {metric_name} when permuted on held-out folds [95 % interval over the folds]",
-                   "feature", "kept in folds", f"loss of {metric_name}")  # fmt: skip
+    shown = _table(
+        f"loss of {metric_name} when permuted on held-out folds [95 % interval over the folds]",
+        "feature",
+        "kept in folds",
+        f"loss of {metric_name}",
+    )
     mine = table[(table["metric"] == metric) & (table["folds_kept"] > 0)]
     for kind in ("family", "feature"):
         rows = mine[mine["kind"] == kind].head(SHOWN).to_dict("records")

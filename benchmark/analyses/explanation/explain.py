@@ -42,9 +42,13 @@ class Explanation:
 
 
 def explain_run(
-    study: Study, run_name: str | None, execution: Execution, *,
-    shap: bool = False, permutations: int = PERMUTATIONS,
-) -> Explanation:  # fmt: skip
+    study: Study,
+    run_name: str | None,
+    execution: Execution,
+    *,
+    shap: bool = False,
+    permutations: int = PERMUTATIONS,
+) -> Explanation:
     """Explain a run, by default the study's reference run, on the cases and folds that the study evaluates it on.
 
     Raises `UserError` for a run that the study does not have or that has no result, for a single feature, and for
@@ -111,23 +115,36 @@ def _features_of(plan: EvaluationPlan, run: Run) -> tuple[str, ...]:
 
 
 def _losses(
-    plan: EvaluationPlan, run: Run, chosen: Mapping[Split, ChosenFold], families: Mapping[str, tuple[int, ...]],
-    metrics: tuple[str, ...], permutations: int, execution: Execution,
-) -> list[dict[str, Any]]:  # fmt: skip
+    plan: EvaluationPlan,
+    run: Run,
+    chosen: Mapping[Split, ChosenFold],
+    families: Mapping[str, tuple[int, ...]],
+    metrics: tuple[str, ...],
+    permutations: int,
+    execution: Execution,
+) -> list[dict[str, Any]]:
     tasks = {
-        split: HeldOut(fold, families, metrics, permutations,
-                       derive_seed(plan.study.seed, "permutation", split.repeat, split.fold))
+        split: HeldOut(
+            fold,
+            families,
+            metrics,
+            permutations,
+            derive_seed(plan.study.seed, "permutation", split.repeat, split.fold),
+        )
         for split, fold in chosen.items()
-    }  # fmt: skip
+    }
     done = execution.records("importance", held_out_importance, tasks)
     _refuse(run, done.failures)
     return [done.records[split] for split in tasks]
 
 
 def _shap_tables(
-    plan: EvaluationPlan, run: Run, chosen: Mapping[Split, ChosenFold], names: tuple[str, ...],
+    plan: EvaluationPlan,
+    run: Run,
+    chosen: Mapping[Split, ChosenFold],
+    names: tuple[str, ...],
     execution: Execution,
-) -> dict[str, pd.DataFrame]:  # fmt: skip
+) -> dict[str, pd.DataFrame]:
     from benchmark.analyses.explanation.shapley import ShapFold, held_out_shap, shap_summary, shap_table
 
     tasks = {split: ShapFold(fold) for split, fold in chosen.items()}

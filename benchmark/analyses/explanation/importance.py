@@ -86,9 +86,12 @@ def _scores(metrics: Sequence[str], y: NDArray[np.intp], threshold: float, proba
 
 
 def permutation_losses(
-    predict: Callable[[Floats], Floats], score: Callable[[Floats], Floats], X: Floats, groups: Groups,
+    predict: Callable[[Floats], Floats],
+    score: Callable[[Floats], Floats],
+    X: Floats,
+    groups: Groups,
     orders: NDArray[np.intp],
-) -> dict[str, Floats]:  # fmt: skip
+) -> dict[str, Floats]:
     """Return by how much each permutation of each group of columns lowers the scores, (permutations, metrics).
 
     X has shape (cases, features), `orders` (permutations, cases); a group's columns are permuted together, all
@@ -105,9 +108,12 @@ def permutation_losses(
 
 
 def importance_table(
-    records: Sequence[Mapping[str, Any]], features: Sequence[str], families: Groups, metrics: Sequence[str],
+    records: Sequence[Mapping[str, Any]],
+    features: Sequence[str],
+    families: Groups,
+    metrics: Sequence[str],
     test_to_train: float,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Return one row per feature or family and metric, most important first within each kind and metric.
 
     Columns kind (feature, family), name, family, metric, folds_kept, importance (mean loss over the folds), low and

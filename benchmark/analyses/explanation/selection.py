@@ -18,19 +18,29 @@ def selection_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> p
     counts = pd.Series([sum(name in own for own in kept) for name in features], index=list(features))
     counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
     return pd.DataFrame(
-        {"feature": counts.index, "family": [family_of(name) or "" for name in counts.index],
-         "folds_kept": counts.to_numpy(), "frequency": counts.to_numpy() / len(kept)}
-    )  # fmt: skip
+        {
+            "feature": counts.index,
+            "family": [family_of(name) or "" for name in counts.index],
+            "folds_kept": counts.to_numpy(),
+            "frequency": counts.to_numpy() / len(kept),
+        }
+    )
 
 
 def stability_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> pd.DataFrame:
     """Return one row: folds, features, mean_kept, Nogueira's stability with its interval (low, high), note."""
     found = (
-        selection_stability(kept, features) if len(kept) > 1
+        selection_stability(kept, features)
+        if len(kept) > 1
         else Stability(None, None, None, "one fold: stability compares at least two")
-    )  # fmt: skip
+    )
     row = {
-        "folds": len(kept), "features": len(features), "mean_kept": sum(map(len, kept)) / len(kept),
-        "stability": found.value, "low": found.low, "high": found.high, "note": found.note,
-    }  # fmt: skip
+        "folds": len(kept),
+        "features": len(features),
+        "mean_kept": sum(map(len, kept)) / len(kept),
+        "stability": found.value,
+        "low": found.low,
+        "high": found.high,
+        "note": found.note,
+    }
     return pd.DataFrame([row]).astype(dict.fromkeys(("stability", "low", "high"), "Float64"))

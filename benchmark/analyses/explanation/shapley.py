@@ -166,9 +166,15 @@ def shap_table(
         cases = [plan.case_ids[position] for position in split.test]
         for place, explained in enumerate(_names(plan.study.target.classes, record["scale"], len(values))):
             about = pd.DataFrame(
-                {"repeat": split.repeat, "fold": split.fold, "case_id": cases, "explained": explained,
-                 "base_value": record["base"][place], "model_output": output[place]}
-            )  # fmt: skip
+                {
+                    "repeat": split.repeat,
+                    "fold": split.fold,
+                    "case_id": cases,
+                    "explained": explained,
+                    "base_value": record["base"][place],
+                    "model_output": output[place],
+                }
+            )
             own = pd.DataFrame(values[place], columns=record["features"])
             tables.append(about.join(own.reindex(columns=kept, fill_value=0.0)))
     return pd.concat(tables, ignore_index=True)

@@ -49,8 +49,12 @@ def _write_figures(found: Explanation, folder: Path) -> None:
 
 
 def _log(found: Explanation, folder: Path, results: Path) -> None:
-    parameters = {"run": found.run.name, "seed": found.study.seed, "target": found.study.target.use,
-                  "protocol": found.study.protocol.model_dump(mode="json")}  # fmt: skip
+    parameters = {
+        "run": found.run.name,
+        "seed": found.study.seed,
+        "target": found.study.target.use,
+        "protocol": found.study.protocol.model_dump(mode="json"),
+    }
     with logged_run(results, found.study.name, f"explain {found.run.name}", parameters) as mlflow:
         mlflow.log_artifacts(str(folder))
         for row in found.tables["stability"].dropna(subset="stability").to_dict("records"):
@@ -63,6 +67,7 @@ def _log(found: Explanation, folder: Path, results: Path) -> None:
 def _facts(found: Explanation) -> dict[str, Any]:
     tables = {
         name: json.loads(table.to_json(orient="records", double_precision=15))
-        for name, table in found.tables.items() if name != "shap"
-    }  # fmt: skip
+        for name, table in found.tables.items()
+        if name != "shap"
+    }
     return {"study": found.study.name, "run": found.run.name, "notes": found.notes, **tables}

@@ -51,9 +51,7 @@ class Audit:
         return pd.DataFrame(rows, columns=["run", "protocol", "permutation", "balanced_accuracy"])
 
 
-def audit_study(
-    study: Study, names: Sequence[str], permutations: int, execution: Execution,
-) -> Audit:  # fmt: skip
+def audit_study(study: Study, names: Sequence[str], permutations: int, execution: Execution) -> Audit:
     """Audit the named runs of a study, or its reference run if none is named.
 
     Evaluated are the cases that all audited runs have, on the study's folds; these are the study's own results
@@ -85,6 +83,8 @@ def audit_study(
         findings += assess(run.name, mine, predictions, controls, seed)
     left_out = {
         (run, variant.name): reason
-        for run, reason in without.items() for variant in VARIANTS if variant.needs_diagnostics
-    }  # fmt: skip
+        for run, reason in without.items()
+        for variant in VARIANTS
+        if variant.needs_diagnostics
+    }
     return Audit(study, len(plan.case_ids), permutations, findings, left_out)

@@ -45,9 +45,11 @@ def permuted_plan(plan: EvaluationPlan, number: int) -> EvaluationPlan:
 
 
 def evaluate_variants(
-    plans: list[EvaluationPlan], variants: dict[Run, list[Variant]], diagnostics: dict[str, pd.DataFrame],
+    plans: list[EvaluationPlan],
+    variants: dict[Run, list[Variant]],
+    diagnostics: dict[str, pd.DataFrame],
     execution: Execution,
-) -> dict[tuple[str, str], list[pd.DataFrame]]:  # fmt: skip
+) -> dict[tuple[str, str], list[pd.DataFrame]]:
     """Return the out-of-fold predictions by run and variant, one table per plan. Raises `UserError`."""
     tasks = {
         (number, run.name, variant.name, split): task

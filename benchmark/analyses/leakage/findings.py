@@ -80,19 +80,28 @@ class Finding:
         """Return all of it as plain values under the names of the table's columns; None where there is none."""
         low, high = self.control.interval
         return {
-            "run": self.run, "protocol": self.variant.name, "sound": self.variant.sound,
-            **_columns("balanced_accuracy", self.balanced_accuracy), **_columns("accuracy", self.accuracy),
-            "against": self.variant.against, **_columns("optimism_points", self.optimism),
+            "run": self.run,
+            "protocol": self.variant.name,
+            "sound": self.variant.sound,
+            **_columns("balanced_accuracy", self.balanced_accuracy),
+            **_columns("accuracy", self.accuracy),
+            "against": self.variant.against,
+            **_columns("optimism_points", self.optimism),
             **_columns("permuted", Estimate(self.control.mean, low, high)),
-            "permuted_bound": self.control.bound, "chance": self.control.chance,
-            "verdict": self.verdict, "sentence": self.sentence,
-        }  # fmt: skip
+            "permuted_bound": self.control.bound,
+            "chance": self.control.chance,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+        }
 
 
 def assess(
-    run: str, variants: Sequence[Variant], predictions: pd.DataFrame, controls: Mapping[str, PermutedControl],
+    run: str,
+    variants: Sequence[Variant],
+    predictions: pd.DataFrame,
+    controls: Mapping[str, PermutedControl],
     seed: int,
-) -> list[Finding]:  # fmt: skip
+) -> list[Finding]:
     """Return one finding per variant. `predictions` names the variant in column ``run``; all share their cases."""
     names = [variant.name for variant in variants]
     aligned = align_cases(predictions, names, METRICS)
@@ -101,11 +110,15 @@ def assess(
     resampled = dict(zip(names, drawn, strict=True))
     return [
         Finding(
-            run, variant, _estimate(resampled[variant.name], 0), _estimate(resampled[variant.name], 1),
-            _optimism(variant, resampled), controls[variant.name],
+            run,
+            variant,
+            _estimate(resampled[variant.name], 0),
+            _estimate(resampled[variant.name], 1),
+            _optimism(variant, resampled),
+            controls[variant.name],
         )
         for variant in variants
-    ]  # fmt: skip
+    ]
 
 
 def _optimism(variant: Variant, resampled: Mapping[str, Resampled]) -> Estimate | None:

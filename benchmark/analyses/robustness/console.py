@@ -34,15 +34,27 @@ def print_robustness(measured: Robustness, written: Written) -> None:
 def _stability(measured: Robustness) -> Table:
     title = f"{measured.study.base.name}: {measured.patients} patients; features against the base scans"
     table = Table(
-        "condition", "extractor", "features", "median ICC(2,1)", f"≥ {GOOD}", f"≥ {EXCELLENT}",
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
-    )  # fmt: skip
+        "condition",
+        "extractor",
+        "features",
+        "median ICC(2,1)",
+        f"≥ {GOOD}",
+        f"≥ {EXCELLENT}",
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for row in measured.stability[measured.stability["family"] == ALL].to_dict("records"):
         undefined = f" ({row['undefined']} constant)" if row["undefined"] else ""
         table.add_row(
-            row["condition"], row["extractor"], f"{row['features']}{undefined}", f"{row['median_icc']:.3f}",
-            f"{row['share_good']:.2f}", f"{row['share_excellent']:.2f}",
-        )  # fmt: skip
+            row["condition"],
+            row["extractor"],
+            f"{row['features']}{undefined}",
+            f"{row['median_icc']:.3f}",
+            f"{row['share_good']:.2f}",
+            f"{row['share_excellent']:.2f}",
+        )
     return table
 
 

@@ -38,9 +38,15 @@ def performance_table(
             change = None if condition == BASE else resampled[condition] - resampled[BASE]
             for place, metric in enumerate(metrics):
                 rows.append(
-                    (run, condition, metric, len(cases.label), *_interval(resampled[condition], place),
-                     *((None, None, None) if change is None else _interval(change, place)))
-                )  # fmt: skip
+                    (
+                        run,
+                        condition,
+                        metric,
+                        len(cases.label),
+                        *_interval(resampled[condition], place),
+                        *((None, None, None) if change is None else _interval(change, place)),
+                    )
+                )
     table = pd.DataFrame(rows, columns=[*_NAMES, *_NUMBERS])
     return table.astype(dict.fromkeys(_NUMBERS, "Float64"))
 
@@ -58,9 +64,7 @@ def rank_runs(performance: pd.DataFrame, metric: str) -> Ranking | None:
 
 def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
     """Return one row per metric and run: mean_rank, conditions, critical_difference, friedman, p, note."""
-    columns = [
-        "metric", "run", "mean_rank", "conditions", "critical_difference", "friedman", "p", "note",
-    ]  # fmt: skip
+    columns = ["metric", "run", "mean_rank", "conditions", "critical_difference", "friedman", "p", "note"]
     rows = [
         (metric, run, rank, found.cohorts, found.critical_difference, found.statistic, found.p, found.note)
         for metric, found in rankings.items()

@@ -58,10 +58,16 @@ def measure_robustness(study: RobustnessStudy, execution: Execution) -> Robustne
     performance = performance_table(predictions, study.base.target.metrics, seed=seed)
     rankings = {metric: rank_runs(performance, metric) for metric in study.base.compared_metrics}
     return Robustness(
-        study, len(shared), reliability, stability_summary(reliability), predictions, performance,
+        study,
+        len(shared),
+        reliability,
+        stability_summary(reliability),
+        predictions,
+        performance,
         {metric: ranking for metric, ranking in rankings.items() if ranking is not None},
-        _exclusions(everything), failed,
-    )  # fmt: skip
+        _exclusions(everything),
+        failed,
+    )
 
 
 def _features(study: Study, execution: Execution) -> Features:

@@ -50,8 +50,15 @@ def stability_summary(reliability: pd.DataFrame) -> pd.DataFrame:
         for family, features in groups.items():
             icc = features["icc_2_1"].dropna()
             rows.append(
-                {"condition": condition, "extractor": extractor, "family": family, "features": len(features),
-                 "undefined": len(features) - len(icc), "median_icc": icc.median(),
-                 "share_good": (icc >= GOOD).mean(), "share_excellent": (icc >= EXCELLENT).mean()}
-            )  # fmt: skip
+                {
+                    "condition": condition,
+                    "extractor": extractor,
+                    "family": family,
+                    "features": len(features),
+                    "undefined": len(features) - len(icc),
+                    "median_icc": icc.median(),
+                    "share_good": (icc >= GOOD).mean(),
+                    "share_excellent": (icc >= EXCELLENT).mean(),
+                }
+            )
     return pd.DataFrame(rows)

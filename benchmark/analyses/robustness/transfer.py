@@ -17,8 +17,8 @@ from benchmark.study.study import Run
 
 
 def transferred_predictions(
-    plan: EvaluationPlan, conditions: Mapping[str, Mapping[str, pd.DataFrame]], execution: Execution,
-) -> tuple[pd.DataFrame, dict[str, str]]:  # fmt: skip
+    plan: EvaluationPlan, conditions: Mapping[str, Mapping[str, pd.DataFrame]], execution: Execution
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the predictions of the held-out patients under every condition, and the runs that failed.
 
     `plan` is the base study's; each condition maps an extractor to its table, with a row for every case of the

@@ -53,10 +53,12 @@ def finish_robustness(measured: Robustness, results: Path, study_file: Path) -> 
 def _log(measured: Robustness, folder: Path, results: Path, study_file: Path) -> None:
     base = measured.study.base
     conditions = {
-        name: {"cohort": study.cohort.parameters(),
-               "segmenters": {key: plugin.parameters() for key, plugin in study.segmenters.items()}}
+        name: {
+            "cohort": study.cohort.parameters(),
+            "segmenters": {key: plugin.parameters() for key, plugin in study.segmenters.items()},
+        }
         for name, study in {"base": base, **measured.study.conditions}.items()
-    }  # fmt: skip
+    }
     parameters = {
         "patients": measured.patients,
         "seed": base.seed,

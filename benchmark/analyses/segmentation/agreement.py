@@ -14,9 +14,21 @@ from benchmark.calcium.scoring import risk_band
 
 BANDS = ("0", "1-10", "11-100", "101-400", ">400")
 METRICS = (
-    "voxel_f1", "voxel_precision", "voxel_recall", "lesion_f1", "lesion_precision", "lesion_recall", "dice",
-    "icc", "bias", "limit_low", "limit_high", "band_accuracy", "kappa", "true_band_accuracy",
-)  # fmt: skip
+    "voxel_f1",
+    "voxel_precision",
+    "voxel_recall",
+    "lesion_f1",
+    "lesion_precision",
+    "lesion_recall",
+    "dice",
+    "icc",
+    "bias",
+    "limit_low",
+    "limit_high",
+    "band_accuracy",
+    "kappa",
+    "true_band_accuracy",
+)
 
 Floats = NDArray[np.float64]
 

@@ -130,8 +130,13 @@ def _differences(
         difference = drawn[0][:, place] - drawn[1][:, place]
         low, high = percentile_interval(difference)
         yield (
-            len(shared), metric, float(value[0][place] - value[1][place]), low, high, percentile_p(difference)
-        )  # fmt: skip
+            len(shared),
+            metric,
+            float(value[0][place] - value[1][place]),
+            low,
+            high,
+            percentile_p(difference),
+        )
 
 
 def _holm(table: pd.DataFrame) -> pd.DataFrame:

@@ -97,10 +97,14 @@ def _lesions(
     np.maximum.at(highest, which, values)
     sizes, found = np.bincount(which, minlength=count), np.bincount(which, called[inside], minlength=count)
     return [
-        {"volume_mm3": sizes[i] * voxel, "maximum_hu": float(highest[i]), "found": int(hit[i]),
-         "found_share": float(found[i] / sizes[i])}
+        {
+            "volume_mm3": sizes[i] * voxel,
+            "maximum_hu": float(highest[i]),
+            "found": int(hit[i]),
+            "found_share": float(found[i] / sizes[i]),
+        }
         for i in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def _unseen(scan: Scan, rule: ReferenceRule, truth: NDArray[np.bool_]) -> int:

@@ -88,9 +88,7 @@ def _exclusions(done: Done[tuple[Scan, str]]) -> list[Exclusion]:
 
 
 def _tables(
-    ready: list[str],
-    cases: list[tuple[str, Case]],
-    records: dict[Place, dict[str, Any]],
+    ready: list[str], cases: list[tuple[str, Case]], records: dict[Place, dict[str, Any]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     scans, lesions = [], []
     for name in ready:

@@ -63,8 +63,9 @@ def delong(label: NDArray[np.intp], a: Floats, b: Floats) -> PairedTest:
     if error <= EQUAL:
         if abs(difference) <= EQUAL:
             return PairedTest(None, None, 1.0, "both rank every case equally", 0.0, 0.0, 0.0)
-        return PairedTest(None, None, None, "the same difference for every case: no variance to test against",
-                          difference)  # fmt: skip
+        return PairedTest(
+            None, None, None, "the same difference for every case: no variance to test against", difference
+        )
     z, half = difference / error, float(stats.norm.ppf(0.975) * error)
     return PairedTest(
         z, None, float(2 * stats.norm.sf(abs(z))), "", difference, difference - half, difference + half

@@ -74,11 +74,17 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> PairedTest:
     notes = [f"folds without a difference dropped: {len(difference) - len(moved)}"]
     smallest = 2.0 ** (1 - len(moved))
     return PairedTest(
-        min(above, total - above), None, p,
-        "; ".join(notes * (len(moved) < len(difference))
-                  + [f"{len(moved)} differences cannot give p below {smallest:g}"] * (smallest > 0.05)),
-        float(difference.mean()), effect_name="rank_biserial", effect=2 * above / total - 1,
-    )  # fmt: skip
+        min(above, total - above),
+        None,
+        p,
+        "; ".join(
+            notes * (len(moved) < len(difference))
+            + [f"{len(moved)} differences cannot give p below {smallest:g}"] * (smallest > 0.05)
+        ),
+        float(difference.mean()),
+        effect_name="rank_biserial",
+        effect=2 * above / total - 1,
+    )
 
 
 def _signed_rank_p(ranks: NDArray[np.float64], above: float) -> float:
@@ -136,9 +142,15 @@ def bayesian_correlated_t(a: ArrayLike, b: ArrayLike, test_to_train: float, rope
     worse, better = float(posterior.cdf(-rope)), float(posterior.sf(rope))
     low, high = posterior.interval(0.95)
     return PairedTest(
-        None, df, None, f"Bayesian: no p-value; see the probabilities, equal means within ±{rope:g}",
-        mean, float(low), float(high), posterior=(worse, max(0.0, 1 - worse - better), better),
-    )  # fmt: skip
+        None,
+        df,
+        None,
+        f"Bayesian: no p-value; see the probabilities, equal means within ±{rope:g}",
+        mean,
+        float(low),
+        float(high),
+        posterior=(worse, max(0.0, 1 - worse - better), better),
+    )
 
 
 def _difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
@@ -167,6 +179,13 @@ def _t_test(difference: NDArray[np.float64], variance_factor: float) -> PairedTe
     half = float(stats.t.ppf(0.975, folds - 1) * error)
     t = float(mean / error)
     return PairedTest(
-        t, folds - 1, float(2 * stats.t.sf(abs(t), folds - 1)), "", mean, mean - half, mean + half,
-        effect_name="cohen_d_z", effect=mean / spread,
-    )  # fmt: skip
+        t,
+        folds - 1,
+        float(2 * stats.t.sf(abs(t), folds - 1)),
+        "",
+        mean,
+        mean - half,
+        mean + half,
+        effect_name="cohen_d_z",
+        effect=mean / spread,
+    )

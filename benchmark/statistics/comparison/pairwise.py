@@ -19,7 +19,7 @@ from benchmark.statistics.comparison.paired import (
     nadeau_bengio,
     paired_t,
     wilcoxon,
-)  # fmt: skip
+)
 from benchmark.statistics.intervals.alignment import CaseScores, FoldScores, align_cases, align_folds
 from benchmark.statistics.intervals.bootstrap import Resampled, resample
 from benchmark.statistics.metrics.weighted import check_metrics
@@ -28,9 +28,26 @@ Pair = tuple[str, str]
 Family = Literal["study", "metric"]
 
 COLUMNS = (
-    "metric", "run", "reference", "test", "unit", "difference", "low", "high", "statistic", "df", "p", "p_holm",
-    "p_bh", "effect_name", "effect", "p_worse", "p_equal", "p_better", "note",
-)  # fmt: skip
+    "metric",
+    "run",
+    "reference",
+    "test",
+    "unit",
+    "difference",
+    "low",
+    "high",
+    "statistic",
+    "df",
+    "p",
+    "p_holm",
+    "p_bh",
+    "effect_name",
+    "effect",
+    "p_worse",
+    "p_equal",
+    "p_better",
+    "note",
+)
 
 
 def compare_all(
@@ -73,8 +90,11 @@ def compare_all(
     study = _Study(align_folds(folds, runs, metrics), cases, resampled, tuple(metrics), rope)
     rows = [
         _row(metric, pair, test, TESTS[test].run(study, pair, metric))
-        for metric in metrics for pair in pairs for test in tests if TESTS[test].applies(metric)
-    ]  # fmt: skip
+        for metric in metrics
+        for pair in pairs
+        for test in tests
+        if TESTS[test].applies(metric)
+    ]
     return _tidy(pd.DataFrame(rows, columns=list(COLUMNS)), family)
 
 
@@ -183,11 +203,24 @@ def _check_declaration(pairs: Sequence[Pair], metrics: Sequence[str], tests: Seq
 def _row(metric: str, pair: Pair, test: str, found: PairedTest) -> dict[str, object]:
     worse, equal, better = found.posterior or (None, None, None)
     return {
-        "metric": metric, "run": pair[0], "reference": pair[1], "test": test, "unit": TESTS[test].unit,
-        "difference": found.difference, "low": found.low, "high": found.high, "statistic": found.statistic,
-        "df": found.df, "p": found.p, "effect_name": found.effect_name, "effect": found.effect,
-        "p_worse": worse, "p_equal": equal, "p_better": better, "note": found.note,
-    }  # fmt: skip
+        "metric": metric,
+        "run": pair[0],
+        "reference": pair[1],
+        "test": test,
+        "unit": TESTS[test].unit,
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "statistic": found.statistic,
+        "df": found.df,
+        "p": found.p,
+        "effect_name": found.effect_name,
+        "effect": found.effect,
+        "p_worse": worse,
+        "p_equal": equal,
+        "p_better": better,
+        "note": found.note,
+    }
 
 
 def _tidy(table: pd.DataFrame, family: Family) -> pd.DataFrame:

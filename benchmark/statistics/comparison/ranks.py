@@ -64,6 +64,12 @@ def rank_methods(scores: pd.DataFrame, *, alpha: float = 0.05, higher_is_better:
     nemenyi = stats.studentized_range.sf(gaps * np.sqrt(2), methods, np.inf)
     needed = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2) * standard_error
     return Ranking(
-        mean_ranks, cohorts, statistic, p,
-        pd.DataFrame(np.clip(nemenyi, 0, 1), scores.columns, scores.columns), float(needed), alpha, note,
-    )  # fmt: skip
+        mean_ranks,
+        cohorts,
+        statistic,
+        p,
+        pd.DataFrame(np.clip(nemenyi, 0, 1), scores.columns, scores.columns),
+        float(needed),
+        alpha,
+        note,
+    )

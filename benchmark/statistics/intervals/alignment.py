@@ -83,10 +83,14 @@ def align_cases(predictions: pd.DataFrame, runs: Sequence[str], metrics: Sequenc
         raise ValueError(f"{runs[0]} has cases whose label changes from repeat to repeat: evaluate it again")
     return CaseScores(
         labels[0],
-        {run: Predicted(table["predicted"].to_numpy(dtype=np.intp).reshape(shape),
-                        table["score"].to_numpy(dtype=float).reshape(shape))
-         for run, table in tables.items()},
-    )  # fmt: skip
+        {
+            run: Predicted(
+                table["predicted"].to_numpy(dtype=np.intp).reshape(shape),
+                table["score"].to_numpy(dtype=float).reshape(shape),
+            )
+            for run, table in tables.items()
+        },
+    )
 
 
 def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:

@@ -64,11 +64,13 @@ def resample(
     everyone = np.ones((1, len(label)))
     return [
         Resampled(
-            method.metrics(metrics, label, everyone)[0], np.concatenate(own),
-            _jackknife(method, label, metrics), label,
+            method.metrics(metrics, label, everyone)[0],
+            np.concatenate(own),
+            _jackknife(method, label, metrics),
+            label,
         )
         for method, own in zip(methods, drawn, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def resampled_counts(label: Labels, replicates: int, seed: int) -> Iterator[Floats]:

@@ -16,7 +16,7 @@ from benchmark.statistics.intervals.bootstrap import (
     percentile_interval,
     resample,
     resampled_counts,
-)  # fmt: skip
+)
 from benchmark.statistics.intervals.calibration import brier_interval
 from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.metrics.scores import METRICS, decide

@@ -21,9 +21,7 @@ _ON_DECISIONS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
         label, predicted, labels=range(int(max(np.max(label), np.max(predicted))) + 1), weights="quadratic"
     ),
 }
-METRICS: tuple[str, ...] = (
-    "accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "roc_auc"
-)  # fmt: skip
+METRICS: tuple[str, ...] = ("accuracy", "sensitivity", "specificity", "f1", "balanced_accuracy", "roc_auc")
 """Of a target with the labels 0 and 1; `classes.CLASS_METRICS` are those of any other."""
 
 

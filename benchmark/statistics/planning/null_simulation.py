@@ -84,10 +84,11 @@ def simulate(studies: int, replicates: int) -> pd.DataFrame:
     return pd.concat(
         [
             false_positive_rates(cohort, protocol, tests, studies=studies, replicates=replicates)
-            for cohort in COHORTS for protocol, tests in protocols
+            for cohort in COHORTS
+            for protocol, tests in protocols
         ],
         ignore_index=True,
-    )  # fmt: skip
+    )
 
 
 def rates_as_markdown(rates: pd.DataFrame, studies: int) -> str:
@@ -114,8 +115,15 @@ def repeats_figure(rates: pd.DataFrame) -> Figure:
     labels = {"paired_t": "plain paired t", "nadeau_bengio": "Nadeau–Bengio"}
     for colour, (test, rows) in enumerate(rates.groupby("test", sort=False)):
         error = np.abs(rows[["low", "high"]].to_numpy().T - rows["rate"].to_numpy())
-        axis.errorbar(rows["repeats"], rows["rate"], error, fmt="o-", capsize=3, color=f"C{1 - colour}",
-                      label=labels[str(test)])  # fmt: skip
+        axis.errorbar(
+            rows["repeats"],
+            rows["rate"],
+            error,
+            fmt="o-",
+            capsize=3,
+            color=f"C{1 - colour}",
+            label=labels[str(test)],
+        )
     axis.axhline(0.05, color="0.4", linestyle="--", linewidth=1, label="nominal 0.05")
     axis.set(xlabel="repeats of 5-fold cross-validation", ylabel="false-positive rate", ylim=(0, None))
     axis.set_xticks(REPEATS)

@@ -90,9 +90,10 @@ def study_tables(
     scores = [discriminant_scores(half, label, fold) for half in halves]
     tables = [
         pd.concat(parts, ignore_index=True)
-        for parts in zip(*(_tables(run, label, fold, score) for run, score in zip("ab", scores, strict=True)),
-                         strict=True)
-    ]  # fmt: skip
+        for parts in zip(
+            *(_tables(run, label, fold, score) for run, score in zip("ab", scores, strict=True)), strict=True
+        )
+    ]
     return tables[0], tables[1]
 
 
@@ -108,7 +109,14 @@ def _tables(run: str, label: Labels, fold: Labels, score: Floats) -> tuple[pd.Da
     scores[list(METRICS)] = np.concatenate(values)
     repeats = np.repeat(np.arange(len(fold)), n)
     predictions = pd.DataFrame(
-        {"run": run, "repeat": repeats, "fold": fold.ravel(), "case_id": np.tile(np.arange(n), len(fold)),
-         "label": np.tile(label, len(fold)), "score": score.ravel(), "predicted": decide(score.ravel())}
-    )  # fmt: skip
+        {
+            "run": run,
+            "repeat": repeats,
+            "fold": fold.ravel(),
+            "case_id": np.tile(np.arange(n), len(fold)),
+            "label": np.tile(label, len(fold)),
+            "score": score.ravel(),
+            "predicted": decide(score.ravel()),
+        }
+    )
     return scores, predictions

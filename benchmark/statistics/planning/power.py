@@ -161,10 +161,12 @@ class _Pilot:
     def _delong(self, chances: Floats, size: int, studies: int, random: np.random.Generator) -> Floats:
         """Draw the cases of each study within its classes and test all studies at once, as `delong` does."""
         counts = self._counts(size)
-        drawn = np.hstack([
-            random.choice(mine, (studies, count), p=chances[mine] / chances[mine].sum())
-            for mine, count in zip(self.classes, counts, strict=True)
-        ])  # fmt: skip
+        drawn = np.hstack(
+            [
+                random.choice(mine, (studies, count), p=chances[mine] / chances[mine].sum())
+                for mine, count in zip(self.classes, counts, strict=True)
+            ]
+        )
         label = np.repeat([0, 1], counts)
         a, b = (auc_components(label, method.score[0][drawn]) for method in (self.a, self.b))
         well, sick = np.split(a - b, [counts[0]], axis=1)

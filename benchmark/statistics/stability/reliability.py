@@ -83,8 +83,10 @@ def feature_reliability(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     names, parts = list(tables), list(tables.values())
     for name, part in zip(names, parts, strict=True):
-        if not (part.index.sort_values().equals(parts[0].index.sort_values())
-                and set(part.columns) == set(parts[0].columns)):  # fmt: skip
+        if not (
+            part.index.sort_values().equals(parts[0].index.sort_values())
+            and set(part.columns) == set(parts[0].columns)
+        ):
             raise ValueError(
                 f"{name} and {names[0]} have other patients or features: give the ones all share"
             )

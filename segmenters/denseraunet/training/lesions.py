@@ -84,10 +84,7 @@ def learn_lesion_check(
 
 
 def _lesions(
-    segmenter: DenseRAUnetSegmenter,
-    rule: ReferenceRule,
-    check: LesionCheckPlan,
-    execution: Execution,
+    segmenter: DenseRAUnetSegmenter, rule: ReferenceRule, check: LesionCheckPlan, execution: Execution
 ) -> tuple[Found, dict[str, str]]:
     """Return the lesions of all cases in the cohort's order, and why cases were left out."""
     tasks = {case.case_id: LesionTask(case, segmenter, rule) for case in check.cohort.cases()}
@@ -145,10 +142,14 @@ def fit_lesion_check(
             ).fit(x, calcium, sample_weight=weight)
             for k in range(plan.members)
         ]
-    return LesionCheck(plan.keep, {
-        "mean": scaler.mean_, "scale": scaler.scale_,
-        "hidden": np.stack([m.coefs_[0] for m in members]),
-        "hidden_bias": np.stack([m.intercepts_[0] for m in members]),
-        "output": np.stack([m.coefs_[1][:, 0] for m in members]),
-        "output_bias": np.stack([m.intercepts_[1][0] for m in members]),
-    })  # fmt: skip
+    return LesionCheck(
+        plan.keep,
+        {
+            "mean": scaler.mean_,
+            "scale": scaler.scale_,
+            "hidden": np.stack([m.coefs_[0] for m in members]),
+            "hidden_bias": np.stack([m.intercepts_[0] for m in members]),
+            "output": np.stack([m.coefs_[1][:, 0] for m in members]),
+            "output_bias": np.stack([m.intercepts_[1][0] for m in members]),
+        },
+    )

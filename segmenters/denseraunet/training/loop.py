@@ -129,10 +129,15 @@ class Training:
         """Return the best weights and their header; `trained` is added to what it says of the training."""
         now = self.progress
         about = {
-            "validation_f1": round(now.best_f1, 4), "best_step": now.best_step, "steps": now.step,
-            "validation_patients": len(self.data.validation), "patients": len(self.data.learning),
-            "precision": self.precision, "device": self.device, **trained,
-        }  # fmt: skip
+            "validation_f1": round(now.best_f1, 4),
+            "best_step": now.best_step,
+            "steps": now.step,
+            "validation_patients": len(self.data.validation),
+            "patients": len(self.data.learning),
+            "precision": self.precision,
+            "device": self.device,
+            **trained,
+        }
         return WeightsFile(self.architecture, self.plan.input, now.threshold, about), self.best
 
     def save(self, path: Path) -> None:
@@ -168,8 +173,10 @@ class Training:
     def _digest(self) -> str:
         """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""
         plan = self.plan.model_dump(mode="json", exclude={"cohort", "networks", "lesion_check"})
-        scans = [[scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]
-                 for scan in (*self.data.learning, *self.data.validation)]  # fmt: skip
+        scans = [
+            [scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]
+            for scan in (*self.data.learning, *self.data.validation)
+        ]
         return digest_of([plan, self.architecture.model_dump(mode="json"), self.precision, scans])
 
 
@@ -182,9 +189,12 @@ def learning_rate(step: int, plan: TrainingPlan) -> float:
 
 
 def validation_f1(
-    network: nn.Module, scans: tuple[TrainingScan, ...], plan: TrainingPlan,
-    architecture: DenseRAUnet | BasicUNet, precision: Precision,
-) -> tuple[float, float]:  # fmt: skip
+    network: nn.Module,
+    scans: tuple[TrainingScan, ...],
+    plan: TrainingPlan,
+    architecture: DenseRAUnet | BasicUNet,
+    precision: Precision,
+) -> tuple[float, float]:
     """Return the voxel F1 pooled over whole scans, and the threshold it is highest at."""
     network.eval()
     hit, called = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))

@@ -18,11 +18,22 @@ def test_what_the_extractor_gives_falls_into_the_published_families():
     names = extracted()
     found = feature_families(names)
     assert {family: len(members) for family, members in found.items()} == {
-        "diagnostics": 5, "shape": 14, "firstorder": 18, "glcm": 24, "glrlm": 16, "glszm": 16, "gldm": 14, "ngtdm": 5,
-    }  # fmt: skip
+        "diagnostics": 5,
+        "shape": 14,
+        "firstorder": 18,
+        "glcm": 24,
+        "glrlm": 16,
+        "glszm": 16,
+        "gldm": 14,
+        "ngtdm": 5,
+    }
     assert sorted(position for members in found.values() for position in members) == list(range(112))
-    assert all(f"_{family}_" in names[place] for family, members in found.items() if family != "diagnostics"
-               for place in members)  # fmt: skip
+    assert all(
+        f"_{family}_" in names[place]
+        for family, members in found.items()
+        if family != "diagnostics"
+        for place in members
+    )
 
 
 def test_a_filtered_image_has_the_same_families():

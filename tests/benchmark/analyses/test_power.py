@@ -16,11 +16,19 @@ def predictions(**right):
     """A finished study's predictions of 200 cases: each run is right where its flags say so."""
     label = np.arange(200) % 2
     return pd.concat(
-        pd.DataFrame({"run": run, "repeat": 0, "fold": np.arange(200) // 2 % 5, "case_id": np.arange(200).astype(str),
-                      "label": label, "predicted": np.where(flags, label, 1 - label),
-                      "score": np.where(flags, label, 1 - label) * 0.8 + 0.1})
+        pd.DataFrame(
+            {
+                "run": run,
+                "repeat": 0,
+                "fold": np.arange(200) // 2 % 5,
+                "case_id": np.arange(200).astype(str),
+                "label": label,
+                "predicted": np.where(flags, label, 1 - label),
+                "score": np.where(flags, label, 1 - label) * 0.8 + 0.1,
+            }
+        )
         for run, flags in right.items()
-    )  # fmt: skip
+    )
 
 
 def flags(wrong):

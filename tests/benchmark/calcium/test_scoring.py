@@ -40,8 +40,7 @@ def labels_like(image, boxes):
 
 
 @pytest.mark.parametrize(
-    ("hu", "weight"),
-    [(130, 1), (199, 1), (200, 2), (299, 2), (300, 3), (399, 3), (400, 4), (1200, 4)],
+    ("hu", "weight"), [(130, 1), (199, 1), (200, 2), (299, 2), (300, 3), (399, 3), (400, 4), (1200, 4)]
 )
 def test_a_box_scores_area_times_weight_per_slice(hu, weight):
     voxels = background()

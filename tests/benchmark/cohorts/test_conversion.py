@@ -20,9 +20,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from tests.benchmark.images.written_scans import PATIENT, write_series
 
-SECRETS = [
-    b"mustermann", b"erika", b"83412", b"19571103", b"zuweiser", b"ottokar", b"musterstadt", b"55120",
-]  # fmt: skip
+SECRETS = [b"mustermann", b"erika", b"83412", b"19571103", b"zuweiser", b"ottokar", b"musterstadt", b"55120"]
 
 
 def scan(seed, depth=6):

@@ -74,12 +74,18 @@ def study() -> dict[str, np.ndarray]:
     scans = [case.source.acquisition for case in cases]
     table["metadata"] = np.array(
         [
-            [index, int(case.case_id[-6:], 16), *(case.group == s for s in scanners), scan.noise_sd_hu,
-             scan.slice_thickness_mm, *scan.table_mm]
+            [
+                index,
+                int(case.case_id[-6:], 16),
+                *(case.group == s for s in scanners),
+                scan.noise_sd_hu,
+                scan.slice_thickness_mm,
+                *scan.table_mm,
+            ]
             for index, (case, scan) in enumerate(zip(cases, scans, strict=True))
         ],
         float,
-    )  # fmt: skip
+    )
     return table | {"label": np.array([case.label for case in cases])}
 
 
@@ -116,13 +122,25 @@ def test_shape_tells_nothing_among_many_more_patients():
     patients = [case.source.patient for case in cases]
     x = np.array(
         [
-            [p.heart_scale, p.calibre.lm, p.calibre.lad, p.calibre.lcx, p.calibre.rca, p.wall_mm, p.blood_hu,
-             p.chest_width_mm, p.epicardial_fat_hu, p.sex == "male", p.dominance == "left", len(p.stents),
-             len(p.deposits)]
+            [
+                p.heart_scale,
+                p.calibre.lm,
+                p.calibre.lad,
+                p.calibre.lcx,
+                p.calibre.rca,
+                p.wall_mm,
+                p.blood_hu,
+                p.chest_width_mm,
+                p.epicardial_fat_hu,
+                p.sex == "male",
+                p.dominance == "left",
+                len(p.stents),
+                len(p.deposits),
+            ]
             for p in patients
         ],
         float,
-    )  # fmt: skip
+    )
     low, high = auc_interval(x, np.array([case.label for case in cases]))
     assert low <= 0.5 <= high
 

@@ -158,9 +158,12 @@ def test_the_groups_of_the_cohort_are_reported_by_themselves(banded):
         ({"protocol": {"threshold": "youden"}}, "only a target of two labels has a threshold"),
         ({"target": {"use": "bands", "upper": [10, 5]}}, "must rise"),
         ({"target": "band"}, "'band' names no target; did you mean 'bands'"),
-        ({"target": "nonzero", "comparisons": {"metrics": ["quadratic_kappa"]}}, "no metric of the target nonzero"),
+        (
+            {"target": "nonzero", "comparisons": {"metrics": ["quadratic_kappa"]}},
+            "no metric of the target nonzero",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_target_has_not_is_refused(toy_study, changes, message):
     with pytest.raises(ValueError, match=message):
         toy_study(**{"target": "bands", **changes})

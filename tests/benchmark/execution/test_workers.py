@@ -49,8 +49,5 @@ def test_a_dask_cluster_does_the_same_work():
 
 def test_a_dask_scheduler_that_does_not_answer_is_the_users_mistake():
     pytest.importorskip("distributed", reason="the extra `dask` is not installed")
-    with (
-        pytest.raises(UserError, match="no scheduler answers"),
-        workers(dask="tcp://127.0.0.1:9"),
-    ):
+    with pytest.raises(UserError, match="no scheduler answers"), workers(dask="tcp://127.0.0.1:9"):
         pass

@@ -25,15 +25,43 @@ def ct():
 def several(ct, tmp_path):
     """A folder as a workstation exports it: localiser, thick and thin series, a reformation, a dose report."""
     folder = tmp_path / "export"
-    write_series(ct[:, :, :1], folder, prefix="loc", uid="1.1", number=1,
-                 ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesDescription="Topogram")  # fmt: skip
+    write_series(
+        ct[:, :, :1],
+        folder,
+        prefix="loc",
+        uid="1.1",
+        number=1,
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        SeriesDescription="Topogram",
+    )
     write_series(ct, folder, prefix="thick", uid="1.2", number=2)
-    write_series(ct[:, :, :4], folder, prefix="thin", uid="1.3", number=3,
-                 SliceThickness=0.75, SeriesDescription="CTA 0.75 I26f")  # fmt: skip
-    write_series(ct[:, :, :5], folder, prefix="mpr", uid="1.4", number=4,
-                 ImageType=["DERIVED", "PRIMARY", "MPR"], SeriesDescription="cor")  # fmt: skip
-    write_series(ct[:, :, :1], folder, prefix="dose", uid="1.5", number=501,
-                 ImageType=["DERIVED", "SECONDARY", "OTHER"], SeriesDescription="Patient Protocol")  # fmt: skip
+    write_series(
+        ct[:, :, :4],
+        folder,
+        prefix="thin",
+        uid="1.3",
+        number=3,
+        SliceThickness=0.75,
+        SeriesDescription="CTA 0.75 I26f",
+    )
+    write_series(
+        ct[:, :, :5],
+        folder,
+        prefix="mpr",
+        uid="1.4",
+        number=4,
+        ImageType=["DERIVED", "PRIMARY", "MPR"],
+        SeriesDescription="cor",
+    )
+    write_series(
+        ct[:, :, :1],
+        folder,
+        prefix="dose",
+        uid="1.5",
+        number=501,
+        ImageType=["DERIVED", "SECONDARY", "OTHER"],
+        SeriesDescription="Patient Protocol",
+    )
     return folder
 
 
@@ -148,9 +176,13 @@ def test_a_tilt_that_the_header_states_of_straight_slices_is_noted(ct, tmp_path)
 
 @pytest.mark.parametrize(
     ("tags", "contrast"),
-    [({}, False), ({"ContrastBolusAgent": "Iomeron 350"}, True), ({"ContrastBolusAgent": ""}, None),
-     ({"ContrastBolusAgent": "none"}, False)],
-)  # fmt: skip
+    [
+        ({}, False),
+        ({"ContrastBolusAgent": "Iomeron 350"}, True),
+        ({"ContrastBolusAgent": ""}, None),
+        ({"ContrastBolusAgent": "none"}, False),
+    ],
+)
 def test_contrast_is_what_the_tag_says(ct, tmp_path, tags, contrast):
     assert describe_series(write_series(ct, tmp_path / "series", **tags)).contrast is contrast
 

@@ -14,9 +14,13 @@ from benchmark.phantom.qrm import DENSITIES_MG_CM3, REAL_SCAN, QrmCohort, QrmPha
 THICKNESS_MM = 3.0
 OFFSETS_MM = np.linspace(-1.5, 1.5, 10, endpoint=False)
 IDEAL = {
-    (200, 5): (39, 79), (400, 5): (118, 157), (800, 5): (157, 216),
-    (200, 3): (7, 14), (400, 3): (28, 35), (800, 3): (28, 57),
-}  # fmt: skip
+    (200, 5): (39, 79),
+    (400, 5): (118, 157),
+    (800, 5): (157, 216),
+    (200, 3): (7, 14),
+    (400, 3): (28, 35),
+    (800, 3): (28, 57),
+}
 """Published range of the Agatston score over all z-offsets without blur, 3 mm slices: (density, size): (min, max)."""
 REGRESSION = [55.249, 17.146, 0.0, 210.519, 55.249, 0.0, 326.734, 75.254, 0.0]
 CALIBRATED = CalciumScoring(mass_calibration=1000 * 0.2 / calcium_hu(200))

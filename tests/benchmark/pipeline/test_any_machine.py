@@ -35,8 +35,11 @@ def tables(tmp_path_factory):
         environment = {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": os.pathsep.join(sys.path)}
         subprocess.run(
             [*command, "--results", "r", "--jobs", str(jobs)],
-            cwd=folder, env=os.environ | environment, check=True, capture_output=True,
-        )  # fmt: skip
+            cwd=folder,
+            env=os.environ | environment,
+            check=True,
+            capture_output=True,
+        )
         return folder / "r" / "any_machine" / "tables"
 
     return run

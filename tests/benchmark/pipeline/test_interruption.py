@@ -22,13 +22,26 @@ PACKAGE = Path(__file__).parents[2] / "plugin_package"
 def start(tmp_path, declaration):
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(declaration))
-    command = [sys.executable, "-c", "from benchmark.cli import main; main()", "run", str(study), "--jobs", "2",
-               "--results", str(tmp_path / "results")]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        "from benchmark.cli import main; main()",
+        "run",
+        str(study),
+        "--jobs",
+        "2",
+        "--results",
+        str(tmp_path / "results"),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
     return subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
         preexec_fn=_heed_ctrl_c,
-    )  # fmt: skip
+    )
 
 
 def _heed_ctrl_c():

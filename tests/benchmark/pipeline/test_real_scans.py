@@ -23,14 +23,19 @@ def study(manifest, **cohort):
         {
             "name": "real",
             "cohort": {"use": "manifest", "path": str(manifest), **cohort},
-            "segmenters": {"drawn": {"use": "reference"}, "dense": {"use": "threshold", "within": "drawn", "hu": 20},
-                           "everything": {"use": "whole_image"}},
-            "extractors": {"drawn": {"use": "radiomics", "segmenter": "drawn"},
-                           "dense": {"use": "radiomics", "segmenter": "dense", "families": ["shape"]},
-                           "everything": {"use": "radiomics", "segmenter": "everything", "families": ["firstorder"]}},
+            "segmenters": {
+                "drawn": {"use": "reference"},
+                "dense": {"use": "threshold", "within": "drawn", "hu": 20},
+                "everything": {"use": "whole_image"},
+            },
+            "extractors": {
+                "drawn": {"use": "radiomics", "segmenter": "drawn"},
+                "dense": {"use": "radiomics", "segmenter": "dense", "families": ["shape"]},
+                "everything": {"use": "radiomics", "segmenter": "everything", "families": ["firstorder"]},
+            },
             "classifiers": {"logistic_regression": {}},
         }
-    )  # fmt: skip
+    )
 
 
 def write_manifest(file, rows):
@@ -53,8 +58,9 @@ def test_real_cts_go_from_manifest_to_table(real_data, tmp_path):
     assert found.tables["dense"].shape == (2, 14)
     assert found.tables["everything"].shape == (3, 18)
     assert {(item.case_id, item.extractor, item.stage) for item in found.exclusions} == {
-        ("qrm", "drawn", "segment"), ("qrm", "dense", "segment"),
-    }  # fmt: skip
+        ("qrm", "drawn", "segment"),
+        ("qrm", "dense", "segment"),
+    }
     for case_id, image, mask, _ in rows[:2]:
         voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(image)))
         inside = sitk.GetArrayFromImage(sitk.ReadImage(str(mask))) > 0
@@ -72,8 +78,10 @@ def test_the_heart_mask_on_another_grid_is_refused_with_both_grids_or_resampled(
     manifest = write_manifest(tmp_path / "m.csv", [("thorax", image, heart, 0)])
     with workers(1) as pool:
         with pytest.raises(UserError, match="another grid") as error:
-            extract_features(study(manifest).model_copy(update={"extractors": only_drawn(manifest)}),
-                             Execution(Store(tmp_path / "a"), pool))  # fmt: skip
+            extract_features(
+                study(manifest).model_copy(update={"extractors": only_drawn(manifest)}),
+                Execution(Store(tmp_path / "a"), pool),
+            )
         for file in (image, heart):
             size = " × ".join(map(str, sitk.ReadImage(str(file)).GetSize()))
             assert f"{size} voxels of" in str(error.value)

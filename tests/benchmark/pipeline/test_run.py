@@ -138,8 +138,11 @@ def test_labels_that_cannot_be_cross_validated_are_refused(run, toy_study, cohor
 
 @pytest.mark.parametrize(
     "change",
-    [{"cohort": {"use": "toy_cohort", "zero": 20, "nonzero": 0}}, {"protocol": {"split": "grouped", "folds": 50}}],
-)  # fmt: skip
+    [
+        {"cohort": {"use": "toy_cohort", "zero": 20, "nonzero": 0}},
+        {"protocol": {"split": "grouped", "folds": 50}},
+    ],
+)
 def test_cases_that_cannot_be_split_are_refused_before_anything_is_extracted(
     run, toy_study, tmp_path, change
 ):

@@ -45,9 +45,16 @@ def mistakes(**declared) -> dict[str, str]:
     [
         ({"onne": {}}, "onne", "unknown key; did you mean 'one'?"),
         ({"one": {"name": "a", "treshold": 1}}, "one.treshold", "unknown key; did you mean 'threshold'?"),
-        ({"several": [{"name": "a"}, {"nam": "b", "name": "b"}]}, "several.1.nam", "unknown key; did you mean 'name'?"),
-        ({"either": {"use": "inner", "name": "a", "zzz": 1}}, "either.inner.zzz",
-         "unknown key; there are: use, threshold, name"),
+        (
+            {"several": [{"name": "a"}, {"nam": "b", "name": "b"}]},
+            "several.1.nam",
+            "unknown key; did you mean 'name'?",
+        ),
+        (
+            {"either": {"use": "inner", "name": "a", "zzz": 1}},
+            "either.inner.zzz",
+            "unknown key; there are: use, threshold, name",
+        ),
         ({"one": {}}, "one.name", "is missing; add it"),
         ({"one": {"name": "nobody"}}, "one", "nobody is no name: choose another"),
         ({"several": [{"name": "a"}] * 3}, "several", "two at most"),
@@ -56,15 +63,18 @@ def mistakes(**declared) -> dict[str, str]:
         ({"several": 3}, "several", "must be a list such as [a, b]"),
         ({"either": {"use": "iner"}}, "either", "there is no 'iner'; did you mean 'inner'?"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_says_at_its_place_what_to_do(declared, place, message):
     assert mistakes(**declared) == {place: message}
 
 
 def test_all_mistakes_are_told_at_once():
     assert set(mistakes(one={"treshold": 0.1, "threshold": 0}, two=2)) == {
-        "one.treshold", "one.threshold", "one.name", "two",
-    }  # fmt: skip
+        "one.treshold",
+        "one.threshold",
+        "one.name",
+        "two",
+    }
 
 
 def test_kind_and_input_of_a_mistake_stay_what_pydantic_says_they_are():

@@ -43,7 +43,7 @@ def test_comments_docstrings_and_layout_do_not_change_a_module(digest):
 
 @pytest.mark.parametrize(
     ("before", "after"), [("3.14", "3.141"), ("** 2", "** 3"), ('"mm2"', '"cm2"'), ("area", "surface")]
-)  # fmt: skip
+)
 def test_whatever_may_change_a_result_changes_the_digest(digest, before, after):
     assert digest(SOURCE.replace(before, after)) != digest(SOURCE)
 
@@ -75,9 +75,15 @@ def names(package, module):
 
 @pytest.mark.parametrize(
     "imports",
-    ["import PACKAGE.rule", "from PACKAGE import rule", "from PACKAGE.rule import Rule", "from . import rule",
-     "from .rule import Rule", "def work():\n    from PACKAGE.rule import Rule"],
-)  # fmt: skip
+    [
+        "import PACKAGE.rule",
+        "from PACKAGE import rule",
+        "from PACKAGE.rule import Rule",
+        "from . import rule",
+        "from .rule import Rule",
+        "def work():\n    from PACKAGE.rule import Rule",
+    ],
+)
 def test_what_a_module_imports_of_its_package_is_its_code_however_it_is_written(package, imports):
     name = package(main=imports, rule="from PACKAGE.deep import x", deep="x = 1", other="y = 2")
     assert names(name, "main") >= {"main", "rule", "deep"}

@@ -67,8 +67,14 @@ def test_named_plugins_are_their_own_use_unless_they_say_otherwise_and_see_those
 
 def test_every_mistake_in_named_plugins_is_placed_under_its_name():
     with pytest.raises(ValidationError) as caught:
-        build_all("segmenter", {"a": {"use": "threshold", "within": {"use": "reference", "mak": "heart"}},
-                                "b": {"use": "toy_centr"}, "c": 5})  # fmt: skip
+        build_all(
+            "segmenter",
+            {
+                "a": {"use": "threshold", "within": {"use": "reference", "mak": "heart"}},
+                "b": {"use": "toy_centr"},
+                "c": 5,
+            },
+        )
     told = {item["loc"]: item["msg"] for item in caught.value.errors()}
     assert told[("a", "within", "mak")] == "unknown key; did you mean 'mask'?"
     assert "did you mean 'toy_centre'" in told[("b",)]

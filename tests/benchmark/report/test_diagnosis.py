@@ -22,16 +22,21 @@ def finished(exclusions=(), **runs):
         {
             "name": "s",
             "cohort": {"use": "toy_cohort"},
-            "segmenters": {"vessels": {"use": "reference"}, "calcium": {"use": "threshold", "within": "vessels"},
-                           "everything": {"use": "whole_image"}},
-            "extractors": {"plain": {"use": "radiomics", "segmenter": "vessels"},
-                           "dense": {"use": "radiomics", "segmenter": "calcium"},
-                           "whole": {"use": "radiomics", "segmenter": "everything"},
-                           "frozen": {"use": "ct_fm", "segmenter": "everything"},
-                           "control": {"use": "ct_fm", "segmenter": "everything", "weights": {"untrained": 0}}},
+            "segmenters": {
+                "vessels": {"use": "reference"},
+                "calcium": {"use": "threshold", "within": "vessels"},
+                "everything": {"use": "whole_image"},
+            },
+            "extractors": {
+                "plain": {"use": "radiomics", "segmenter": "vessels"},
+                "dense": {"use": "radiomics", "segmenter": "calcium"},
+                "whole": {"use": "radiomics", "segmenter": "everything"},
+                "frozen": {"use": "ct_fm", "segmenter": "everything"},
+                "control": {"use": "ct_fm", "segmenter": "everything", "weights": {"untrained": 0}},
+            },
             "classifiers": {"random_forest": {}, "xgboost": {}},
         }
-    )  # fmt: skip
+    )
     cases = pd.DataFrame({"label": [0, 1] * 20}, index=[f"c{number}" for number in range(40)])
     features = Features(cases, {}, list(exclusions), {}, {})
     empty = pd.DataFrame()

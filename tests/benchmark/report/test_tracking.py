@@ -124,8 +124,23 @@ def test_mlflow_models_predict_works_on_a_features_csv(logged):
     folder, result, runs = logged
     result.features.tables["moments"].to_csv(folder / "features.csv", index=False)
     uri = f"runs:/{runs['moments/xgboost'].info.run_id}/model"
-    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", uri, "-i", folder / "features.csv",
-               "-o", folder / "predicted.json", "-t", "csv", "--env-manager", "local"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "predict",
+        "-m",
+        uri,
+        "-i",
+        folder / "features.csv",
+        "-o",
+        folder / "predicted.json",
+        "-t",
+        "csv",
+        "--env-manager",
+        "local",
+    ]
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": tracking_uri(folder),

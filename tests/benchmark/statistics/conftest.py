@@ -55,10 +55,19 @@ def random_cases():
             decimals = int(random.choice([0, 1, 2, 12]))
             shared = random.uniform(-1, 1, n)
             scores = [
-                np.round(np.clip(0.5 + random.uniform(-0.2, 0.4) * (label - 0.5) + 0.2 * shared
-                                 + 0.2 * random.uniform(-1, 1, n), 0, 1), decimals)
+                np.round(
+                    np.clip(
+                        0.5
+                        + random.uniform(-0.2, 0.4) * (label - 0.5)
+                        + 0.2 * shared
+                        + 0.2 * random.uniform(-1, 1, n),
+                        0,
+                        1,
+                    ),
+                    decimals,
+                )
                 for _ in range(2)
-            ]  # fmt: skip
+            ]
             if seed % 20 == 0:
                 scores[1] = scores[0]
             yield label, scores[0], scores[1]

@@ -40,8 +40,9 @@ def test_a_key_that_is_there_twice_is_refused_with_its_line(text, line):
 
 def test_what_overrides_a_merged_mapping_is_no_key_twice():
     assert load_yaml("a: &usual {folds: 3, repeats: 2}\nb:\n  <<: *usual\n  folds: 4") == {
-        "a": {"folds": 3, "repeats": 2}, "b": {"folds": 4, "repeats": 2},
-    }  # fmt: skip
+        "a": {"folds": 3, "repeats": 2},
+        "b": {"folds": 4, "repeats": 2},
+    }
 
 
 @pytest.mark.parametrize("text", ["path: {{folder}}", "? [a, b]\n: 1", "{[1]: 2, [1]: 3}"])

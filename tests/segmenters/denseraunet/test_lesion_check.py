@@ -188,8 +188,13 @@ def test_the_probability_is_the_mean_of_scikit_learns_perceptrons():
     scaler = StandardScaler().fit(features)
     own = []
     for k in range(3):
-        member = MLPClassifier((4,), alpha=0.1, solver="lbfgs", max_iter=2000,
-                               random_state=derive_seed(0, "lesion check", k) % 2**32)  # fmt: skip
+        member = MLPClassifier(
+            (4,),
+            alpha=0.1,
+            solver="lbfgs",
+            max_iter=2000,
+            random_state=derive_seed(0, "lesion check", k) % 2**32,
+        )
         own.append(
             member.fit(scaler.transform(features), calcium).predict_proba(scaler.transform(features))[:, 1]
         )
@@ -225,10 +230,17 @@ def test_tensors_that_do_not_fit_are_refused():
 def below_500_hu() -> LesionCheck:
     """Return a check that calls calcium whatever has no voxel of 500 HU or more."""
     count, place = len(FEATURES), FEATURES.index("log maximum HU")
-    return LesionCheck(0.5, {
-        "mean": np.zeros(count), "scale": np.ones(count), "hidden": -np.eye(count)[None, :, [place]],
-        "hidden_bias": np.log([[500.0]]), "output": np.array([[100.0]]), "output_bias": np.array([-5.0]),
-    })  # fmt: skip
+    return LesionCheck(
+        0.5,
+        {
+            "mean": np.zeros(count),
+            "scale": np.ones(count),
+            "hidden": -np.eye(count)[None, :, [place]],
+            "hidden_bias": np.log([[500.0]]),
+            "output": np.array([[100.0]]),
+            "output_bias": np.array([-5.0]),
+        },
+    )
 
 
 def test_sifting_drops_whole_lesions_and_changes_no_other_voxel():

@@ -24,9 +24,13 @@ def parameters(module):
 
 @pytest.mark.parametrize(
     "network",
-    [SMALL, SMALL.model_copy(update={"stem_stride": 1}), SMALL.model_copy(update={"squeeze_excitation": True}),
-     BasicUNet(features=(4, 4, 8, 8, 8, 4))],
-)  # fmt: skip
+    [
+        SMALL,
+        SMALL.model_copy(update={"stem_stride": 1}),
+        SMALL.model_copy(update={"squeeze_excitation": True}),
+        BasicUNet(features=(4, 4, 8, 8, 8, 4)),
+    ],
+)
 def test_there_is_one_logit_per_pixel(network):
     given = Input(slices=3)
     module = build_network(network, given).eval()

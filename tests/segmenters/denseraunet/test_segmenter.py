@@ -176,9 +176,13 @@ def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(pr
     from benchmark.calcium.truth import ReferenceRule, reference_calcium
 
     cohort = PhantomCohort(
-        zero=0, nonzero=2, seed="shipped", protocol=protocol, scanners=("standard",),
+        zero=0,
+        nonzero=2,
+        seed="shipped",
+        protocol=protocol,
+        scanners=("standard",),
         disease={"median_score": 300, "sigma_ln": 0.2},
-    )  # fmt: skip
+    )
     hit = wrong = 0
     for case in cohort.cases():
         scan = case.source.load()

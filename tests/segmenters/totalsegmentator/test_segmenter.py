@@ -68,14 +68,27 @@ def write_network(folder, trainer, configuration, spacing, thresholds, classes=1
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
     arguments = {
-        "n_stages": 2, "features_per_stage": [2, 2], "kernel_sizes": [[1, 1, 1]] * 2,
-        "strides": [[1, 1, 1], [2, 2, 2]], "n_conv_per_stage": [1, 1], "n_conv_per_stage_decoder": [1],
-        "conv_bias": True, "norm_op": None, "norm_op_kwargs": {}, "dropout_op": None, "dropout_op_kwargs": None,
-    }  # fmt: skip
+        "n_stages": 2,
+        "features_per_stage": [2, 2],
+        "kernel_sizes": [[1, 1, 1]] * 2,
+        "strides": [[1, 1, 1], [2, 2, 2]],
+        "n_conv_per_stage": [1, 1],
+        "n_conv_per_stage_decoder": [1],
+        "conv_bias": True,
+        "norm_op": None,
+        "norm_op_kwargs": {},
+        "dropout_op": None,
+        "dropout_op_kwargs": None,
+    }
     network = PlainConvUNet(
-        input_channels=1, num_classes=classes + 1, conv_op=torch.nn.Conv3d, nonlin=torch.nn.LeakyReLU,
-        nonlin_kwargs={"inplace": True}, deep_supervision=False, **arguments,
-    )  # fmt: skip
+        input_channels=1,
+        num_classes=classes + 1,
+        conv_op=torch.nn.Conv3d,
+        nonlin=torch.nn.LeakyReLU,
+        nonlin_kwargs={"inplace": True},
+        deep_supervision=False,
+        **arguments,
+    )
     for name, values in network.named_parameters():
         values.data.zero_()
         if name.startswith("encoder.stages.0") and name.endswith("conv.weight"):
@@ -95,10 +108,14 @@ def write_network(folder, trainer, configuration, spacing, thresholds, classes=1
     (home / "fold_0").mkdir(parents=True)
     network_weights = network.state_dict()
     torch.save(
-        {"network_weights": network_weights, "trainer_name": trainer,
-         "init_args": {"configuration": configuration}, "inference_allowed_mirroring_axes": (0, 1, 2)},
+        {
+            "network_weights": network_weights,
+            "trainer_name": trainer,
+            "init_args": {"configuration": configuration},
+            "inference_allowed_mirroring_axes": (0, 1, 2),
+        },
         home / "fold_0" / "checkpoint_final.pth",
-    )  # fmt: skip
+    )
     labels = {"background": 0, **{f"class_{label}": label for label in range(1, classes + 1)}}
     (home / "dataset.json").write_text(
         json.dumps(
@@ -111,20 +128,37 @@ def write_network(folder, trainer, configuration, spacing, thresholds, classes=1
 def plans(dataset, configuration, spacing, arguments):
     resampling = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
     return {
-        "dataset_name": dataset, "plans_name": "nnUNetPlans", "image_reader_writer": "SimpleITKIO",
-        "original_median_spacing_after_transp": [spacing] * 3, "original_median_shape_after_transp": [40] * 3,
-        "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2], "label_manager": "LabelManager",
+        "dataset_name": dataset,
+        "plans_name": "nnUNetPlans",
+        "image_reader_writer": "SimpleITKIO",
+        "original_median_spacing_after_transp": [spacing] * 3,
+        "original_median_shape_after_transp": [40] * 3,
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "label_manager": "LabelManager",
         "experiment_planner_used": "ExperimentPlanner",
         "foreground_intensity_properties_per_channel": {
-            "0": {"mean": 0.0, "std": 100.0, "percentile_00_5": -1000.0, "percentile_99_5": 3000.0,
-                  "min": -1024.0, "max": 3071.0, "median": 0.0}
+            "0": {
+                "mean": 0.0,
+                "std": 100.0,
+                "percentile_00_5": -1000.0,
+                "percentile_99_5": 3000.0,
+                "min": -1024.0,
+                "max": 3071.0,
+                "median": 0.0,
+            }
         },
         "configurations": {
             configuration: {
-                "data_identifier": f"nnUNetPlans_{configuration}", "preprocessor_name": "DefaultPreprocessor",
-                "batch_size": 2, "patch_size": [32, 32, 32], "median_image_size_in_voxels": [40, 40, 40],
-                "spacing": [spacing] * 3, "normalization_schemes": ["CTNormalization"],
-                "use_mask_for_norm": [False], "batch_dice": False,
+                "data_identifier": f"nnUNetPlans_{configuration}",
+                "preprocessor_name": "DefaultPreprocessor",
+                "batch_size": 2,
+                "patch_size": [32, 32, 32],
+                "median_image_size_in_voxels": [40, 40, 40],
+                "spacing": [spacing] * 3,
+                "normalization_schemes": ["CTNormalization"],
+                "use_mask_for_norm": [False],
+                "batch_dice": False,
                 "resampling_fn_data": "resample_data_or_seg_to_shape",
                 "resampling_fn_data_kwargs": {**resampling, "order": 3},
                 "resampling_fn_seg": "resample_data_or_seg_to_shape",
@@ -133,13 +167,17 @@ def plans(dataset, configuration, spacing, arguments):
                 "resampling_fn_probabilities_kwargs": resampling,
                 "architecture": {
                     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-                    "arch_kwargs": {**arguments, "conv_op": "torch.nn.modules.conv.Conv3d",
-                                    "nonlin": "torch.nn.LeakyReLU", "nonlin_kwargs": {"inplace": True}},
+                    "arch_kwargs": {
+                        **arguments,
+                        "conv_op": "torch.nn.modules.conv.Conv3d",
+                        "nonlin": "torch.nn.LeakyReLU",
+                        "nonlin_kwargs": {"inplace": True},
+                    },
                     "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
                 },
             }
         },
-    }  # fmt: skip
+    }
 
 
 def phantom(spacing=0.7):
@@ -207,9 +245,16 @@ def test_what_is_said_of_the_tasks_is_what_the_package_says():
 def test_the_packages_own_exit_becomes_the_reason(weights, tmp_path):
     """Without a licence TotalSegmentator prints and raises SystemExit(1)."""
     sitk.WriteImage(phantom()[0], str(tmp_path / "ct.nii"))
-    request = {"action": "segment", "image": str(tmp_path / "ct.nii"), "out": str(tmp_path / "out.nii"),
-               "task": "coronary_arteries", "structures": None, "device": "cpu", "weights": str(weights),
-               "licence": ""}  # fmt: skip
+    request = {
+        "action": "segment",
+        "image": str(tmp_path / "ct.nii"),
+        "out": str(tmp_path / "out.nii"),
+        "task": "coronary_arteries",
+        "structures": None,
+        "device": "cpu",
+        "weights": str(weights),
+        "licence": "",
+    }
     with pytest.raises(totalsegmentator_process.ProcessError, match=r"exit code 1.*requires a license"):
         totalsegmentator_process.run(request, timeout_s=120)
     assert not (tmp_path / "out.nii").exists()
@@ -334,14 +379,19 @@ def test_a_study_goes_on_without_it(tmp_path):
     study = {
         "name": "s",
         "cohort": {"use": "toy_cohort"},
-        "segmenters": {"totalsegmentator": {}, "toy_centre": {},
-                       "calcium": {"use": "threshold", "within": "totalsegmentator"}},
-        "extractors": {"a": {"use": "toy_moments", "segmenter": "toy_centre"},
-                       "b": {"use": "toy_moments", "segmenter": "totalsegmentator"},
-                       "c": {"use": "toy_moments", "segmenter": "calcium"}},
+        "segmenters": {
+            "totalsegmentator": {},
+            "toy_centre": {},
+            "calcium": {"use": "threshold", "within": "totalsegmentator"},
+        },
+        "extractors": {
+            "a": {"use": "toy_moments", "segmenter": "toy_centre"},
+            "b": {"use": "toy_moments", "segmenter": "totalsegmentator"},
+            "c": {"use": "toy_moments", "segmenter": "calcium"},
+        },
         "classifiers": {"logistic_regression": {"grid": {"C": [1.0]}}},
         "protocol": {"folds": 2, "inner_folds": 2},
-    }  # fmt: skip
+    }
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
     arguments = [str(tmp_path / "s.yaml"), "--results", str(tmp_path / "r"), "--jobs", "1"]
     result = CliRunner().invoke(app, ["run", *arguments])
@@ -365,9 +415,12 @@ def test_it_is_listed_with_what_is_missing():
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"task": "total", "structures": ["liver"]}, "total finds no liver; it finds heart, aorta"),
-     ({"structures": ["heart"]}, "coronary_arteries finds no heart"), ({"dilation_mm": -1}, "dilation_mm")],
-)  # fmt: skip
+    [
+        ({"task": "total", "structures": ["liver"]}, "total finds no liver; it finds heart, aorta"),
+        ({"structures": ["heart"]}, "coronary_arteries finds no heart"),
+        ({"dilation_mm": -1}, "dilation_mm"),
+    ],
+)
 def test_unfit_parameters_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         build("segmenter", {"use": "totalsegmentator", **parameters})

@@ -12,13 +12,7 @@ FAMILIES = ("shape", "firstorder", "glcm", "ngtdm")
 
 def features_of(table, cac_score=None, label=None):
     cases = pd.DataFrame(
-        {
-            "label": label,
-            "cac_score": cac_score,
-            "group": "",
-            "protocol": "",
-            "contrast": "",
-        },
+        {"label": label, "cac_score": cac_score, "group": "", "protocol": "", "contrast": ""},
         index=table.index,
     )
     return Features(cases, {"moments": table}, [], {}, {"moments": 0.0})

@@ -38,9 +38,14 @@ def own_predictions(plan):
     return plan.predictions(records)
 
 
-@pytest.mark.parametrize("protocol", [{"folds": 3, "inner_folds": 2, "repeats": 2},
-                                      {"folds": 3, "selection": "flat"},
-                                      {"folds": 3, "inner_folds": 2, "threshold": "youden"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        {"folds": 3, "inner_folds": 2, "repeats": 2},
+        {"folds": 3, "selection": "flat"},
+        {"folds": 3, "inner_folds": 2, "threshold": "youden"},
+    ],
+)
 def test_all_features_are_the_studys_own_result_to_the_last_bit(planted, ablate, protocol):
     plan = planted(cases=60, protocol=protocol)
     found, table = ablate(plan, families=("glcm",))
@@ -71,9 +76,13 @@ def test_a_variant_is_evaluated_on_its_columns_alone(planted, ablate):
     plan = planted(cases=40, protocol={"folds": 2, "inner_folds": 2})
     found, table = ablate(plan)
     assert table.xs("accuracy", level="metric")["features"].to_dict() == {
-        ("", "all"): 12, **{(family, kept): count for family in ("shape", "firstorder", "glcm", "ngtdm")
-                            for kept, count in (("alone", 3), ("left_out", 9))}
-    }  # fmt: skip
+        ("", "all"): 12,
+        **{
+            (family, kept): count
+            for family in ("shape", "firstorder", "glcm", "ngtdm")
+            for kept, count in (("alone", 3), ("left_out", 9))
+        },
+    }
     for variant, records in found.records.items():
         for record in records.values():
             named = all(f"_{variant.family}_" in name for name in record["kept"])

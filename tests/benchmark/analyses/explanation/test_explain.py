@@ -108,8 +108,11 @@ def test_a_run_the_study_does_not_have_is_refused_with_the_likeliest_one(toy_stu
 def test_a_run_without_result_is_refused_with_its_reason_and_the_others(toy_study, explain):
     absent = {"use": "toy_moments", "segmenter": "toy_centre", "ready": False}
     study = toy_study(**{**RADIOMICS, "extractors": {"absent": absent, **RADIOMICS["extractors"]}})
-    with pytest.raises(UserError, match=r"run absent/logistic_regression has no result: unavailable: no weights.*"
-                                        r"choose by --run from radiomics/logistic_regression"):  # fmt: skip
+    with pytest.raises(
+        UserError,
+        match=r"run absent/logistic_regression has no result: unavailable: no weights.*"
+        r"choose by --run from radiomics/logistic_regression",
+    ):
         explain(study)
 
 

@@ -39,10 +39,16 @@ def table_of(plan, permutations=20, metrics=METRICS):
     return table.set_index(["kind", "name", "metric"])
 
 
-@pytest.mark.parametrize("classifier", [
-    LogisticRegression(), RandomForest(grid={"n_estimators": (20,)}), XGBoost(grid={"n_estimators": (20,)}),
-    LightGBM(grid={"n_estimators": (20,)}),
-], ids=lambda plugin: type(plugin).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        LogisticRegression(),
+        RandomForest(grid={"n_estimators": (20,)}),
+        XGBoost(grid={"n_estimators": (20,)}),
+        LightGBM(grid={"n_estimators": (20,)}),
+    ],
+    ids=lambda plugin: type(plugin).__name__,
+)
 def test_importance_is_scikit_learns_on_the_same_permutations(classifier):
     random = np.random.default_rng(0)
     X = random.normal(size=(90, 6))
@@ -64,9 +70,12 @@ def test_importance_is_scikit_learns_on_the_same_permutations(classifier):
         column = column[order]
         orders.append(column)
     found = permutation_losses(
-        model.predict_proba, partial(_scores, METRICS, y, 0.5), X, {str(place): [place] for place in range(6)},
+        model.predict_proba,
+        partial(_scores, METRICS, y, 0.5),
+        X,
+        {str(place): [place] for place in range(6)},
         np.stack(orders),
-    )  # fmt: skip
+    )
     for place, metric in enumerate(METRICS):
         ours = np.stack([found[str(feature)][:, place] for feature in range(6)])
         assert ours == pytest.approx(expected[metric].importances, abs=1e-12)
@@ -80,12 +89,20 @@ def test_a_linear_model_loses_twice_the_variance_it_takes_from_a_feature_or_fami
     slope = np.array([2.0, -1.0, 0.0, 0.5])
     shifts = (np.arange(40)[:, None] + np.arange(40)) % 40
     losses = permutation_losses(
-        lambda values: values @ slope, lambda found: np.array([-np.mean((found - X @ slope) ** 2)]), X,
-        {"first": [0], "second": [1], "idle": [2], "both": [0, 1], "all": [0, 1, 2, 3]}, shifts,
-    )  # fmt: skip
+        lambda values: values @ slope,
+        lambda found: np.array([-np.mean((found - X @ slope) ** 2)]),
+        X,
+        {"first": [0], "second": [1], "idle": [2], "both": [0, 1], "all": [0, 1, 2, 3]},
+        shifts,
+    )
     parts = X * slope
-    expected = {"first": parts[:, 0], "second": parts[:, 1], "idle": parts[:, 2], "both": parts[:, :2].sum(axis=1),
-                "all": parts.sum(axis=1)}  # fmt: skip
+    expected = {
+        "first": parts[:, 0],
+        "second": parts[:, 1],
+        "idle": parts[:, 2],
+        "both": parts[:, :2].sum(axis=1),
+        "all": parts.sum(axis=1),
+    }
     for name, part in expected.items():
         assert losses[name].mean() == pytest.approx(2 * part.var(), rel=1e-12, abs=1e-12)
 

@@ -82,9 +82,11 @@ def brute_force(output, background, case):
     return values
 
 
-@pytest.mark.parametrize("classifier", [
-    RandomForest(grid={}), XGBoost(grid={}), LightGBM(grid={}), LogisticRegression(grid={}),
-], ids=lambda plugin: type(plugin).__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "classifier",
+    [RandomForest(grid={}), XGBoost(grid={}), LightGBM(grid={}), LogisticRegression(grid={})],
+    ids=lambda plugin: type(plugin).__name__,
+)
 def test_they_are_the_shapley_values_of_the_definition(classifier):
     random = np.random.default_rng(4)
     X = random.normal(size=(130, 4)).astype(np.float32).astype(float)
@@ -142,8 +144,18 @@ def test_the_table_has_every_case_once_and_0_where_a_fold_dropped_the_feature(pl
 
 
 def test_the_summary_ranks_mean_absolute_values(planted):
-    table = pd.DataFrame({"repeat": 0, "fold": 0, "case_id": ["a", "b"], "explained": "x", "base_value": 0.0,
-                          "model_output": 0.0, "original_glcm_a": [1.0, -1.0], "volume": [3.0, 0.0]})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "repeat": 0,
+            "fold": 0,
+            "case_id": ["a", "b"],
+            "explained": "x",
+            "base_value": 0.0,
+            "model_output": 0.0,
+            "original_glcm_a": [1.0, -1.0],
+            "volume": [3.0, 0.0],
+        }
+    )
     assert shap_summary(table).to_dict("records") == [
         {"explained": "x", "feature": "volume", "family": "", "mean_abs_shap": 1.5},
         {"explained": "x", "feature": "original_glcm_a", "family": "glcm", "mean_abs_shap": 1.0},

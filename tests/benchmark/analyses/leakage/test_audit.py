@@ -113,8 +113,10 @@ def test_optimism_is_the_difference_to_the_sound_counterpart_inside_its_interval
             assert finding.optimism.value == pytest.approx(100 * (finding.balanced_accuracy.value - sound))
             assert finding.optimism.low <= finding.optimism.value <= finding.optimism.high
     assert {name for name, finding in findings.items() if finding.optimism is None} == {
-        "sound", "filter inside", "diagnostics alone"
-    }  # fmt: skip
+        "sound",
+        "filter inside",
+        "diagnostics alone",
+    }
 
 
 def test_a_cohort_whose_label_shows_in_the_whole_image_is_called_confounded(toy_study, audit):
@@ -171,9 +173,10 @@ def bands(tmp_path):
 @pytest.mark.parametrize("split", ["stratified", "leave_one_group_out"])
 def test_bands_are_audited_against_the_chance_of_three_classes(toy_study, audit, bands, split):
     study = toy_study(
-        cohort=bands, target={"use": "bands", "upper": [0, 100]},
+        cohort=bands,
+        target={"use": "bands", "upper": [0, 100]},
         protocol={"folds": 3, "inner_folds": 3, "split": split},
-    )  # fmt: skip
+    )
     found = audit(study)
     assert found.findings[0].control.chance == pytest.approx(1 / 3)
     findings = by_protocol(found)
@@ -199,13 +202,17 @@ def test_protocols_that_lack_diagnostics_are_left_out_with_the_reason(toy_study,
 @pytest.mark.parametrize(
     ("changes", "names", "message"),
     [
-        ({}, ["moments/toy_nearst"], "--run moments/toy_nearst: toy has no such run; did you mean 'moments/toy_n"),
+        (
+            {},
+            ["moments/toy_nearst"],
+            "--run moments/toy_nearst: toy has no such run; did you mean 'moments/toy_n",
+        ),
         ({"protocol": {"permute_labels": True}}, [], "`permute_labels` is on, .* leave it out"),
         ({"protocol": {"selection": "flat"}}, [], "declares `selection: flat`, .* declare nested"),
         ({"protocol": {"threshold": "youden"}}, [], "audit the study with `threshold: half`"),
         ({"cohort": {"use": "toy_cohort", "zero": 9, "nonzero": 0}}, [], "all 9 cases have label 0"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_audited_is_refused_with_the_remedy(toy_study, audit, changes, names, message):
     with pytest.raises(UserError, match=message):
         audit(toy_study(**changes), *names)

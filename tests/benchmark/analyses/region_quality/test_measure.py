@@ -38,8 +38,10 @@ def box(*sides, shape=(12, 40, 40), at=(2, 5, 5)):
 
 def test_a_mask_agrees_with_itself():
     assert agreement(box(4, 8, 8), box(4, 8, 8), SPACING) == {
-        "dice": 1.0, "surface_distance_95_mm": 0.0, "volume_difference_mm3": 0.0,
-    }  # fmt: skip
+        "dice": 1.0,
+        "surface_distance_95_mm": 0.0,
+        "volume_difference_mm3": 0.0,
+    }
 
 
 @pytest.mark.parametrize("shift", [1, 2, 6])

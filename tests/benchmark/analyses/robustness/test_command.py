@@ -28,8 +28,13 @@ def test_the_command_writes_tables_and_figures_logs_them_and_prints_what_changed
     done = invoke(study, "--results", tmp_path / "r", "--jobs", 1)
     folder = tmp_path / "r" / "toy" / "robustness"
     assert {path.name for path in (folder / "tables").iterdir()} == {
-        "exclusions.csv", "performance.csv", "predictions.csv", "ranks.csv", "reliability.csv", "stability.csv",
-    }  # fmt: skip
+        "exclusions.csv",
+        "performance.csv",
+        "predictions.csv",
+        "ranks.csv",
+        "reliability.csv",
+        "stability.csv",
+    }
     names = ("stability", "performance", "ranks_accuracy", "ranks_f1")
     assert {path.name for path in folder.glob("*.*")} == {f"{n}.{s}" for n in names for s in ("svg", "png")}
     changed = pd.read_csv(folder / "tables" / "performance.csv").set_index(["run", "condition", "metric"])

@@ -72,18 +72,29 @@ def test_another_plug_in_replaces_the_declaration_whole(read):
     [
         ({"noisy": {"cohort": {"noise_sd_hu": 999}}}, "noise_sd_hu", "conditions.noisy.cohort.noise_sd_hu"),
         ({"noisy": {"cohort": {"noise": 9}}}, "noise:", "unknown key; did you mean 'noise_sd_hu'?"),
-        ({"few": {"cohort": {"disease": {"median": 9}}}}, "median",
-         "few.cohort.disease.median: unknown key; did you mean 'median_score'?"),
+        (
+            {"few": {"cohort": {"disease": {"median": 9}}}},
+            "median",
+            "few.cohort.disease.median: unknown key; did you mean 'median_score'?",
+        ),
         ({"noisy": {"cohrt": {"rescan": 1}}}, "cohrt", "did you mean 'cohort'?"),
         ({"more": {"protocol": {"folds": 3}}}, "protocol: {folds: 3", "there are: cohort, segmenters"),
-        ({"wide": {"segmenters": {"referense": {"dilation_mm": 2}}}}, "referense", "did you mean 'reference'?"),
-        ({"wide": {"segmenters": {"reference": {"dilation_mm": -2}}}}, "dilation_mm", "greater than or equal to 0"),
+        (
+            {"wide": {"segmenters": {"referense": {"dilation_mm": 2}}}},
+            "referense",
+            "did you mean 'reference'?",
+        ),
+        (
+            {"wide": {"segmenters": {"reference": {"dilation_mm": -2}}}},
+            "dilation_mm",
+            "greater than or equal to 0",
+        ),
         ({"wide": {"segmenters": {"reference": 2}}}, "reference: 2", "`dilation_mm: 2`"),
         ({"wide": 3}, "wide", "must be a mapping"),
         ({"base": {"cohort": {"rescan": 1}}}, "base:", "is not `base`"),
         ({}, "conditions", "must be a mapping such as `rescan:"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_condition_is_refused_with_its_line(tmp_path, conditions, line_of, sentence):
     file = tmp_path / "robustness.yaml"
     text = yaml.safe_dump({"study": STUDY, "conditions": conditions}, sort_keys=False)

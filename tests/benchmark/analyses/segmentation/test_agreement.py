@@ -29,9 +29,18 @@ def metrics(scans, weights=None):
 
 def test_f1_precision_and_recall_are_of_the_pooled_counts():
     scans = pd.DataFrame(
-        {"voxel_tp": [8, 0], "voxel_fp": [2, 3], "voxel_fn": [1, 0], "lesion_tp": [2, 0], "lesion_fp": [0, 1],
-         "lesion_fn": [2, 0], "agatston": [9.0, 4.0], "reference_agatston": [8.0, 0.0], "cac_score": [8.0, 0.0]}
-    )  # fmt: skip
+        {
+            "voxel_tp": [8, 0],
+            "voxel_fp": [2, 3],
+            "voxel_fn": [1, 0],
+            "lesion_tp": [2, 0],
+            "lesion_fp": [0, 1],
+            "lesion_fn": [2, 0],
+            "agatston": [9.0, 4.0],
+            "reference_agatston": [8.0, 0.0],
+            "cac_score": [8.0, 0.0],
+        }
+    )
     found = metrics(scans)
     assert found["voxel_f1"] == pytest.approx(16 / 22)
     assert (found["voxel_precision"], found["voxel_recall"]) == pytest.approx((8 / 13, 8 / 9))
@@ -99,9 +108,10 @@ def test_dice_is_monai_s_on_masks():
     truth, found = rng.random((3, 1, 4, 6, 6)) > 0.7, rng.random((3, 1, 4, 6, 6)) > 0.6
     axes = (1, 2, 3, 4)
     scans = table(3).assign(
-        voxel_tp=(truth & found).sum(axis=axes), voxel_fp=(found & ~truth).sum(axis=axes),
+        voxel_tp=(truth & found).sum(axis=axes),
+        voxel_fp=(found & ~truth).sum(axis=axes),
         voxel_fn=(truth & ~found).sum(axis=axes),
-    )  # fmt: skip
+    )
     metric = DiceMetric()
     metric(torch.tensor(found, dtype=torch.float32), torch.tensor(truth, dtype=torch.float32))
     assert metrics(scans)["dice"] == pytest.approx(float(metric.aggregate()))

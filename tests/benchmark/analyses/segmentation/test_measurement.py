@@ -69,8 +69,13 @@ def test_the_pictures_are_of_the_best_the_median_and_the_worst_scan_with_calcium
     import pandas as pd
 
     scans = pd.DataFrame(
-        {"case_id": list("abcde"), "voxel_tp": [9, 5, 1, 0, 0], "voxel_fp": [0, 0, 0, 7, 0],
-         "voxel_fn": [0, 5, 9, 0, 0], "reference_agatston": [10.0, 10.0, 10.0, 0.0, 0.0]}
-    )  # fmt: skip
+        {
+            "case_id": list("abcde"),
+            "voxel_tp": [9, 5, 1, 0, 0],
+            "voxel_fp": [0, 0, 0, 7, 0],
+            "voxel_fn": [0, 5, 9, 0, 0],
+            "reference_agatston": [10.0, 10.0, 10.0, 0.0, 0.0],
+        }
+    )
     assert choose(scans) == {"best": "a", "median": "b", "worst": "c"}
     assert choose(scans[scans["reference_agatston"] == 0]) == {}

@@ -29,9 +29,17 @@ ORACLE = {"use": "reference", "mask": "lesions"}
 
 def phantoms(**changes):
     return {
-        "use": "phantom", "zero": 1, "nonzero": 2, "seed": "few", "coverage_mm": 90, "pixel_mm": 2.0, "noise_sd_hu": 5,
-        "disease": {"median_score": 400, "sigma_ln": 0.2}, "slice_thickness_mm": 5.0, **changes,
-    }  # fmt: skip
+        "use": "phantom",
+        "zero": 1,
+        "nonzero": 2,
+        "seed": "few",
+        "coverage_mm": 90,
+        "pixel_mm": 2.0,
+        "noise_sd_hu": 5,
+        "disease": {"median_score": 400, "sigma_ln": 0.2},
+        "slice_thickness_mm": 5.0,
+        **changes,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +52,16 @@ def declaration():
         "segmenters": {"rule": {"use": "threshold", "within": {"use": "reference"}}, "heart": HEART},
         "replicates": 200,
         "training": {
-            "cohort": phantoms(seed="learn", nonzero=5), "networks": {"denseraunet": tiny},
-            "steps": 6, "validate_every": 2, "input": {"slices": 3, "pixel_mm": 2.0},
-            "sampling": {"batch": 2, "patch_pixels": 32}, "validation": 0.5,
+            "cohort": phantoms(seed="learn", nonzero=5),
+            "networks": {"denseraunet": tiny},
+            "steps": 6,
+            "validate_every": 2,
+            "input": {"slices": 3, "pixel_mm": 2.0},
+            "sampling": {"batch": 2, "patch_pixels": 32},
+            "validation": 0.5,
             "lesion_check": {"cohort": phantoms(seed="others"), "threshold": 0.01, "members": 2},
         },
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +132,14 @@ def test_the_oracle_is_perfect_up_to_the_blur_and_a_second_run_measures_nothing(
     declaration, tmp_path, monkeypatch
 ):
     study = SegmentationStudy.model_validate(
-        {**declaration, "paired": None, "segmenters": {"oracle": ORACLE}, "reference": {"reach_mm": 0},
-         "cohorts": {"one": phantoms(zero=0, nonzero=1)}}
-    )  # fmt: skip
+        {
+            **declaration,
+            "paired": None,
+            "segmenters": {"oracle": ORACLE},
+            "reference": {"reach_mm": 0},
+            "cohorts": {"one": phantoms(zero=0, nonzero=1)},
+        }
+    )
     with workers(1) as pool:
         first = run_segmentation(study, Execution(Store(tmp_path), pool))
         assert first.scans["lesion_fn"].sum() == 0
@@ -138,9 +155,12 @@ def test_a_segmenter_that_cannot_run_is_named_and_the_others_go_on(declaration, 
     absent = {"use": "denseraunet", "weights": "nowhere.safetensors"}
     one = {**declaration["cohorts"]["chest"], "zero": 0, "nonzero": 1}
     study = SegmentationStudy.model_validate(
-        {**declaration, "segmenters": {"absent": absent, "heart": HEART},
-         "cohorts": {"chest": one, "cardiac": {**one, "protocol": "cardiac"}}}
-    )  # fmt: skip
+        {
+            **declaration,
+            "segmenters": {"absent": absent, "heart": HEART},
+            "cohorts": {"chest": one, "cardiac": {**one, "protocol": "cardiac"}},
+        }
+    )
     with workers(1) as pool:
         measured = run_segmentation(study, Execution(Store(tmp_path), pool))
     assert "no such weights file" in measured.unavailable["absent"]
@@ -151,9 +171,13 @@ def test_a_segmenter_that_cannot_run_is_named_and_the_others_go_on(declaration, 
 
 def test_a_case_that_fails_is_an_exclusion_with_its_reason(declaration, tmp_path):
     study = SegmentationStudy.model_validate(
-        {**declaration, "reference": {"mask": "plaque"}, "paired": None,
-         "cohorts": {"one": phantoms(zero=0, nonzero=1)}}
-    )  # fmt: skip
+        {
+            **declaration,
+            "reference": {"mask": "plaque"},
+            "paired": None,
+            "cohorts": {"one": phantoms(zero=0, nonzero=1)},
+        }
+    )
     with (
         workers(1) as pool,
         pytest.raises(UserError, match=r"every one of the 1 scans was excluded: .*no mask called 'plaque'"),
@@ -169,14 +193,26 @@ def test_a_case_that_fails_is_an_exclusion_with_its_reason(declaration, tmp_path
         ({"paired": ["chest", "gated"]}, "'gated' names no cohort of this study"),
         ({"surprise": 1}, r"\.yaml:\d+: surprise: unknown key; there are: name, "),
         ({"cohorts": {"chest": {"use": "phantom", "zer": 1}}}, r"\.yaml:\d+: cohorts\.chest\.zer: .*'zero'"),
-        ({"segmenters": {"threshold": {"within": {"use": "reference", "mak": "heart"}}}},
-         r"\.yaml:\d+: segmenters\.threshold\.within\.mak: .*'mask'"),
-        ({"training": {"cohort": {"use": "phantom"}, "lesion_check": {"cohort": {"use": "phantom", "stentd": 1}}}},
-         r"\.yaml:\d+: training\.lesion_check\.cohort\.stentd: .*'stented'"),
+        (
+            {"segmenters": {"threshold": {"within": {"use": "reference", "mak": "heart"}}}},
+            r"\.yaml:\d+: segmenters\.threshold\.within\.mak: .*'mask'",
+        ),
+        (
+            {
+                "training": {
+                    "cohort": {"use": "phantom"},
+                    "lesion_check": {"cohort": {"use": "phantom", "stentd": 1}},
+                }
+            },
+            r"\.yaml:\d+: training\.lesion_check\.cohort\.stentd: .*'stented'",
+        ),
         ({"cohorts": None}, "cohorts: must name at least one plug-in"),
-        ({"training": {"cohort": {"use": "phantom"}, "input": {"slices": 4}}}, "training.input.slices: .*odd"),
+        (
+            {"training": {"cohort": {"use": "phantom"}, "input": {"slices": 4}}},
+            "training.input.slices: .*odd",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_the_file_is_a_sentence_with_its_place(declaration, tmp_path, change, message):
     file = tmp_path / "wrong.yaml"
     file.write_text(yaml.safe_dump({**declaration, **change}))
@@ -220,8 +256,12 @@ def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
     assert "w.safetensors: exists already; name another file, or overwrite it with --force" in again.stderr
 
     content = yaml.safe_load((folder / "study.yaml").read_text())
-    own = {"use": "denseraunet", "weights": "w.safetensors", "input": content["training"]["input"],
-           "network": content["training"]["networks"]["denseraunet"]}  # fmt: skip
+    own = {
+        "use": "denseraunet",
+        "weights": "w.safetensors",
+        "input": content["training"]["input"],
+        "network": content["training"]["networks"]["denseraunet"],
+    }
     content["segmenters"]["own"] = own
     (folder / "own.yaml").write_text(yaml.safe_dump(content))
     done = cacbench("segmentation", "own.yaml", "--jobs", 1, "--json", cwd=folder)
@@ -231,7 +271,7 @@ def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
     results = folder / "results" / "few"
     assert {file.name for file in (results / "overlays").iterdir()} == {
         f"{cohort}_{rank}.png" for cohort in ("chest", "cardiac") for rank in ("best", "median", "worst")
-    }  # fmt: skip
+    }
     tables = {file.stem for file in (results / "tables").iterdir()}
     assert {"summary", "counts", "against_others", "across_protocols", "missed", "scans", "lesions"} <= tables
     client = mlflow.MlflowClient(tracking_uri(folder / "results"))

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.phantom.acquisition.noise import correlated_noise
-from benchmark.phantom.acquisition.scanner import (
-    SCANNERS,
-    Acquisition,
-    blur,
-    draw_acquisition,
-    noise,
-    preset,
-)
+from benchmark.phantom.acquisition.scanner import SCANNERS, Acquisition, blur, draw_acquisition, noise, preset
 from benchmark.phantom.body.patient import Patient
 from benchmark.phantom.geometry.grid import Ellipsoid, Grid
 from benchmark.phantom.geometry.supersampling import PartialVolume

@@ -100,9 +100,7 @@ def test_the_posterior_descending_artery_belongs_to_the_dominant_artery():
 
 def test_tissues_have_their_hu():
     whole = Phantom(
-        Patient(),
-        Disease(),
-        Acquisition(field_of_view_mm=380, pixel_mm=1.25, coverage_mm=180, noise_sd_hu=0),
+        Patient(), Disease(), Acquisition(field_of_view_mm=380, pixel_mm=1.25, coverage_mm=180, noise_sd_hu=0)
     )
     volume, heart = whole.noise_free(), whole.anatomy.heart
     z, y, x = (

@@ -108,8 +108,10 @@ def test_delong_reads_every_repeat_and_mcnemar_says_it_reads_the_first(study):
         "test"
     )
     assert "first of 3 repeats" in table.loc["mcnemar", "note"]
-    scores = {run: part.pivot(index="repeat", columns="case_id", values="score") for run, part in
-              predictions.groupby("run")}  # fmt: skip
+    scores = {
+        run: part.pivot(index="repeat", columns="case_id", values="score")
+        for run, part in predictions.groupby("run")
+    }
     label = predictions.drop_duplicates("case_id").sort_values("case_id")["label"].to_numpy()
     expected = delong(label, scores["b"].to_numpy(), scores["a"].to_numpy())
     assert table.loc["delong", "p"] == pytest.approx(expected.p)
@@ -123,8 +125,19 @@ def test_ordinal_bands_are_compared_by_their_own_metrics(study):
         predicted = np.where(
             random.uniform(size=100) < error, (label + random.integers(1, 5, 100)) % 5, label
         )
-        parts.append(pd.DataFrame({"run": run, "repeat": 0, "fold": np.arange(100) // 20, "case_id": np.arange(100),
-                                   "label": label, "score": 0.0, "predicted": predicted}))  # fmt: skip
+        parts.append(
+            pd.DataFrame(
+                {
+                    "run": run,
+                    "repeat": 0,
+                    "fold": np.arange(100) // 20,
+                    "case_id": np.arange(100),
+                    "label": label,
+                    "score": 0.0,
+                    "predicted": predicted,
+                }
+            )
+        )
         folds += [
             {"run": run, "repeat": 0, "fold": fold, "n_train": 80, "n_test": 20, "quadratic_kappa": kappa}
             for fold, kappa in enumerate(random.uniform(0.5 - error / 2, 0.9 - error / 2, 5))
@@ -225,7 +238,10 @@ def test_random_studies_with_ties_and_equal_folds_have_stated_answers_only(study
     for seed in range(20):
         random = np.random.default_rng(seed)
         folds, predictions = study(
-            cases=int(random.choice([20, 30, 60])), folds=int(random.choice([2, 5])), seed=seed,
-            decimals=int(random.choice([0, 1, 3])), repeats=int(random.choice([1, 1, 1, 5])),
-        )  # fmt: skip
+            cases=int(random.choice([20, 30, 60])),
+            folds=int(random.choice([2, 5])),
+            seed=seed,
+            decimals=int(random.choice([0, 1, 3])),
+            repeats=int(random.choice([1, 1, 1, 5])),
+        )
         assert_stated(compare_all(folds, predictions, [("b", "a")], ["accuracy", "roc_auc"], replicates=20))

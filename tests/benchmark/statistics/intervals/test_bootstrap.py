@@ -12,7 +12,7 @@ from benchmark.statistics.intervals.bootstrap import (
     percentile_p,
     resample,
     resampled_counts,
-)  # fmt: skip
+)
 from benchmark.statistics.metrics.scores import METRICS, decide, metric_value
 
 
@@ -44,9 +44,13 @@ def test_the_bca_interval_is_scipys_for_the_same_replicates_on_200_inputs(random
 
         samples = (np.flatnonzero(label == 1).astype(float), np.flatnonzero(label == 0).astype(float))
         expected = stats.bootstrap(
-            samples, statistic, method="BCa", n_resamples=0, vectorized=False,
+            samples,
+            statistic,
+            method="BCa",
+            n_resamples=0,
+            vectorized=False,
             bootstrap_result=SimpleNamespace(bootstrap_distribution=drawn),
-        ).confidence_interval  # fmt: skip
+        ).confidence_interval
         found = bca_interval(difference.value[0], drawn, jackknife, label)
         if drawn.min() < difference.value[0] < drawn.max():
             assert found == pytest.approx(tuple(expected), abs=1e-9)
@@ -73,10 +77,14 @@ def test_p_is_below_five_percent_just_when_the_interval_leaves_out_zero(seed):
     a, b = (np.clip(random.normal(0.45 + shift * label, 0.2), 0, 1) for shift in (0.3, 0.1))
     first, second = both(label, a, b, ["roc_auc"], replicates=2000, seed=seed)
     difference = first - second
-    drawn, arguments = difference.drawn[:, 0], (difference.value[0], difference.drawn[:, 0],
-                                                difference.jackknife[:, 0], label)  # fmt: skip
-    for p, (low, high) in ((percentile_p(drawn), percentile_interval(drawn)),
-                           (bca_p(*arguments), bca_interval(*arguments))):  # fmt: skip
+    drawn, arguments = (
+        difference.drawn[:, 0],
+        (difference.value[0], difference.drawn[:, 0], difference.jackknife[:, 0], label),
+    )
+    for p, (low, high) in (
+        (percentile_p(drawn), percentile_interval(drawn)),
+        (bca_p(*arguments), bca_interval(*arguments)),
+    ):
         if abs(p - 0.05) > 0.003:
             assert (p < 0.05) == (low > 0 or high < 0)
 

@@ -73,8 +73,10 @@ def test_the_bca_interval_leans_away_from_the_bound_of_a_skewed_metric():
     random = np.random.default_rng(5)
     label = np.arange(60) % 2
     score = stats.norm.cdf(random.normal(size=60) + 2.5 * label - 1.25)
-    tables = {name: interval_table(label, score[None, :], method=name).set_index("metric") for name in
-              ("percentile", "bca")}  # fmt: skip
+    tables = {
+        name: interval_table(label, score[None, :], method=name).set_index("metric")
+        for name in ("percentile", "bca")
+    }
     assert (tables["bca"]["value"] == tables["percentile"]["value"]).all()
     assert tables["bca"].loc["roc_auc", "low"] < tables["percentile"].loc["roc_auc", "low"]
 

@@ -20,10 +20,12 @@ def test_weights_are_scikit_learns_sample_weights_on_200_inputs(random_cases):
         decided, chosen = decide(score), {"sample_weight": weight, "zero_division": 0}
         expected = [
             sk.accuracy_score(label, decided, sample_weight=weight),
-            sk.recall_score(label, decided, **chosen), sk.recall_score(label, decided, pos_label=0, **chosen),
-            sk.f1_score(label, decided, **chosen), sk.balanced_accuracy_score(label, decided, sample_weight=weight),
+            sk.recall_score(label, decided, **chosen),
+            sk.recall_score(label, decided, pos_label=0, **chosen),
+            sk.f1_score(label, decided, **chosen),
+            sk.balanced_accuracy_score(label, decided, sample_weight=weight),
             sk.roc_auc_score(label, score, sample_weight=weight),
-        ]  # fmt: skip
+        ]
         assert found == pytest.approx(expected, abs=1e-12)
 
 

@@ -23,10 +23,19 @@ def draw(random, n):
 def table(random, n):
     label, latent = draw(random, n)
     return pd.concat(
-        pd.DataFrame({"run": run, "repeat": 0, "fold": np.arange(n) // 2 % 5, "case_id": np.arange(n), "label": label,
-                      "score": stats.norm.cdf(score), "predicted": decide(stats.norm.cdf(score))})
+        pd.DataFrame(
+            {
+                "run": run,
+                "repeat": 0,
+                "fold": np.arange(n) // 2 % 5,
+                "case_id": np.arange(n),
+                "label": label,
+                "score": stats.norm.cdf(score),
+                "predicted": decide(stats.norm.cdf(score)),
+            }
+        )
         for run, score in zip("ab", latent, strict=True)
-    )  # fmt: skip
+    )
 
 
 TRUE_DIFFERENCE = {

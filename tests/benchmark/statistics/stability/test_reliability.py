@@ -40,8 +40,11 @@ def test_intervals_cover_the_true_coefficients_as_often_as_they_say():
     random = np.random.default_rng(0)
     covered = np.zeros(2)
     for _ in range(400):
-        values = (np.sqrt(2) * random.normal(size=(30, 1)) + np.sqrt(0.2) * random.normal(size=(1, 6))
-                  + random.normal(size=(30, 6)))  # fmt: skip
+        values = (
+            np.sqrt(2) * random.normal(size=(30, 1))
+            + np.sqrt(0.2) * random.normal(size=(1, 6))
+            + random.normal(size=(30, 6))
+        )
         for place, (icc, truth) in enumerate(
             [(icc_agreement(values), 2 / 3.2), (icc_consistency(values), 2 / 3)]
         ):

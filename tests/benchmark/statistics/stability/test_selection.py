@@ -9,8 +9,10 @@ FEATURES = [f"f{number}" for number in range(20)]
 
 
 def draw(random, folds, size):
-    return [set(random.choice(FEATURES, size if np.isscalar(size) else random.integers(*size), replace=False))
-            for _ in range(folds)]  # fmt: skip
+    return [
+        set(random.choice(FEATURES, size if np.isscalar(size) else random.integers(*size), replace=False))
+        for _ in range(folds)
+    ]
 
 
 def published(kept):
@@ -21,11 +23,17 @@ def published(kept):
     kbar = frequency.sum()
     denominator = (kbar / d) * (1 - kbar / d)
     stability = 1 - (M / (M - 1)) * np.mean(frequency * (1 - frequency)) / denominator
-    phi = np.array([
-        (1 / denominator) * (np.mean(Z[i] * frequency) - (k[i] * kbar) / d**2
-                             + (stability / 2) * ((2 * k[i] * kbar) / d**2 - k[i] / d - kbar / d + 1))
-        for i in range(M)
-    ])  # fmt: skip
+    phi = np.array(
+        [
+            (1 / denominator)
+            * (
+                np.mean(Z[i] * frequency)
+                - (k[i] * kbar) / d**2
+                + (stability / 2) * ((2 * k[i] * kbar) / d**2 - k[i] / d - kbar / d + 1)
+            )
+            for i in range(M)
+        ]
+    )
     return stability, 1.959964 * np.sqrt((4 / M**2) * np.sum((phi - phi.mean()) ** 2))
 
 

@@ -74,11 +74,16 @@ def plan(cohort=None, **changes):
         cohort=cohort or SpotCohort(),
         **{
             "networks": {"denseraunet": TINY, "basic_unet": BasicUNet(features=(8, 8, 8, 16, 16, 8))},
-            "input": Input(slices=3, pixel_mm=1.0), "sampling": Sampling(batch=4, patch_pixels=32),
-            "loss": Loss(hardest=0.1), "steps": 40, "validate_every": 20, "learning_rate": 1e-2,
-            "validation": 0.25, **changes,
+            "input": Input(slices=3, pixel_mm=1.0),
+            "sampling": Sampling(batch=4, patch_pixels=32),
+            "loss": Loss(hardest=0.1),
+            "steps": 40,
+            "validate_every": 20,
+            "learning_rate": 1e-2,
+            "validation": 0.25,
+            **changes,
         },
-    )  # fmt: skip
+    )
 
 
 def read(plan, folder):
