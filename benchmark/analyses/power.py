@@ -13,9 +13,7 @@ from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.report.headline import read_facts
-from benchmark.report.picture import write_figure
-from benchmark.report.tables import write_tables
-from benchmark.report.tracking import logged_run
+from benchmark.report.report import Report, Section
 from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.statistics.planning.power import POWER_METRICS, power_curve, scans_needed
 from benchmark.study.study import Study
@@ -119,12 +117,9 @@ def read_predictions(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.read_csv(file, dtype={"case_id": str, "run": str}), facts
 
 
-def write_power(plan: PowerPlan, study: Study, results: Path) -> list[Path]:
-    """Write the curve and its figure to ``results/<study>/power/`` and log them; return the files."""
-    folder = results / study.name / "power"
-    files = write_tables({"power": plan.curve}, folder)
-    files += write_figure(power_figure(plan), folder, "power")
-    names = {
+def report_of(plan: PowerPlan, study: Study) -> Report:
+    """Return the report: the answer, the curve and its figure."""
+    named = {
         "run": plan.run,
         "reference": plan.reference,
         "metric": plan.metric,
@@ -132,13 +127,29 @@ def write_power(plan: PowerPlan, study: Study, results: Path) -> list[Path]:
         "difference": plan.difference,
         "observed": plan.observed,
     }
-    with logged_run(results, study.name, "power", names) as mlflow:
-        for row in plan.curve.to_dict("records"):
-            mlflow.log_metric("power", float(row["power"]), step=int(row["scans"]))
-        if plan.scans is not None:
-            mlflow.log_metric("scans_needed", plan.scans)
-        mlflow.log_artifacts(str(folder))
-    return files
+    curve = plan.curve.to_dict("records")
+    return Report(
+        study=study.name,
+        name="power",
+        folder=Path(study.name) / "power",
+        lead=f"{plan.run} against {plan.reference}, {plan.metric.replace('_', ' ')}.",
+        sections=[
+            Section("Power by number of scans", plan.curve.round(3), figures=["power"], in_console=False)
+        ],
+        tables={"power": plan.curve},
+        facts={
+            "study": study.name,
+            **named,
+            "scans": plan.scans,
+            "sentences": plan.sentences,
+            "curve": curve,
+        },
+        figures={"power": power_figure(plan)},
+        sentences=plan.sentences,
+        parameters=named,
+        metrics={} if plan.scans is None else {"scans_needed": plan.scans},
+        curves={"power": [(int(row["scans"]), float(row["power"])) for row in curve]},
+    )
 
 
 def power_figure(plan: PowerPlan) -> Figure:

@@ -1,6 +1,5 @@
 """The command that looks for leaks: audit."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -30,15 +29,10 @@ def audit(
 
     declared = read_study(study)
     from benchmark.analyses.leakage.audit import audit_study
-    from benchmark.analyses.leakage.write import facts, write_audit
+    from benchmark.analyses.leakage.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.report.report import publish, show
 
     with open_execution(results, jobs, dask) as execution:
         found = audit_study(declared, run or (), permutations, execution)
-    files = write_audit(found, results, study)
-    if as_json:
-        print(json.dumps(facts(found), indent=1))
-    else:
-        from benchmark.analyses.leakage.console import print_audit
-
-        print_audit(found, files)
+    show(publish(report_of(found), results, study), as_json)

@@ -1,6 +1,5 @@
 """The command that explains one run of a study: explain."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -25,15 +24,11 @@ def explain(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
-    from benchmark.analyses.explanation.console import print_explanation
     from benchmark.analyses.explanation.explain import explain_run
-    from benchmark.analyses.explanation.write import finish_explanation
+    from benchmark.analyses.explanation.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.report.report import publish, show
 
     with open_execution(results, jobs) as execution:
         found = explain_run(declared, run, execution, shap=shap)
-    written = finish_explanation(found, results)
-    if as_json:
-        print(json.dumps(written.facts, indent=1))
-    else:
-        print_explanation(found, written)
+    show(publish(report_of(found), results, study), as_json)

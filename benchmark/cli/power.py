@@ -1,6 +1,5 @@
 """The command that plans the next study: power."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -35,7 +34,8 @@ def power(
     as_json: Json = False,
 ) -> None:
     """Say how many scans would separate two runs of a finished study, from its predictions."""
-    from benchmark.analyses.power import SIZES, plan_power, read_predictions, write_power
+    from benchmark.analyses.power import SIZES, plan_power, read_predictions, report_of
+    from benchmark.report.report import publish, show
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
@@ -52,28 +52,7 @@ def power(
         sizes=tried,
         default_reference=facts["reference"],
     )
-    files = write_power(plan, declared, results)
-    if as_json:
-        facts = {
-            "study": declared.name,
-            "run": plan.run,
-            "reference": plan.reference,
-            "metric": plan.metric,
-            "difference": plan.difference,
-            "observed": plan.observed,
-            "power": plan.power,
-            "scans": plan.scans,
-            "sentences": plan.sentences,
-            "curve": plan.curve.to_dict("records"),
-        }
-        print(json.dumps(facts, indent=1))
-        return
-    from benchmark.report.console import console
-
-    for sentence in plan.sentences:
-        console.print(sentence, markup=False, soft_wrap=True)
-    for file in files:
-        console.print(str(file), markup=False, soft_wrap=True, highlight=False)
+    show(publish(report_of(plan, declared), results, study), as_json)
 
 
 def _numbers(text: str) -> list[int]:

@@ -1,11 +1,10 @@
 """The command that judges segmenters: quality."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
 
 app = typer.Typer()
 
@@ -22,21 +21,17 @@ def quality(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
+    as_json: Json = False,
 ) -> None:
     """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
     from benchmark.analyses.region_quality.measure import judge
-    from benchmark.analyses.region_quality.write import summarise, write_quality
+    from benchmark.analyses.region_quality.report import report_of
     from benchmark.execution.execution import open_execution
-    from benchmark.report.console import print_quality
+    from benchmark.report.report import publish, show
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     cases = list(declared.cohort.cases())
     with open_execution(results, jobs, dask) as execution:
         found = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
-    files = write_quality(found, results / declared.name / "quality")
-    print_quality(found.exclusions, summarise(found.agreement), found.statistics)
-    for name, segmenter in declared.segmenters.items():
-        if not segmenter.availability().ready:
-            typer.echo(f"{name} is unavailable: {segmenter.availability().reason}")
-    typer.echo(str(Path(files[0]).parent))
+    show(publish(report_of(found, declared), results, study), as_json)

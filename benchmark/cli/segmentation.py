@@ -26,18 +26,13 @@ def segmentation(
     as_json: Json = False,
 ) -> None:
     """Compare segmenters with reference masks: voxels, lesions, Agatston agreement, risk bands, per protocol."""
+    from benchmark.analyses.segmentation.report import report_of
     from benchmark.analyses.segmentation.run import run_segmentation
     from benchmark.analyses.segmentation.study import read_segmentation_study
-    from benchmark.analyses.segmentation.write import finish_segmentation
     from benchmark.execution.execution import open_execution
+    from benchmark.report.report import publish, show
 
     declared = read_segmentation_study(study)
     with open_execution(results, jobs, dask) as execution:
         measured = run_segmentation(declared, execution)
-    written = finish_segmentation(measured, declared, results, study)
-    if as_json:
-        print(written.tables["summary"].to_json(orient="records", indent=1))
-    else:
-        from benchmark.analyses.segmentation.console import print_segmentation
-
-        print_segmentation(written, measured)
+    show(publish(report_of(measured, declared), results, study), as_json)

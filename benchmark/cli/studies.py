@@ -25,8 +25,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
-    from benchmark.report.console import print_study
-    from benchmark.report.study_report import finish
+    from benchmark.report.report import publish, show
+    from benchmark.report.study_report import report_of
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
@@ -37,11 +37,7 @@ def run(
 
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         result = run_study(declared, execution)
-    finished = finish(result, results, study)
-    if as_json:
-        print(json.dumps(finished.facts, indent=1))
-    else:
-        print_study(finished)
+    show(publish(report_of(result), results, study), as_json)
     if strict and result.failed:
         raise UserError(
             "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())

@@ -1,55 +1,171 @@
-"""Finishes a study: writes its tables, figure and page under ``results/<study>/`` and logs all of it to MLflow."""
+"""The report of a finished study: the comparison of its runs, and all that lies behind it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import detail_figures
 from benchmark.report.headline import facts_of
-from benchmark.report.page import write_page
-from benchmark.report.picture import comparison_figure, write_figure
-from benchmark.report.tables import all_tables, write_tables
+from benchmark.report.picture import comparison_figure
+from benchmark.report.report import Report, Section, with_interval
+from benchmark.report.tables import all_tables
 from benchmark.report.tracking import log_study
 
+SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
+_ON_COMPARISONS = (
+    "Each run minus what it is compared with, and the 95 % interval of the difference. The paired t-test is the "
+    "published one; fold scores share training cases, so it finds differences that are not there. For “method A is "
+    "better than method B” rely on nadeau_bengio and its p_holm. mcnemar, delong and bootstrap describe these fitted "
+    "models on patients like these."
+)
+_ON_CALIBRATION = (
+    "Fifths of the cases by predicted probability, against the share that has label 1. The Brier score is the mean "
+    "squared error of the probabilities; the interval is BCa."
+)
+_SHORT = {
+    "sensitivity": "sens.",
+    "specificity": "spec.",
+    "f1": "F1",
+    "roc_auc": "AUC",
+    "macro_f1": "macro F1",
+    "quadratic_kappa": "kappa",
+}
 
-@dataclass(frozen=True)
-class Finished:
-    """A study whose reports are written: its facts and tables, and where they are."""
 
-    facts: dict[str, Any]
-    tables: dict[str, pd.DataFrame]
-    paths: list[Path]
-    computed: int
-    fitted: int
-
-
-def finish(result: StudyResult, results: Path, study_file: Path) -> Finished:
-    """Write the reports and log them; return what the command line shows."""
-    folder = results / result.study.name
+def report_of(result: StudyResult) -> Report:
+    """Return the report of a study."""
     tables = all_tables(result)
     facts = facts_of(result, tables["summary"])
     findings = diagnose(result, tables["summary"])
     tables["diagnosis"] = as_table(findings)
     facts["diagnosis"] = [str(finding) for finding in findings]
-    write_tables(tables, folder / "tables")
     metrics = result.study.compared_metrics
     figures = {
         "comparison": comparison_figure(tables["summary"], result.folds, metrics, result.study.name),
         **detail_figures(result, tables),
     }
-    pictures = {name: write_figure(figure, folder, name) for name, figure in figures.items()}
-    svgs = {name: files[0] for name, files in pictures.items()}
-    page = write_page(folder / "report.html", facts=facts, tables=tables, figures=svgs)
-    log_study(result, tables, folder, results, study_file)
-    write_atomically(folder / "study.json", (json.dumps(facts, indent=1) + "\n").encode())
-    return Finished(
-        facts, tables, [page, *svgs.values(), folder / "tables"], result.features.computed, result.fitted
+    return Report(
+        study=result.study.name,
+        name=result.study.name,
+        folder=Path(result.study.name),
+        lead=_lead(facts),
+        sections=_sections(facts, tables),
+        tables=tables,
+        facts=facts,
+        figures=figures,
+        sentences=[
+            f"{result.features.computed} features extracted and {result.fitted} models fitted in this execution"
+        ],
+        warnings=_warnings(facts),
+        tables_below="tables",
+        facts_file="study.json",
+        log=lambda folder, results, study_file: log_study(result, tables, folder, results, study_file),
     )
+
+
+def _lead(facts: dict[str, Any]) -> str:
+    labels = ", ".join(f"{count} {name}" for name, count in facts["labels"].items())
+    return f"{facts['cases']} cases ({labels}), {facts['excluded']} excluded; {facts['protocol']}."
+
+
+def _warnings(facts: dict[str, Any]) -> list[str]:
+    said = [f"diagnosis: {sentence}" for sentence in facts["diagnosis"]]
+    grouped: dict[str, list[str]] = {}
+    for name, reason in facts["without_result"].items():
+        grouped.setdefault(reason, []).append(name)
+    said += [f"no result for {', '.join(runs)}: {reason}" for reason, runs in grouped.items()]
+    if facts["excluded"]:
+        said.append(f"{facts['excluded']} cases excluded, see tables/exclusions.csv")
+    if facts["anomalies"]:
+        met = "; ".join(f"{count} × {kind}" for kind, count in facts["anomalies"].items())
+        said.append(f"anomalies, left as they are (tables/anomalies.csv): {met}")
+    return said
+
+
+def _sections(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Section]:
+    groups = tables["groups"].round(3) if tables["groups"]["group"].nunique() > 1 else None
+    behind = [
+        Section(
+            "Runs",
+            headline_table(tables["summary"]),
+            "Pooled out-of-fold value with the 95 % interval (patients resampled, BCa).",
+            ["comparison"],
+        ),
+        Section("Comparisons", tables["comparisons"][SHOWN].round(4), _ON_COMPARISONS),
+        Section(
+            "Classes",
+            _classes(tables["classes"]),
+            "Share of each class's cases that was found, with Wilson's 95 % interval.",
+            ["confusion"],
+        ),
+        Section("Calibration", _brier(tables["intervals"]), _ON_CALIBRATION, ["calibration"]),
+        Section(
+            "Groups",
+            groups,
+            "Accuracy within each scanner or site, with Wilson's 95 % interval.",
+            ["critical_difference"] if groups is not None else [],
+        ),
+        Section("Exclusions", tables["exclusions"], otherwise="None."),
+    ]
+    return [_overview(facts, tables), *(_on_page_alone(section) for section in behind)]
+
+
+def _on_page_alone(section: Section) -> Section:
+    return Section(
+        section.title,
+        section.table,
+        section.note,
+        section.figures,
+        in_console=False,
+        otherwise=section.otherwise,
+    )
+
+
+def _overview(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> Section:
+    """Return the table that people see first: one row per run, best accuracy first."""
+    shown = {key: short for key, short in _SHORT.items() if key in next(iter(facts["runs"].values()))}
+    tests = tables["comparisons"].query("metric == 'accuracy' and test == 'nadeau_bengio'")
+    tests = tests[tests["reference"] == facts["reference"]]
+    p_values = tests.set_index("run")["p_holm"].dropna()
+    rows = []
+    for name, metrics in sorted(facts["runs"].items(), key=lambda item: -item[1]["accuracy"]["value"]):
+        others = {short: f"{metrics[key]['value']:.2f}" for key, short in shown.items()}
+        p = "ref." if name == facts["reference"] else f"{p_values[name]:.3f}" if name in p_values else "–"
+        rows.append({"run": name, "accuracy": with_interval(**metrics["accuracy"]), **others, "p": p})
+    return Section(
+        f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}",
+        pd.DataFrame(rows),
+        "accuracy with its 95 % interval (patients resampled); p: accuracy against the reference, Nadeau–Bengio "
+        "corrected and Holm-adjusted",
+    )
+
+
+def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run with ``value [low, high]`` for each metric, best accuracy first."""
+    text = summary.assign(
+        text=[with_interval(row.value, row.low, row.high, ends=3) for row in summary.itertuples()]
+    )
+    wide = text.pivot(index="run", columns="metric", values="text")[list(dict.fromkeys(summary["metric"]))]
+    accuracy = summary[summary["metric"] == "accuracy"].set_index("run")["value"]
+    return wide.loc[accuracy.sort_values(ascending=False, kind="stable").index].reset_index()
+
+
+def _classes(classes: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run and class: how many cases, how many called so, the share found with its interval."""
+    found = [
+        row["note"] or with_interval(row["sensitivity"], row["low"], row["high"], ends=3)
+        for row in classes.to_dict("records")
+    ]
+    return classes[["run", "class", "cases", "predicted"]].assign(sensitivity=found)
+
+
+def _brier(intervals: pd.DataFrame) -> pd.DataFrame | None:
+    """Return one row per run with its Brier score, best first; None where the target has none."""
+    mine = intervals[intervals["metric"] == "brier"].sort_values("value", kind="stable")
+    text = [with_interval(row.value, row.low, row.high, ends=3) for row in mine.itertuples()]
+    return mine[["run"]].assign(**{"Brier score": text}) if len(mine) else None

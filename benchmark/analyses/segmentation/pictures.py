@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,18 +19,17 @@ SLICES = 3
 MARGIN_PIXELS = 40
 
 
-def write_overlays(scans: pd.DataFrame, study: SegmentationStudy, folder: Path) -> list[Path]:
-    """Draw, per cohort, the first segmenter's best, median and worst scan with calcium; return the files."""
-    files = []
+def overlays(scans: pd.DataFrame, study: SegmentationStudy) -> dict[str, bytes]:
+    """Draw, per cohort, the first segmenter's best, median and worst scan with calcium; return PNGs by name."""
+    drawn = {}
     for cohort, declared in study.cohorts.items():
         mine = scans[(scans["cohort"] == cohort) & (scans["segmenter"] == study.main)]
         chosen = choose(mine)
         sources = {case.case_id: case.source for case in declared.cases()}
         for rank, case_id in chosen.items():
-            files.append(folder / f"{cohort}_{rank}.png")
-            folder.mkdir(parents=True, exist_ok=True)
-            _draw(sources[case_id], study, f"{cohort}, {rank} scan: {case_id}", files[-1])
-    return files
+            title = f"{cohort}, {rank} scan: {case_id}"
+            drawn[f"overlays/{cohort}_{rank}"] = _draw(sources[case_id], study, title)
+    return drawn
 
 
 def choose(scans: pd.DataFrame) -> dict[str, str]:
@@ -43,7 +42,7 @@ def choose(scans: pd.DataFrame) -> dict[str, str]:
     return {"best": ids[0], "median": ids[len(ids) // 2], "worst": ids[-1]} if ids else {}
 
 
-def _draw(source: Any, study: SegmentationStudy, title: str, file: Path) -> None:
+def _draw(source: Any, study: SegmentationStudy, title: str) -> bytes:
     import SimpleITK as sitk
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -59,7 +58,9 @@ def _draw(source: Any, study: SegmentationStudy, title: str, file: Path) -> None
     for axes, z in zip(np.atleast_1d(figure.subplots(1, len(slices))), slices, strict=True):
         _overlay(axes, hu[z][box], truth[z][box], found[z][box])
         axes.set_title(f"slice {z}", fontsize=8)
-    figure.savefig(file, dpi=100, metadata={"Software": None})
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100, metadata={"Software": None})
+    return content.getvalue()
 
 
 def _overlay(axes: Axes, hu: NDArray[Any], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:

@@ -151,7 +151,13 @@ def test_the_command_reads_a_finished_study_and_writes_curve_and_figure(tmp_path
     curve = pd.read_csv(finished / "power" / "power.csv")
     assert list(curve.columns) == ["scans", "difference", "power", "low", "high"]
     assert curve.to_dict("records") == facts["curve"]
-    assert {path.name for path in (finished / "power").iterdir()} == {"power.csv", "power.svg", "power.png"}
+    assert {path.name for path in (finished / "power").iterdir()} == {
+        "power.csv",
+        "power.svg",
+        "power.png",
+        "report.html",
+        "report.json",
+    }
     assert (results / "mlflow.db").exists()
     with pytest.raises(UserError, match="--sizes 100;200: give whole numbers"):
         CliRunner().invoke(app, [*arguments[:-1], "100;200"], catch_exceptions=False)

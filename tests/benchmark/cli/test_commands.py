@@ -72,7 +72,7 @@ def test_validate_refuses_cases_that_cannot_be_split(tmp_path, toy_declaration):
 
 def test_list_shows_every_kind_with_parameters_and_state():
     described = json.loads(cacbench("list", "--json").stdout)
-    assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier"]
+    assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]
     assert described["classifier"]["random_forest"]["state"] == "ready"
     assert "zero" in described["cohort"]["toy_cohort"]["parameters"]
     assert "random_forest" in cacbench("list").stdout

@@ -18,7 +18,8 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
-from benchmark.report.study_report import finish
+from benchmark.report.report import publish
+from benchmark.report.study_report import report_of
 from benchmark.report.tracking import tracking_uri
 from benchmark.study.reading import read_study
 
@@ -47,7 +48,7 @@ def logged(tmp_path_factory):
     study = read_study(file)
     with workers(1) as pool:
         result = run_study(study, Execution(Store(folder / "store"), pool))
-    finish(result, folder, file)
+    publish(report_of(result), folder, file)
     mlflow.set_tracking_uri(tracking_uri(folder))
     runs = mlflow.search_runs(experiment_names=["toy"], output_format="list")
     return folder, result, {run.info.run_name: run for run in runs}

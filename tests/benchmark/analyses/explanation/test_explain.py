@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from benchmark.analyses.explanation.explain import explain_run
-from benchmark.analyses.explanation.write import finish_explanation
+from benchmark.analyses.explanation.report import report_of
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
+from benchmark.report.report import publish
 from benchmark.report.tables import summary
 from benchmark.report.tracking import tracking_uri
 
@@ -67,21 +68,23 @@ def test_tables_figures_and_mlflow_hold_it(toy_study, explain, tmp_path):
     import mlflow
 
     study = toy_study(**RADIOMICS)
-    written = finish_explanation(explain(study, shap=True), tmp_path)
-    assert written.folder == tmp_path / "toy" / "explain" / "radiomics_logistic_regression"
+    report = publish(report_of(explain(study, shap=True)), tmp_path, Path(__file__)).report
+    folder = tmp_path / report.folder
+    assert folder == tmp_path / "toy" / "explain" / "radiomics_logistic_regression"
     tables = ["ablation", "importance", "selection", "shap", "shap_summary", "stability"]
-    assert sorted(file.name for file in written.folder.iterdir()) == sorted(
-        [f"{name}.csv" for name in tables]
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        ["report.html", "report.json"]
+        + [f"{name}.csv" for name in tables]
         + [f"{name}.{suffix}" for name in ("ablation", "importance", "shap") for suffix in ("png", "svg")]
     )
-    ablation = pd.read_csv(written.folder / "ablation.csv")
+    ablation = pd.read_csv(folder / "ablation.csv")
     assert ablation[ablation["kept"] != "all"][["value", "low", "high", "difference"]].notna().all(axis=None)
     mlflow.set_tracking_uri(tracking_uri(tmp_path))
     logged = mlflow.search_runs(experiment_names=["toy"]).iloc[0]
     assert logged["tags.mlflow.runName"] == "explain radiomics/logistic_regression"
     everything = ablation.query("kept == 'all' and metric == 'accuracy'")["value"].item()
     assert logged["metrics.ablation.all.accuracy"] == everything
-    assert json.loads(json.dumps(written.facts))["run"] == "radiomics/logistic_regression"
+    assert json.loads(json.dumps(report.facts))["run"] == "radiomics/logistic_regression"
 
 
 def test_features_without_families_say_so_and_are_permuted_all_the_same(toy_study, explain, tmp_path):
@@ -89,7 +92,7 @@ def test_features_without_families_say_so_and_are_permuted_all_the_same(toy_stud
     assert found.notes == ["the features of moments have no families by PyRadiomics' names: none is left out"]
     assert found.tables["ablation"]["kept"].unique().tolist() == ["all"]
     assert set(found.tables["importance"]["name"]) == {"mean", "sd", "max", "min", "n"}
-    assert not (finish_explanation(found, tmp_path).folder / "ablation.svg").exists()
+    assert list(report_of(found).figures) == ["importance"]
 
 
 def test_one_family_says_so(toy_study, explain):

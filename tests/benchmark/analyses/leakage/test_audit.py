@@ -254,7 +254,15 @@ def test_the_command_writes_tables_figure_and_mlflow_runs_and_prints_json_or_a_t
     assert table["protocol"].to_list() == PROTOCOLS
     assert table["balanced_accuracy"].to_list() == [row["balanced_accuracy"] for row in printed["findings"]]
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert set(before) == {"audit.csv", "permutations.csv", "left_out.csv", "audit.svg", "audit.png"}
+    assert set(before) == {
+        "audit.csv",
+        "permutations.csv",
+        "left_out.csv",
+        "audit.svg",
+        "audit.png",
+        "report.html",
+        "report.json",
+    }
     again = cacbench("audit", *arguments)
     assert "tuned on the test folds" in again.stdout
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

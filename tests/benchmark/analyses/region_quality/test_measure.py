@@ -1,6 +1,7 @@
 """Quality of regions: agreement against closed forms, intervals against Wilson, planted outliers found."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchmark.analyses.region_quality.measure import agreement, judge, region_statistics, tile
-from benchmark.analyses.region_quality.write import montage, summarise, write_quality
+from benchmark.analyses.region_quality.report import montage, report_of, summarise
 from benchmark.case import Case, Scan
 from benchmark.cli import app
 from benchmark.errors import CaseError, UserError
@@ -21,6 +22,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Segmenter
 from benchmark.plugins.fingerprint import digest_of
+from benchmark.report.report import publish
 from segmenters.reference import ReferenceSegmenter
 from tests.plugin_package.toy_plugins import CentreSegmenter
 
@@ -166,13 +168,16 @@ def test_segmenters_are_compared_with_each_other_and_with_the_mask(quality):
     assert len(table) == 6
 
 
-def test_what_is_written_holds_the_tables_and_the_outlier_first_in_the_montage(quality, tmp_path):
-    files = {file.name: file for file in write_quality(quality, tmp_path)}
+def test_what_is_written_holds_the_tables_and_the_outlier_first_in_the_montage(quality, toy_study, tmp_path):
+    report = report_of(quality, toy_study(name="q"))
+    publish(report, tmp_path, Path(__file__))
+    files = {file.name: file for file in (tmp_path / "q" / "quality").iterdir()}
     assert len(pd.read_csv(files["regions.csv"])) == len(quality.statistics)
     assert files["montage_plain.png"].read_bytes().startswith(b"\x89PNG")
-    again = write_quality(quality, tmp_path / "again")
-    assert all((tmp_path / "again" / name).read_bytes() == file.read_bytes() for name, file in files.items())
-    assert len(again) == len(files) == 8
+    publish(report_of(quality, toy_study(name="q")), tmp_path / "again", Path(__file__))
+    again = tmp_path / "again" / "q" / "quality"
+    assert all((again / name).read_bytes() == file.read_bytes() for name, file in files.items())
+    assert len(files) == 5 + 3 + 2
 
 
 def test_a_tile_shows_the_slice_with_most_of_the_region():

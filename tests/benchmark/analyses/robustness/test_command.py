@@ -36,7 +36,8 @@ def test_the_command_writes_tables_and_figures_logs_them_and_prints_what_changed
         "stability.csv",
     }
     names = ("stability", "performance", "ranks_accuracy", "ranks_f1")
-    assert {path.name for path in folder.glob("*.*")} == {f"{n}.{s}" for n in names for s in ("svg", "png")}
+    figures = {f"{name}.{suffix}" for name in names for suffix in ("svg", "png")}
+    assert {path.name for path in folder.glob("*.*")} == figures | {"report.html", "report.json"}
     changed = pd.read_csv(folder / "tables" / "performance.csv").set_index(["run", "condition", "metric"])
     row = changed.loc["moments/logistic_regression", "dim", "accuracy"]
     assert row["difference"] < 0

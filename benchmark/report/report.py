@@ -1,0 +1,147 @@
+"""What a finished analysis hands over, and what becomes of it: files, a page, MLflow, the console."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from benchmark.execution.store import write_atomically
+from benchmark.report.page import write_page
+from benchmark.report.picture import write_figure
+from benchmark.report.tables import write_tables
+from benchmark.report.tracking import logged_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report as people read it: a table of texts and numbers with its notes and figures."""
+
+    title: str
+    table: pd.DataFrame | None = None
+    note: str = ""
+    figures: Sequence[str] = ()
+    """Names of the report's figures and pictures; the page shows them, the console does not."""
+    styles: Sequence[str] = ()
+    """How the console colours each row: a style of rich."""
+    in_console: bool = True
+    otherwise: str = ""
+    """What to say where the table has no row; nothing: the section is left out."""
+
+
+@dataclass(frozen=True)
+class LoggedRow:
+    """What becomes a nested run of MLflow."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished analysis of a study."""
+
+    study: str
+    name: str
+    """What was done, as MLflow calls the run: the study's name, ``audit``, ``power`` …"""
+    folder: Path
+    """Where it goes, below the results."""
+    lead: str
+    """One line: how many cases, under which protocol."""
+    sections: Sequence[Section]
+    tables: Mapping[str, pd.DataFrame]
+    facts: Any
+    """What ``--json`` prints and the JSON file beside the page holds."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    """PNGs by their path in the folder, without the suffix."""
+    sentences: Sequence[str] = ()
+    """What was found, in words."""
+    warnings: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    """Metrics that have a step: (step, value)."""
+    rows: Sequence[LoggedRow] = ()
+    tables_below: str = ""
+    """The folder of the tables below `folder`."""
+    facts_file: str = "report.json"
+    log: Callable[[Path, Path, Path], object] | None = None
+    """Logs to MLflow in its own way, given folder, results and study file."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A report that was written: the paths that people are told."""
+
+    report: Report
+    paths: list[Path]
+
+
+def publish(report: Report, results: Path, study_file: Path) -> Published:
+    """Write tables, figures, page and JSON below the results, and log them to MLflow with the study's file."""
+    folder = results / report.folder
+    tables = folder / report.tables_below
+    write_tables(dict(report.tables), tables)
+    drawn = {name: write_figure(figure, folder, name)[0] for name, figure in report.figures.items()}
+    for name, content in report.pictures.items():
+        drawn[name] = folder / f"{name}.png"
+        write_atomically(drawn[name], content)
+    page = write_page(folder / "report.html", report, drawn)
+    write_atomically(folder / report.facts_file, (json.dumps(report.facts, indent=1) + "\n").encode())
+    log = report.log or (lambda *places: _log(report, *places))
+    log(folder, results, study_file)
+    return Published(report, [page, *drawn.values(), *([tables] if report.tables else [])])
+
+
+def _log(report: Report, folder: Path, results: Path, study_file: Path) -> None:
+    with logged_run(results, report.study, report.name, dict(report.parameters)) as mlflow:
+        mlflow.log_artifact(str(study_file))
+        mlflow.log_artifacts(str(folder))
+        mlflow.log_metrics(dict(report.metrics))
+        for name, curve in report.curves.items():
+            for step, value in curve:
+                mlflow.log_metric(name, value, step=step)
+        for row in report.rows:
+            with mlflow.start_run(run_name=row.name, nested=True):
+                mlflow.log_params(dict(row.parameters))
+                mlflow.set_tags(dict(row.tags))
+                mlflow.log_metrics(dict(row.metrics))
+
+
+def show(published: Published, as_json: bool = False) -> None:
+    """Print a report: as JSON and nothing else, or its tables and sentences and where everything is."""
+    report = published.report
+    if as_json:
+        print(json.dumps(report.facts, indent=1))
+        return
+    from benchmark.report.console import console, print_table
+
+    for section in report.sections:
+        if section.in_console and section.table is not None and len(section.table):
+            print_table(section.table, section.title, section.styles)
+            if section.note:
+                console.print(section.note, style="dim", soft_wrap=True)
+    for sentence in report.sentences:
+        console.print(sentence, markup=False, soft_wrap=True)
+    for warning in report.warnings:
+        console.print(warning, style="yellow", markup=False, soft_wrap=True)
+    for path in published.paths:
+        console.print(str(path), markup=False, soft_wrap=True, highlight=False)
+
+
+def with_interval(value: Any, low: Any, high: Any, digits: int = 3, ends: int = 2, sign: str = "") -> str:
+    """Return ``value [low, high]``; the value alone where it has no interval, nothing where it is not defined."""
+    if pd.isna(value):
+        return ""
+    shown = f"{value:{sign}.{digits}f}"
+    return shown if pd.isna(low) else f"{shown} [{low:{sign}.{ends}f}, {high:{sign}.{ends}f}]"
