@@ -61,7 +61,7 @@ def test_most_imports_stay_in_their_room(imports):
 
 @pytest.mark.parametrize("line", ["import segmenters.denseraunet", "from classifiers.tabular import Tabular"])
 def test_lint_refuses_a_harness_that_knows_a_plugin(tmp_path, line):
-    for package in PACKAGES:
+    for package in ("cacbench", *PACKAGES):
         shutil.copytree(
             ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.safetensors", "__pycache__")
         )
