@@ -133,9 +133,7 @@ def report_of(plan: PowerPlan, study: Study) -> Report:
         name="power",
         folder=Path(study.name) / "power",
         lead=f"{plan.run} against {plan.reference}, {plan.metric.replace('_', ' ')}.",
-        sections=[
-            Section("Power by number of scans", plan.curve.round(3), figures=["power"], in_console=False)
-        ],
+        sections=[Section("Power by number of scans", plan.curve.round(3), figures=["power"], where="page")],
         tables={"power": plan.curve},
         facts={
             "study": study.name,

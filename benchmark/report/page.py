@@ -24,7 +24,9 @@ def write_page(file: Path, report: Report, figures: Mapping[str, Path]) -> Path:
     environment = Environment(loader=PackageLoader("benchmark.report"), autoescape=True, trim_blocks=True)
     page = environment.get_template("page.html.jinja").render(
         report=report,
-        sections=[(section, _blank(section.table)) for section in report.sections],
+        sections=[
+            (section, _blank(section.table)) for section in report.sections if section.where != "console"
+        ],
         figures={name: _data_uri(figure) for name, figure in figures.items()},
         versions=versions(),
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -31,7 +31,7 @@ class Section:
     """Names of the report's figures and pictures; the page shows them, the console does not."""
     styles: Sequence[str] = ()
     """How the console colours each row: a style of rich."""
-    in_console: bool = True
+    where: Literal["everywhere", "page", "console"] = "everywhere"
     otherwise: str = ""
     """What to say where the table has no row; nothing: the section is left out."""
 
@@ -66,6 +66,8 @@ class Report:
     """PNGs by their path in the folder, without the suffix."""
     sentences: Sequence[str] = ()
     """What was found, in words."""
+    of_this_execution: str = ""
+    """What was done just now; on the console alone, since the page is the same bytes for the same results."""
     warnings: Sequence[str] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -127,7 +129,7 @@ def show(published: Published, as_json: bool = False) -> None:
     from benchmark.report.console import console, print_table
 
     for section in report.sections:
-        if section.in_console and section.table is not None and len(section.table):
+        if section.where != "page" and section.table is not None and len(section.table):
             print_table(section.table, section.title, section.styles)
             if section.note:
                 console.print(section.note, style="dim", soft_wrap=True)
@@ -135,6 +137,8 @@ def show(published: Published, as_json: bool = False) -> None:
         console.print(sentence, markup=False, soft_wrap=True)
     for warning in report.warnings:
         console.print(warning, style="yellow", markup=False, soft_wrap=True)
+    if report.of_this_execution:
+        console.print(report.of_this_execution)
     for path in published.paths:
         console.print(str(path), markup=False, soft_wrap=True, highlight=False)
 

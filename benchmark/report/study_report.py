@@ -58,9 +58,7 @@ def report_of(result: StudyResult) -> Report:
         tables=tables,
         facts=facts,
         figures=figures,
-        sentences=[
-            f"{result.features.computed} features extracted and {result.fitted} models fitted in this execution"
-        ],
+        of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted in this execution",
         warnings=_warnings(facts),
         tables_below="tables",
         facts_file="study.json",
@@ -117,12 +115,7 @@ def _sections(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Se
 
 def _on_page_alone(section: Section) -> Section:
     return Section(
-        section.title,
-        section.table,
-        section.note,
-        section.figures,
-        in_console=False,
-        otherwise=section.otherwise,
+        section.title, section.table, section.note, section.figures, where="page", otherwise=section.otherwise
     )
 
 
@@ -142,6 +135,7 @@ def _overview(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> Section
         pd.DataFrame(rows),
         "accuracy with its 95 % interval (patients resampled); p: accuracy against the reference, Nadeau–Bengio "
         "corrected and Holm-adjusted",
+        where="console",
     )
 
 

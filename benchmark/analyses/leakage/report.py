@@ -65,7 +65,9 @@ def _section(audit: Audit, run: str, last: bool) -> Section:
             "balanced accuracy": with_interval(*row.balanced_accuracy),
             "optimism, points": "–"
             if row.optimism is None
-            else with_interval(row.optimism.value, row.optimism.low, row.optimism.high, digits=1, ends=1),
+            else with_interval(
+                row.optimism.value, row.optimism.low, row.optimism.high, digits=1, ends=1, sign="+"
+            ),
             "permuted labels": with_interval(row.control.mean, *row.control.interval),
             "verdict": row.verdict,
         }

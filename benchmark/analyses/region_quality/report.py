@@ -39,7 +39,7 @@ def report_of(quality: Quality, study: Study) -> Report:
         sections=[
             _rates(quality.exclusions),
             _agreement(tables["agreement_summary"]),
-            Section("Regions", figures=list(montages), in_console=False),
+            Section("Regions", figures=list(montages), where="page"),
         ],
         tables=tables,
         facts={name: json.loads(tables[name].to_json(orient="records")) for name in printed},

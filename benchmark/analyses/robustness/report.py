@@ -127,7 +127,7 @@ def _performance(measured: Robustness) -> Section:
 
 def _ranks(measured: Robustness) -> Section:
     drawn = [f"ranks_{metric}" for metric in measured.rankings]
-    return Section("Ranks over the conditions", figures=drawn, in_console=False)
+    return Section("Ranks over the conditions", figures=drawn, where="page")
 
 
 def _mean_ranks(measured: Robustness) -> list[str]:

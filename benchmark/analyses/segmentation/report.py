@@ -32,7 +32,7 @@ def report_of(measured: Measured, study: SegmentationStudy) -> Report:
         lead=f"{len(study.cohorts)} cohorts; {study.main} is compared with the other segmenters.",
         sections=[
             Section("95 % intervals: patients resampled", _overview(tables["summary"])),
-            Section("Best, median and worst scan", figures=list(pictures), in_console=False),
+            Section("Best, median and worst scan", figures=list(pictures), where="page"),
         ],
         tables=tables,
         facts=json.loads(tables["summary"].to_json(orient="records")),

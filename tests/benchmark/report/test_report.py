@@ -112,6 +112,18 @@ def test_every_analysis_is_handed_over_alike(done):
     assert any(path.endswith(".yaml") for path in artifacts)
 
 
+def test_the_same_results_give_the_same_page(studies):
+    page = studies / "again" / "toy" / "report.html"
+    arguments = ["run", str(studies / "toy.yaml"), "--results", str(studies / "again"), "--jobs", "1"]
+    pages, said = [], []
+    for _ in range(2):
+        said.append(CliRunner().invoke(app, arguments, catch_exceptions=False).output)
+        pages.append(page.read_bytes())
+    assert pages[0] == pages[1]
+    assert "40 features extracted and 8 models fitted" in said[0]
+    assert "0 features extracted and 0 models fitted" in said[1]
+
+
 @pytest.mark.parametrize(
     ("numbers", "options", "text"),
     [
