@@ -58,7 +58,8 @@ def report_of(result: StudyResult) -> Report:
         tables=tables,
         facts=facts,
         figures=figures,
-        of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted in this execution",
+        of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted "
+        "in this execution",
         warnings=_warnings(facts),
         tables_below="tables",
         facts_file="study.json",
