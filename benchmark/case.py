@@ -83,10 +83,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A case that dropped out of one extractor's table: at which stage, and why."""
+    """A case that dropped out: of what, at which stage, and why."""
 
     case_id: str
-    extractor: str
+    excluded_from: str
+    """The extractor, segmenter or cohort that goes on without it."""
     stage: str
-    """`Stage`, or what the plug-in of another room calls it."""
+    """`Stage`, or what the task that failed calls it."""
     reason: str
+
+    def row(self, column: str = "extractor") -> dict[str, str]:
+        """Return a row of a table; `column` names what `excluded_from` is."""
+        return {
+            "case_id": self.case_id,
+            column: self.excluded_from,
+            "stage": self.stage,
+            "reason": self.reason,
+        }

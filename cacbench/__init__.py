@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark import __version__ as __version__
+    from benchmark.calcium.scoring import cac_drs as cac_drs
+    from benchmark.calcium.scoring import risk_band as risk_band
     from benchmark.calcium.scoring import score as score
     from benchmark.case import Anomaly as Anomaly
     from benchmark.case import Case as Case
@@ -34,13 +36,19 @@ if TYPE_CHECKING:
     from benchmark.plugins.registry import build as build
     from benchmark.plugins.training import Trainer as Trainer
     from benchmark.plugins.training import TrainingJob as TrainingJob
+    from benchmark.report.tables import read_tables as read_tables
     from benchmark.statistics.comparison.pairwise import compare_all as compare_all
+    from benchmark.statistics.intervals.calibration import brier_score as brier_score
+    from benchmark.statistics.intervals.classes import class_metrics as class_metrics
+    from benchmark.statistics.intervals.headline import bootstrap_metrics as bootstrap_metrics
+    from benchmark.statistics.metrics.scores import all_metrics as all_metrics
+    from benchmark.statistics.stability.selection import selection_frequency as selection_frequency
     from benchmark.study.reading import read_study as read_study
     from benchmark.study.study import Study as Study
 
 _HOME = {
     "__version__": "benchmark",
-    "score": "benchmark.calcium.scoring",
+    **dict.fromkeys(("cac_drs", "risk_band", "score"), "benchmark.calcium.scoring"),
     **dict.fromkeys(("Anomaly", "Case", "Exclusion", "Scan"), "benchmark.case"),
     **dict.fromkeys(("CaseError", "UserError"), "benchmark.errors"),
     **dict.fromkeys(("Execution", "open_execution"), "benchmark.execution.execution"),
@@ -53,7 +61,13 @@ _HOME = {
     ),
     "build": "benchmark.plugins.registry",
     **dict.fromkeys(("Trainer", "TrainingJob"), "benchmark.plugins.training"),
+    "read_tables": "benchmark.report.tables",
     "compare_all": "benchmark.statistics.comparison.pairwise",
+    "brier_score": "benchmark.statistics.intervals.calibration",
+    "class_metrics": "benchmark.statistics.intervals.classes",
+    "bootstrap_metrics": "benchmark.statistics.intervals.headline",
+    "all_metrics": "benchmark.statistics.metrics.scores",
+    "selection_frequency": "benchmark.statistics.stability.selection",
     "read_study": "benchmark.study.reading",
     "Study": "benchmark.study.study",
 }

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from benchmark.errors import CaseError
+from benchmark.images.geometry import bounding_box
 from benchmark.networks.inference import to_device
 from benchmark.networks.weights import HubWeights, WeightsSource
 from feature_extractors import ct_fm_network
-from feature_extractors.embedding import FrozenEmbedding, HURange, bounding_box, oriented
+from feature_extractors.embedding import FrozenEmbedding
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from benchmark.errors import CaseError
-from benchmark.networks.inference import Device, Precision, resolve_device, resolve_precision
+from benchmark.networks.inference import ResolvedDevice, ResolvedPrecision, resolve_device
 from benchmark.networks.weights import HubWeights, UntrainedWeights, WeightsSource
 from benchmark.plugins import Availability, FeatureExtractor
 
@@ -28,10 +28,10 @@ class FrozenEmbedding(FeatureExtractor):
     """
 
     weights: WeightsSource = Field(description="where the weights come from; docs/embeddings.md")
-    device: Device = Field(
+    device: ResolvedDevice = Field(
         "auto", validate_default=True, description="where the network runs; auto: a GPU if there is one"
     )
-    precision: Precision = Field(
+    precision: ResolvedPrecision = Field(
         "auto", validate_default=True, description="auto: bf16 where the hardware has units for it, else fp32"
     )
 
@@ -58,16 +58,6 @@ class FrozenEmbedding(FeatureExtractor):
     @abstractmethod
     def published(cls, parameters: Mapping[str, Any]) -> HubWeights:
         """Return the published weights for the given parameters."""
-
-    @field_validator("device", mode="after")
-    @classmethod
-    def _resolve_device(cls, device: Device) -> Device:
-        return resolve_device(device)
-
-    @field_validator("precision", mode="after")
-    @classmethod
-    def _resolve_precision(cls, precision: Precision, info: ValidationInfo) -> Precision:
-        return resolve_precision(precision, info.data.get("device", "cpu"))
 
     def availability(self) -> Availability:
         """Ready if the weights are here or can be fetched, and the device exists."""
@@ -118,16 +108,3 @@ def oriented(image: sitk.Image) -> sitk.Image:
     import SimpleITK as sitk
 
     return sitk.DICOMOrient(image, "LPS")
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
-    """Return the slices of the smallest box around the true voxels, or None where there is none."""
-    import numpy as np
-
-    box = []
-    for axis in range(mask.ndim):
-        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        if not hit.size:
-            return None
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return tuple(box)

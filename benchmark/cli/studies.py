@@ -88,7 +88,9 @@ def features(
         extracted = extract_features(declared, execution)
     write_features(extracted, out, prefixed=extractor is None)
     for item in extracted.exclusions:
-        print(f"excluded {item.case_id} from {item.extractor}: {item.stage}: {item.reason}", file=sys.stderr)
+        print(
+            f"excluded {item.case_id} from {item.excluded_from}: {item.stage}: {item.reason}", file=sys.stderr
+        )
     print(f"{out}: {len(extracted.cases)} cases, {len(extracted.exclusions)} exclusions")
 
 

@@ -38,7 +38,6 @@ REPORT_COLUMNS = (
     "protocol",
     "contrast",
 )
-COMPRESSION = 3
 
 
 @dataclass(frozen=True)
@@ -104,10 +103,9 @@ def find_sources(root: Path, *, numbered: bool = False) -> list[Source]:
 
 def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conversion:
     """Write one scan as NIfTI; a scan that is refused gives a row with the reason."""
-    import SimpleITK as sitk
-
     from benchmark.images.dicom_series import describe_series
     from benchmark.images.reading import read_image_noting
+    from benchmark.images.writing import write_nifti
 
     try:
         image, anomalies = read_image_noting(source.path, choice)
@@ -115,11 +113,7 @@ def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conver
     except CaseError as error:
         return _failed(source, str(error))
     name = f"{source.case_id}.nii.gz"
-    for key in image.GetMetaDataKeys():
-        image.EraseMetaData(key)
-    partial_file = out / "images" / f".{source.case_id}.partial.nii.gz"
-    sitk.WriteImage(image, str(partial_file), True, COMPRESSION)
-    partial_file.replace(out / "images" / name)
+    write_nifti(image, out / "images" / name)
     row = {
         "case_id": source.case_id,
         "state": "converted",

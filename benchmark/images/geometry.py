@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from benchmark.errors import CaseError
 
 if TYPE_CHECKING:
+    import numpy as np
     import SimpleITK as sitk
+    from numpy.typing import NDArray
 
 GRID_TOLERANCE = 0.01
 """Distance between corners, as a fraction of the smallest spacing, up to which two grids are one.
@@ -120,3 +122,16 @@ def resample_mask_to(mask: sitk.Image, image: sitk.Image) -> sitk.Image:
     import SimpleITK as sitk
 
     return sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, mask.GetPixelID())
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """Return the slices of the smallest box around the true voxels, or None where there is none."""
+    import numpy as np
+
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        if not hit.size:
+            return None
+        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return tuple(box)

@@ -12,7 +12,9 @@ from functools import cache, lru_cache, wraps
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard, TypeVar, cast
+
+from pydantic import AfterValidator, ValidationInfo
 
 from benchmark.errors import UserError
 
@@ -54,6 +56,16 @@ def resolve_precision(precision: Precision, device: Device) -> Precision:
 def _has_bfloat16_units() -> bool:
     forbidden = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _ISA_WITHOUT_BFLOAT16
     return not forbidden and bool({"amx_bf16", "avx512_bf16"} & _processor_flags())
+
+
+def _precision_on_device(precision: Precision, info: ValidationInfo) -> Precision:
+    return resolve_precision(precision, info.data.get("device", "cpu"))
+
+
+ResolvedDevice = Annotated[Device, AfterValidator(resolve_device)]
+"""A plug-in's field: what `auto` means is decided when it is declared, so that the parameters on record say it."""
+ResolvedPrecision = Annotated[Precision, AfterValidator(_precision_on_device)]
+"""The same for the precision, on the device of the field before it."""
 
 
 @cache

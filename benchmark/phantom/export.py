@@ -16,11 +16,11 @@ from benchmark.case import Case, Scan
 from benchmark.errors import UserError
 from benchmark.execution.store import write_atomically
 from benchmark.execution.workers import workers
+from benchmark.images.writing import write_nifti
 from benchmark.plugins import Cohort
 
 MANIFEST = "manifest.csv"
 RECORD = "record.json"
-COMPRESSION = 3
 
 
 class RecordedSource(Protocol):
@@ -82,8 +82,6 @@ def _folder(out: Path, case_id: str) -> Path:
 
 def _write_case(out: Path, task: Task) -> None:
     """Render a case into a folder beside its place and move it there, unless it is there already."""
-    import SimpleITK as sitk
-
     folder, digest = _folder(out, task.case.case_id), task.source.digest()
     if _written_digest(folder) == digest:
         return
@@ -93,7 +91,7 @@ def _write_case(out: Path, task: Task) -> None:
     partial_folder.mkdir()
     scan = task.source.load()
     for name, image in {"image": scan.image, **scan.masks}.items():
-        sitk.WriteImage(image, str(partial_folder / f"{name}.nii.gz"), True, COMPRESSION)
+        write_nifti(image, partial_folder / f"{name}.nii.gz")
     record = {
         "case_id": task.case.case_id,
         "digest": digest,

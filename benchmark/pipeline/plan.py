@@ -173,7 +173,7 @@ def _why_not_evaluated(study: Study, features: Features) -> dict[str, str]:
         elif not state.ready:
             failed[run.name] = f"unavailable: {state.reason}"
         elif features.tables[run.extractor].empty:
-            mine = [item for item in features.exclusions if item.extractor == run.extractor]
+            mine = [item for item in features.exclusions if item.excluded_from == run.extractor]
             failed[run.name] = f"every case was excluded: {tally(mine)}"
         elif (features.tables[run.extractor].nunique() < 2).all():
             failed[run.name] = "every feature is the same in all cases: there is nothing to learn from"

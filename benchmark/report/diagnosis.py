@@ -111,7 +111,7 @@ def _exclusions(result: StudyResult) -> Iterator[Finding]:
     lost: dict[str, set[str]] = {}
     for item in result.features.exclusions:
         if item.stage == "segment":
-            lost.setdefault(result.study.extractors[item.extractor].segmenter, set()).add(item.case_id)
+            lost.setdefault(result.study.extractors[item.excluded_from].segmenter, set()).add(item.case_id)
     for segmenter, cases in lost.items():
         low, high = wilson(len(cases), total)
         much = "often" if len(cases) / total > HIGHEST_EXCLUSION_RATE else "at times"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +27,7 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
         "predictions": result.predictions,
         "choices": result.choices,
         "exclusions": pd.DataFrame(
-            [asdict(item) for item in result.features.exclusions],
+            [item.row() for item in result.features.exclusions],
             columns=["case_id", "extractor", "stage", "reason"],
         ),
         "anomalies": result.features.anomalies,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from benchmark.calcium.scoring import CalciumScoring, calcium_mask
 from benchmark.errors import UserError
-from benchmark.networks.inference import Device, Precision, prepare, resolve_device, resolve_precision
+from benchmark.networks.inference import Device, Precision, ResolvedDevice, ResolvedPrecision, prepare
 from benchmark.plugins import Availability, Segmenter
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
@@ -56,20 +56,10 @@ class DenseRAUnetSegmenter(Segmenter):
     window_pixels: int = Field(
         256, ge=32, description="slices larger than this are covered by overlapping windows"
     )
-    device: Device = Field("auto", validate_default=True, description="auto: a GPU if there is one")
-    precision: Precision = Field(
+    device: ResolvedDevice = Field("auto", validate_default=True, description="auto: a GPU if there is one")
+    precision: ResolvedPrecision = Field(
         "auto", validate_default=True, description="auto: bf16 where the hardware has it"
     )
-
-    @field_validator("device", mode="after")
-    @classmethod
-    def _resolve_device(cls, device: Device) -> Device:
-        return resolve_device(device)
-
-    @field_validator("precision", mode="after")
-    @classmethod
-    def _resolve_precision(cls, precision: Precision, info: ValidationInfo) -> Precision:
-        return resolve_precision(precision, info.data.get("device", "cpu"))
 
     def availability(self) -> Availability:
         """Ready if the weights file is here."""

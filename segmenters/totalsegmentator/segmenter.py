@@ -16,7 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from benchmark.case import Scan
 from benchmark.errors import CaseError
 from benchmark.networks.hub_download import sha256_of
-from benchmark.networks.inference import Device, resolve_device
+from benchmark.networks.inference import ResolvedDevice
 from benchmark.plugins import Availability, Segmenter
 from benchmark.plugins.fingerprint import digest_of
 from segmenters.reference import ReferenceSegmenter
@@ -58,13 +58,8 @@ class TotalSegmentatorSegmenter(Segmenter):
         None, min_length=1, description="which of the task's structures to take; none: all of them"
     )
     dilation_mm: float = Field(0.0, ge=0, description="how far the surface moves outwards, in mm")
-    device: Device = Field("auto", validate_default=True, description="auto: a GPU if there is one")
+    device: ResolvedDevice = Field("auto", validate_default=True, description="auto: a GPU if there is one")
     installation: Installation = Field(Installation(), description="licence, weights and time-out")
-
-    @field_validator("device", mode="after")
-    @classmethod
-    def _resolved(cls, device: Device) -> Device:
-        return resolve_device(device)
 
     @field_validator("structures", mode="after")
     @classmethod

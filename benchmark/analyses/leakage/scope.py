@@ -76,7 +76,7 @@ def diagnostics_by_run(
         lacking = [case_id for case_id in plan.case_ids if case_id not in table.index]
         found[run.name] = table = table.reindex(plan.case_ids)
         if lacking:
-            why = {item.case_id: item.reason for item in features.exclusions if item.extractor == name}
+            why = {item.case_id: item.reason for item in features.exclusions if item.excluded_from == name}
             without[run.name] = (
                 f"{len(lacking)} of {len(table)} cases have no diagnostics, the first: {why[lacking[0]]}"
             )

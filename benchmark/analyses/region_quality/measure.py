@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution, Failure
+from benchmark.images.geometry import bounding_box
 from benchmark.pipeline.cases import IdentifiedCases, identify_cases
 from benchmark.pipeline.regions import Regions
 from benchmark.plugins import Segmenter
@@ -134,7 +135,7 @@ def _quality(
     return Quality(
         exclusions=_rates(exclusions, names, cases, too_many),
         reasons=pd.DataFrame(
-            [(item.case_id, item.extractor, item.stage, item.reason) for item in exclusions],
+            [item.row("segmenter") for item in exclusions],
             columns=["case_id", "segmenter", "stage", "reason"],
         ),
         agreement=pd.DataFrame([row for one in judged for row in one.agreement]),
@@ -184,8 +185,7 @@ def agreement(
     voxel = float(np.prod(spacing))
     difference = (int(first.sum()) - int(second.sum())) * voxel
     found = {"dice": np.nan, "surface_distance_95_mm": np.nan, "volume_difference_mm3": difference}
-    if first.any() or second.any():
-        box = _box(first | second)
+    if (box := bounding_box(first | second)) is not None:
         a, b = (
             torch.from_numpy(np.ascontiguousarray(np.pad(mask[box], 1)))[None, None]
             for mask in (first, second)
@@ -205,10 +205,9 @@ def region_statistics(image: sitk.Image, mask: NDArray[np.bool_]) -> dict[str, A
     import SimpleITK as sitk
     from scipy import ndimage
 
-    inside = sitk.GetArrayViewFromImage(image)[mask].astype(np.float64)
-    if not inside.size:
+    if (box := bounding_box(mask)) is None:
         return {"voxels": 0, "volume_mm3": 0.0, "components": 0}
-    box = _box(mask)
+    inside = sitk.GetArrayViewFromImage(image)[mask].astype(np.float64)
     _, components = ndimage.label(mask[box], np.ones((3, 3, 3)))
     ends = zip(box, mask.shape, strict=True)
     return {
@@ -241,7 +240,7 @@ def _rates(exclusions: list[Exclusion], names: list[str], cases: int, too_many: 
 
     rows = []
     for name in names:
-        mine = [item for item in exclusions if item.extractor == name]
+        mine = [item for item in exclusions if item.excluded_from == name]
         unread = sum(item.stage == "read" for item in mine)
         lost, seen = len(mine) - unread, cases - unread
         low, high = wilson(lost, seen) if seen else (np.nan, np.nan)
@@ -274,9 +273,3 @@ def _nonzero(mask: sitk.Image) -> NDArray[np.bool_]:
     import SimpleITK as sitk
 
     return np.asarray(sitk.GetArrayViewFromImage(mask) != 0)
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Return the box (z, y, x) around a mask that is not empty."""
-    along = (np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
-    return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in along)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -117,7 +117,7 @@ def _restricted(features: Features, patients: list[str]) -> Features:
 
 def _exclusions(everything: Mapping[str, Features]) -> pd.DataFrame:
     rows = [
-        {"condition": name, **asdict(item)}
+        {"condition": name, **item.row()}
         for name, features in everything.items()
         for item in features.exclusions
     ]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmark.analyses.segmentation.agreement import METRICS, agreement
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.execution.seeds import derive_seed
+from benchmark.statistics.comparison.multiplicity import holm
 from benchmark.statistics.intervals.bootstrap import percentile_interval, percentile_p, resampled_counts
 
 TESTED = ("voxel_f1", "lesion_f1", "band_accuracy", "kappa")
@@ -60,7 +61,8 @@ def against_others(scans: pd.DataFrame, study: SegmentationStudy) -> pd.DataFram
             pair = tables[cohort, study.main], tables[cohort, other]
             rows += [(cohort, study.main, other, *row) for row in _differences(*pair, study)]
     columns = ["cohort", "segmenter", "other", "scans", "metric", "difference", "low", "high", "p"]
-    return _holm(pd.DataFrame(rows, columns=columns))
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_holm=holm(table["p"]))
 
 
 def across_protocols(scans: pd.DataFrame, study: SegmentationStudy) -> pd.DataFrame:
@@ -74,7 +76,8 @@ def across_protocols(scans: pd.DataFrame, study: SegmentationStudy) -> pd.DataFr
         pair = tables[first, segmenter], tables[second, segmenter]
         rows += [(segmenter, first, second, *row) for row in _differences(*pair, study)]
     columns = ["segmenter", "cohort", "other", "patients", "metric", "difference", "low", "high", "p"]
-    return _holm(pd.DataFrame(rows, columns=columns))
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_holm=holm(table["p"]))
 
 
 def missed(lesions: pd.DataFrame) -> pd.DataFrame:
@@ -137,15 +140,6 @@ def _differences(
             high,
             percentile_p(difference),
         )
-
-
-def _holm(table: pd.DataFrame) -> pd.DataFrame:
-    """Add Holm's correction over the whole table, the declared family."""
-    from statsmodels.stats.multitest import multipletests
-
-    if table.empty:
-        return table.assign(p_holm=[])
-    return table.assign(p_holm=multipletests(table["p"], method="holm")[1])
 
 
 def all_tables(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -20,9 +19,8 @@ SHOWN = ("voxel_f1", "lesion_f1", "icc", "band_accuracy", "kappa")
 
 def report_of(measured: Measured, study: SegmentationStudy) -> Report:
     """Return the report of what was measured; drawing the overlays runs the first segmenter again on a few scans."""
-    exclusions = pd.DataFrame(
-        [asdict(item) for item in measured.exclusions], columns=["case_id", "extractor", "stage", "reason"]
-    ).rename(columns={"extractor": "cohort"})
+    columns = ["case_id", "cohort", "stage", "reason"]
+    exclusions = pd.DataFrame([item.row("cohort") for item in measured.exclusions], columns=columns)
     tables = all_tables(measured.scans, measured.lesions, exclusions, study)
     pictures = {} if study.main in measured.unavailable else overlays(measured.scans, study)
     return Report(

@@ -57,7 +57,7 @@ def test_real_cts_go_from_manifest_to_table(real_data, tmp_path):
     assert found.tables["drawn"].shape == (2, 107)
     assert found.tables["dense"].shape == (2, 14)
     assert found.tables["everything"].shape == (3, 18)
-    assert {(item.case_id, item.extractor, item.stage) for item in found.exclusions} == {
+    assert {(item.case_id, item.excluded_from, item.stage) for item in found.exclusions} == {
         ("qrm", "drawn", "segment"),
         ("qrm", "dense", "segment"),
     }
