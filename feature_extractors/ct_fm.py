@@ -15,7 +15,7 @@ from benchmark.images.geometry import bounding_box
 from benchmark.networks.inference import to_device
 from benchmark.networks.weights import HubWeights, WeightsSource
 from feature_extractors import ct_fm_network
-from feature_extractors.embedding import FrozenEmbedding
+from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from benchmark.errors import CaseError
 from benchmark.networks import inference
 from feature_extractors.ct_fm import CTFMExtractor
-from feature_extractors.embedding import bounding_box
 from feature_extractors.radimagenet import RadImageNetExtractor
 
 
@@ -136,10 +135,3 @@ def test_a_network_is_loaded_once_per_process() -> None:
 def test_a_plug_in_cannot_be_changed_after_it_was_made() -> None:
     with pytest.raises(ValidationError):
         CTFMExtractor(weights={"untrained": 0}).pooling = "max"  # type: ignore[misc]
-
-
-def test_the_bounding_box_is_the_smallest_and_none_for_nothing() -> None:
-    mask = np.zeros((5, 6, 7), bool)
-    assert bounding_box(mask) is None
-    mask[1, 2, 3] = mask[3, 2, 6] = True
-    assert bounding_box(mask) == (slice(1, 4), slice(2, 3), slice(3, 7))
