@@ -23,6 +23,7 @@ from benchmark.evaluation.grid_search import (
     spread,
 )
 from benchmark.evaluation.protocol import Protocol
+from benchmark.evaluation.records import FlatRecord, FoldRecord, ModelRecord
 from benchmark.plugins import Classifier
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.statistics.metrics.threshold import choose_threshold
@@ -68,7 +69,7 @@ class FoldTask:
         )
 
 
-def evaluate(task: FoldTask) -> dict[str, Any]:
+def evaluate(task: FoldTask) -> FoldRecord | FlatRecord:
     """Do the task on one thread. Returns a JSON-able record.
 
     ``nested``: ``parameters``, ``inner_score``, ``kept`` (names of the features the filters left),
@@ -81,8 +82,8 @@ def evaluate(task: FoldTask) -> dict[str, Any]:
 
 
 def choose_flat(
-    records: list[dict[str, Any]], classifier: Classifier, labels: list[NDArray[np.intp]], scoring: str
-) -> list[dict[str, Any]]:
+    records: list[FlatRecord], classifier: Classifier, labels: list[NDArray[np.intp]], scoring: str
+) -> list[FoldRecord]:
     """Turn the flat records of one split's folds into nested-like ones, for the best point over those folds.
 
     `labels` holds each fold's test labels. The point is chosen on the test cases: optimistic by construction.
@@ -106,7 +107,7 @@ def choose_flat(
     ]
 
 
-def fit_final(task: FoldTask) -> dict[str, Any]:
+def fit_final(task: FoldTask) -> ModelRecord:
     """Choose hyperparameters on all of the task's training cases and fit them.
 
     Returns ``parameters``, ``inner_score`` and ``skops``: the pipeline in a format that loads without executing
@@ -135,7 +136,7 @@ def _best(task: FoldTask) -> Chosen:
     )
 
 
-def _nested(task: FoldTask) -> dict[str, Any]:
+def _nested(task: FoldTask) -> FoldRecord:
     chosen = _best(task)
     present, y = np.unique(task.y[task.train], return_inverse=True)
     pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(task.X[task.train], y)
@@ -161,7 +162,7 @@ def _threshold(task: FoldTask, chosen: Chosen) -> float:
     )
 
 
-def _flat(task: FoldTask) -> dict[str, Any]:
+def _flat(task: FoldTask) -> FlatRecord:
     X, y = task.X[task.train], task.y[task.train]
     points = grid_probabilities(task.classifier, X, y, task.X[task.test], task.seed, task.classes)
     pipeline = task.classifier.estimator(task.seed)

@@ -57,7 +57,7 @@ def _wanted(study: Study) -> tuple[list[Wanted], dict[str, list[str]], dict[str,
     unavailable = {name: reason for name in study.extractors if (reason := study.why_no_features(name))}
     wanted, keys = [], {}
     for name, declared in study.extractors.items():
-        item = Wanted(name, study.segmenters[declared.segmenter], declared.extractor)
+        item = Wanted(name, study.segmenter_of(name), declared.extractor)
         if name in unavailable:
             continue
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask
 from benchmark.evaluation.protocol import Protocol
+from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases
@@ -21,8 +21,8 @@ from benchmark.pipeline.results import Features, tally
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
 from benchmark.study.study import Run, Study
 
-Records = Mapping[tuple[str, Split], Mapping[str, Any]]
-"""What `evaluate` returned, by the name of the run and the split."""
+Records = Mapping[tuple[str, Split], FoldRecord]
+"""What `evaluate` returned, or `choose_flat` made of it, by the name of the run and the split."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class EvaluationPlan:
             ignore_index=True,
         )
 
-    def _predicted(self, run: str, split: Split, record: Mapping[str, Any]) -> pd.DataFrame:
+    def _predicted(self, run: str, split: Split, record: FoldRecord) -> pd.DataFrame:
         probabilities = np.asarray(record["probabilities"])
         table = pd.DataFrame(
             {
@@ -167,7 +167,7 @@ def refuse_nothing(study: Study, runs: list[Run], failed: dict[str, str]) -> Non
 def _why_not_evaluated(study: Study, features: Features) -> dict[str, str]:
     failed = {}
     for run in study.all_runs():
-        state = study.classifiers[run.classifier].availability()
+        state = study.plugins_of(run)["classifier"].availability()
         if run.extractor in features.unavailable:
             failed[run.name] = f"unavailable: {features.unavailable[run.extractor]}"
         elif not state.ready:

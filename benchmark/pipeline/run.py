@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import cast
 
 import pandas as pd
 
 from benchmark.evaluation.fold import choose_flat, evaluate, fit_final
+from benchmark.evaluation.records import FlatRecord, FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
 from benchmark.pipeline.cases import about_cases, identify_cases
 from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import EvaluationPlan, check_splits, plan_evaluation, refuse_nothing
+from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, refuse_nothing
 from benchmark.pipeline.results import FittedModel, StudyResult
 from benchmark.study.study import Study
 
-Records = dict[tuple[str, Split], dict[str, Any]]
+FlatRecords = Mapping[tuple[str, Split], FlatRecord]
 
 
 def run_study(study: Study, execution: Execution) -> StudyResult:
@@ -29,9 +31,8 @@ def run_study(study: Study, execution: Execution) -> StudyResult:
     failed |= {run: f"final fit: {item.reason}" for run, item in models.failures.items()}
     runs = [run for run in plan.runs if run.name not in failed]
     refuse_nothing(study, runs, failed)
-    records = {(run.name, split): folds.records[run.name, split] for run in runs for split in plan.splits}
-    if study.protocol.selection == "flat":
-        records = choose_flat_points(plan, records)
+    evaluated = {(run.name, split): folds.records[run.name, split] for run in runs for split in plan.splits}
+    records = with_one_point(plan, evaluated)
     predictions = plan.predictions(records)
     return StudyResult(
         study,
@@ -58,20 +59,30 @@ def plan_study(study: Study, execution: Execution) -> EvaluationPlan:
     return plan_evaluation(study, extract_features(study, execution, cases))
 
 
-def choose_flat_points(plan: EvaluationPlan, records: Records) -> Records:
-    """Return the records of the flat protocol for each run's best grid point over all folds of a repeat."""
-    chosen: Records = {}
+def with_one_point(
+    plan: EvaluationPlan, records: Mapping[tuple[str, Split], FoldRecord | FlatRecord]
+) -> Records:
+    """Return what `evaluate` returned with one grid point for each run and repeat, chosen where it is not yet.
+
+    Under the flat protocol that is the best one over all folds of a repeat, and all of them must be there.
+    """
+    flat = {place: record for place, record in records.items() if "points" in record}
+    return _best_points(plan, cast(FlatRecords, flat)) if flat else cast(Records, records)
+
+
+def _best_points(plan: EvaluationPlan, records: FlatRecords) -> Records:
+    chosen: dict[tuple[str, Split], FoldRecord] = {}
     runs = {run.name: run for run in plan.runs}
     for name in dict.fromkeys(name for name, _ in records):
         for repeat in dict.fromkeys(split.repeat for split in plan.splits):
-            mine = [split for split in plan.splits if split.repeat == repeat]
+            splits = [split for split in plan.splits if split.repeat == repeat]
             found = choose_flat(
-                [records[name, split] for split in mine],
+                [records[name, split] for split in splits],
                 plan.study.learner(runs[name]),
-                [plan.labels[split.test] for split in mine],
+                [plan.labels[split.test] for split in splits],
                 plan.study.protocol.scoring,
             )
-            chosen |= {(name, split): record for split, record in zip(mine, found, strict=True)}
+            chosen |= {(name, split): record for split, record in zip(splits, found, strict=True)}
     return chosen
 
 

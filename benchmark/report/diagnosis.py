@@ -67,7 +67,7 @@ def as_table(findings: list[Finding]) -> pd.DataFrame:
 
 def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Iterator[Finding]:
     extraction = result.study.extractors[name.partition("/")[0]]
-    segmenter = result.study.segmenters[extraction.segmenter]
+    segmenter = result.study.segmenter_of(name.partition("/")[0])
     if extraction.extractor.embedding:
         if metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
             yield Finding(

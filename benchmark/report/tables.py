@@ -65,7 +65,7 @@ def summary(result: StudyResult, confidence: pd.DataFrame | None = None) -> pd.D
         folds = result.folds.loc[result.folds["run"] == run.name, list(table["metric"])]
         names = {
             "run": run.name,
-            "segmenter": result.study.extractors[run.extractor].segmenter,
+            "segmenter": result.study.names_of(run)["segmenter"],
             "extractor": run.extractor,
             "classifier": run.classifier,
         }

@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmark.execution.environment import all_packages, git_commit, machine, versions
 from benchmark.pipeline.results import StudyResult
-from benchmark.plugins.base import Plugin, with_nested
+from benchmark.plugins.base import with_nested
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.study.study import Run, Study
 
@@ -131,16 +131,7 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
     """Log one row into the active run: everything small in one batch, then the data set, files and the model."""
     from mlflow.entities import Param, RunTag
 
-    names = {
-        "segmenter": result.study.extractors[run.extractor].segmenter,
-        "extractor": run.extractor,
-        "classifier": run.classifier,
-    }
-    plugins: dict[str, Plugin] = {
-        "segmenter": result.study.segmenters[names["segmenter"]],
-        "extractor": result.study.extractors[run.extractor].extractor,
-        "classifier": result.study.classifiers[run.classifier],
-    }
+    names, plugins = result.study.names_of(run), result.study.plugins_of(run)
     parameters = {**names, **_flat("protocol", result.study.protocol.model_dump())}
     tags = {}
     for name, plugin in plugins.items():

@@ -150,6 +150,23 @@ class Study(Declaration):
         default = ("accuracy", "f1") if self.target.binary else ("accuracy", "quadratic_kappa")
         return self.comparisons.metrics or default
 
+    def names_of(self, run: Run) -> dict[str, str]:
+        """Return what the study calls a run's plug-ins, by kind: segmenter, extractor, classifier."""
+        segmenter = self.extractors[run.extractor].segmenter
+        return {"segmenter": segmenter, "extractor": run.extractor, "classifier": run.classifier}
+
+    def plugins_of(self, run: Run) -> dict[str, Plugin]:
+        """Return a run's plug-ins by kind: segmenter, extractor, classifier."""
+        return {
+            "segmenter": self.segmenter_of(run.extractor),
+            "extractor": self.extractors[run.extractor].extractor,
+            "classifier": self.classifiers[run.classifier],
+        }
+
+    def segmenter_of(self, extractor: str) -> Segmenter:
+        """Return the segmenter that an extraction's region comes from."""
+        return self.segmenters[self.extractors[extractor].segmenter]
+
     def learner(self, run: Run) -> Classifier:
         """Return the run's classifier as it learns the study's target."""
         return self.target.learner(self.classifiers[run.classifier])
@@ -164,8 +181,7 @@ class Study(Declaration):
 
     def why_no_features(self, extractor: str) -> str:
         """Return why an extraction cannot run here, and what to do; empty if it can."""
-        declared = self.extractors[extractor]
-        return _reasons(self.segmenters[declared.segmenter], declared.extractor)
+        return _reasons(self.segmenter_of(extractor), self.extractors[extractor].extractor)
 
     def why_unavailable(self, run: Run) -> str:
         """Return why a run cannot be made here, and what to do; empty if it can."""

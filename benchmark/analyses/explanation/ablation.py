@@ -11,17 +11,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.records import FlatRecord, FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.pipeline.run import choose_flat_points
+from benchmark.pipeline.run import with_one_point
 from benchmark.statistics.intervals.alignment import align_cases
 from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, percentile_interval, resample
 from benchmark.study.study import Run
 
 Kept = Literal["all", "alone", "left_out"]
-Records = dict[Split, dict[str, Any]]
+Records = dict[Split, FoldRecord]
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,7 @@ def _nothing_to_learn(plan: EvaluationPlan, run: Run, variant: Variant) -> str:
     return ""
 
 
-def _chosen(plan: EvaluationPlan, run: Run, records: Records) -> Records:
+def _chosen(plan: EvaluationPlan, run: Run, records: Mapping[Split, FoldRecord | FlatRecord]) -> Records:
     """Return the records with one grid point each, as the protocol chooses it."""
-    if plan.study.protocol.selection == "nested":
-        return records
-    chosen = choose_flat_points(plan, {(run.name, split): record for split, record in records.items()})
+    chosen = with_one_point(plan, {(run.name, split): record for split, record in records.items()})
     return {split: record for (_, split), record in chosen.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,12 @@ import pandas as pd
 from benchmark.analyses.leakage.variants import Variant
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.records import FlatRecord, FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.plan import EvaluationPlan
-from benchmark.pipeline.run import Records, choose_flat_points
+from benchmark.pipeline.run import with_one_point
 from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.study.study import Run
 
@@ -65,16 +67,21 @@ def evaluate_variants(
         (run.name, variant.name): [
             _predictions(
                 plan,
-                {
-                    (run.name, split): done.records[number, run.name, variant.name, split]
-                    for split in plan.splits
-                },
+                run,
+                {split: done.records[number, run.name, variant.name, split] for split in plan.splits},
             )
             for number, plan in enumerate(plans)
         ]
         for run, mine in variants.items()
         for variant in mine
     }
+
+
+def _predictions(
+    plan: EvaluationPlan, run: Run, records: Mapping[Split, FoldRecord | FlatRecord]
+) -> pd.DataFrame:
+    evaluated = {(run.name, split): record for split, record in records.items()}
+    return plan.predictions(with_one_point(plan, evaluated))
 
 
 def _tasks(
@@ -87,11 +94,6 @@ def _tasks(
         own = plan.task(run, split)
         tasks[split] = replace(whole, train=own.train, test=own.test, seed=own.seed)
     return tasks
-
-
-def _predictions(plan: EvaluationPlan, records: Records) -> pd.DataFrame:
-    flat = any("points" in record for record in records.values())
-    return plan.predictions(choose_flat_points(plan, records) if flat else records)
 
 
 def balanced_accuracy(predictions: pd.DataFrame) -> float:

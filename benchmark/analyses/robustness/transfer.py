@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmark.analyses.robustness.study import BASE
 from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
 from benchmark.pipeline.plan import EvaluationPlan
@@ -59,7 +60,7 @@ def stacked_task(plan: EvaluationPlan, run: Run, split: Split, others: Sequence[
     )
 
 
-def _part(record: Mapping[str, object], split: Split, place: int) -> dict[str, object]:
+def _part(record: FoldRecord, split: Split, place: int) -> FoldRecord:
     """Return the record of one condition: its block of the stacked test rows."""
     block = slice(place * len(split.test), (place + 1) * len(split.test))
-    return {**record, "probabilities": np.asarray(record["probabilities"])[block]}
+    return {**record, "probabilities": record["probabilities"][block]}

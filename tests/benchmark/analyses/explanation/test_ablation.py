@@ -9,7 +9,7 @@ from benchmark.evaluation.fold import evaluate
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline.run import choose_flat_points
+from benchmark.pipeline.run import with_one_point
 
 FAMILIES = ("shape", "firstorder", "glcm", "ngtdm")
 
@@ -34,7 +34,7 @@ def own_predictions(plan):
     run = plan.runs[0]
     records = {(run.name, split): evaluate(plan.task(run, split)) for split in plan.splits}
     if plan.study.protocol.selection == "flat":
-        records = choose_flat_points(plan, records)
+        records = with_one_point(plan, records)
     return plan.predictions(records)
 
 
