@@ -28,6 +28,7 @@ def audit(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    # Only now: a mistake in the study is answered before heavy libraries are imported.
     from benchmark.analyses.leakage.audit import audit_study
     from benchmark.analyses.leakage.report import report_of
     from benchmark.execution.execution import open_execution

@@ -24,6 +24,7 @@ def explain(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    # Only now: a mistake in the study is answered before heavy libraries are imported.
     from benchmark.analyses.explanation.explain import explain_run
     from benchmark.analyses.explanation.report import report_of
     from benchmark.execution.execution import open_execution

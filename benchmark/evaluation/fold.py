@@ -28,6 +28,8 @@ from benchmark.plugins import Classifier
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.statistics.metrics.threshold import choose_threshold
 
+# What of the protocol decides one fold's result. The number of folds and repeats is not among it: which rows train and
+# test is in the key as data, so a fold that another study has already done is found again.
 _DECISIVE = {"selection", "split", "inner_folds", "scoring", "threshold", "threshold_target"}
 
 

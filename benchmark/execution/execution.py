@@ -83,6 +83,7 @@ class Execution:
         names = list(tasks)
         with self.progress(stage, len(names)) as advance:
             for position, result, said in self._results(function, list(tasks.values()), tell_cost):
+                # A mistake in what was asked for concerns every task: going on would only repeat it.
                 if isinstance(result, UserError):
                     raise result
                 yield (
@@ -144,6 +145,7 @@ class Execution:
             if (missing := tuple(part for part in bundle.keys if (name, part) not in records))
         }
         found, failures = len(records), {}
+        # A bundle may have some of its records: its task makes the others alone, and loads the scan once.
         tasks = {name: bundles[name].task(missing) for name, missing in lacking.items()}
         for name, result in self.do(kind, function, tasks, tell_cost):
             outcomes = (

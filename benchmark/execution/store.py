@@ -55,6 +55,7 @@ class Store:
 def write_atomically(file: Path, content: bytes) -> None:
     """Write `file` through a temporary one beside it, so that no reader ever sees half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the file, not in the system's folder for such: a rename is atomic within one file system alone.
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content)

@@ -45,6 +45,7 @@ class Workers:
             yield from ((position, _attempt(function, item)) for position, item in enumerate(items))
             return
         suspects: list[int] = []
+        # Two for each process: the next item lies ready when one is done, and an interruption loses no more than these.
         for position, result in self._window(function, items, range(len(items)), 2 * self.jobs):
             if isinstance(result, BrokenProcessPool):
                 suspects.append(position)

@@ -127,7 +127,7 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
     """Return the plan. Raises `UserError` when no run can be evaluated, or the cases cannot be split."""
     failed = _why_not_evaluated(study, features)
     runs = [run for run in study.all_runs() if run.name not in failed]
-    refuse_nothing(study, runs, failed)
+    require_runs(study, runs, failed)
     case_ids = _shared_cases(study, features, runs)
     labels, splits = labels_and_splits(study, features.cases.loc[case_ids])
     return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
@@ -156,7 +156,7 @@ def labels_and_splits(study: Study, cases: pd.DataFrame) -> tuple[NDArray[np.int
     return labels, list(study.protocol.splits(labels, study.seed, cases))
 
 
-def refuse_nothing(study: Study, runs: list[Run], failed: dict[str, str]) -> None:
+def require_runs(study: Study, runs: list[Run], failed: dict[str, str]) -> None:
     """Raise `UserError` when no run is left."""
     if not runs:
         raise UserError(

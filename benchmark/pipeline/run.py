@@ -14,7 +14,7 @@ from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
 from benchmark.pipeline.cases import about_cases, identify_cases
 from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, refuse_nothing
+from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import FittedModel, StudyResult
 from benchmark.study.study import Study
 
@@ -30,7 +30,7 @@ def run_study(study: Study, execution: Execution) -> StudyResult:
     failed |= {run: f"fold {split.fold}: {item.reason}" for (run, split), item in folds.failures.items()}
     failed |= {run: f"final fit: {item.reason}" for run, item in models.failures.items()}
     runs = [run for run in plan.runs if run.name not in failed]
-    refuse_nothing(study, runs, failed)
+    require_runs(study, runs, failed)
     evaluated = {(run.name, split): folds.records[run.name, split] for run in runs for split in plan.splits}
     records = with_one_point(plan, evaluated)
     predictions = plan.predictions(records)

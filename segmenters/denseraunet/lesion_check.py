@@ -55,15 +55,15 @@ class LesionCheck:
         """Return which lesions, (lesion, feature), are kept."""
         return np.asarray(self.calcium_probability(features) >= self.keep)
 
-    def sift(self, image: sitk.Image, probability: sitk.Image, called: sitk.Image) -> sitk.Image:
-        """Return `called` (0 or 1) without the lesions that are probably no calcium. All on one grid."""
+    def drop_unlikely(self, image: sitk.Image, probability: sitk.Image, predicted: sitk.Image) -> sitk.Image:
+        """Return `predicted` (0 or 1) without the lesions that are probably no calcium. All on one grid."""
         import SimpleITK as sitk
 
-        labels = label_lesions(called)
+        labels = label_lesions(predicted)
         features = describe(image, probability, labels)
         kept = np.r_[False, self.keeps(features)]
         result = sitk.GetImageFromArray(kept[sitk.GetArrayViewFromImage(labels)].astype(np.uint8))
-        result.CopyInformation(called)
+        result.CopyInformation(predicted)
         return result
 
     def tensors(self) -> dict[str, torch.Tensor]:

@@ -15,14 +15,18 @@ from torch import nn
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 
 
-def build_network(network: DenseRAUnet | BasicUNet, given: Input) -> nn.Module:
-    """Return the untrained network: (batch, `given.channels`, y, x) to logits (batch, 1, y, x)."""
+def build_network(network: DenseRAUnet | BasicUNet, network_input: Input) -> nn.Module:
+    """Return the untrained network: (batch, `network_input.channels`, y, x) to logits (batch, 1, y, x)."""
     if isinstance(network, DenseRAUnet):
-        return DenseRAUnetModule(network, given.channels)
+        return DenseRAUnetModule(network, network_input.channels)
     from monai.networks.nets import BasicUNet as MonaiBasicUNet
 
     baseline: nn.Module = MonaiBasicUNet(
-        spatial_dims=2, in_channels=given.channels, out_channels=1, features=network.features, norm="batch"
+        spatial_dims=2,
+        in_channels=network_input.channels,
+        out_channels=1,
+        features=network.features,
+        norm="batch",
     )
     return baseline
 

@@ -19,7 +19,7 @@ OVERLAP = 0.25
 def predict(
     network: torch.nn.Module,
     volume: NDArray[Any],
-    given: Input,
+    network_input: Input,
     *,
     divisor: int,
     batch: int = 4,
@@ -36,11 +36,11 @@ def predict(
     like = next(network.parameters())
     sides = [min(window, -(-side // divisor) * divisor) for side in volume.shape[1:]]
     infer = SlidingWindowInferer(sides, sw_batch_size=batch, overlap=OVERLAP, mode="gaussian")
-    windows, result = windowed(volume, given), np.empty(volume.shape, np.float32)
+    windows, result = windowed(volume, network_input), np.empty(volume.shape, np.float32)
     with torch.inference_mode():
         for start in range(0, len(volume), batch):
             centres = np.arange(start, min(start + batch, len(volume)))
-            x = torch.from_numpy(channels(volume, windows, given, centres))
+            x = torch.from_numpy(channels(volume, windows, network_input, centres))
             x = x.to(like.device, like.dtype, memory_format=torch.channels_last)
             result[centres] = infer(x, network).float().sigmoid().cpu().numpy()[:, 0]
     return result

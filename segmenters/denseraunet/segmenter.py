@@ -72,22 +72,22 @@ class DenseRAUnetSegmenter(Segmenter):
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
         probability = self.probability(scan.image)
-        called = self.called(scan.image, probability)
+        predicted = self.predicted_mask(scan.image, probability)
         if not (self.lesion_check and self.candidate_rule):
-            return called
+            return predicted
         check = _lesion_check(self.weights.path, self.weights_digest())
-        return called if check is None else check.sift(scan.image, probability, called)
+        return predicted if check is None else check.drop_unlikely(scan.image, probability, predicted)
 
-    def called(self, image: sitk.Image, probability: sitk.Image) -> sitk.Image:
+    def predicted_mask(self, image: sitk.Image, probability: sitk.Image) -> sitk.Image:
         """Return the voxels (1) that are probable enough and, with the candidate rule, that a score counts."""
         import SimpleITK as sitk
 
         threshold = self.threshold if self.threshold is not None else read_header(self.weights.path).threshold
-        called = sitk.BinaryThreshold(probability, threshold, 2.0)
+        predicted = sitk.BinaryThreshold(probability, threshold, 2.0)
         if not self.candidate_rule:
-            return called
+            return predicted
         scoring = CalciumScoring(threshold_hu=self.hu, minimum_area_mm2=self.minimum_area_mm2)
-        return calcium_mask(image, called, scoring)
+        return calcium_mask(image, predicted, scoring)
 
     def probability(self, image: sitk.Image) -> sitk.Image:
         """Return the probability of coronary calcium (float32) on the image's grid."""
@@ -96,9 +96,9 @@ class DenseRAUnetSegmenter(Segmenter):
         from segmenters.denseraunet.prediction import predict
         from segmenters.denseraunet.slices import axial, on_network_pixels, refuse_too_few
 
-        lying = on_network_pixels(axial(image), self.input)
-        refuse_too_few(lying.GetDepth(), self.input)
-        volume: NDArray[np.float32] = sitk.GetArrayFromImage(lying)
+        on_grid = on_network_pixels(axial(image), self.input)
+        refuse_too_few(on_grid.GetDepth(), self.input)
+        volume: NDArray[np.float32] = sitk.GetArrayFromImage(on_grid)
         network = _load(
             self.weights.path, self.weights_digest(), self.network, self.input, self.device, self.precision
         )
@@ -112,9 +112,9 @@ class DenseRAUnetSegmenter(Segmenter):
                 window=self.window_pixels,
             )
         )
-        found.CopyInformation(lying)
+        found.CopyInformation(on_grid)
         return (
-            found if lying is image else sitk.Resample(found, image, sitk.Transform(), sitk.sitkLinear, 0.0)
+            found if on_grid is image else sitk.Resample(found, image, sitk.Transform(), sitk.sitkLinear, 0.0)
         )
 
 
@@ -123,7 +123,7 @@ def _load(
     path: Path,
     digest: str,
     network: DenseRAUnet | BasicUNet,
-    given: Input,
+    network_input: Input,
     device: Device,
     precision: Precision,
 ) -> torch.nn.Module:
@@ -132,10 +132,10 @@ def _load(
     from segmenters.denseraunet.network import build_network
 
     header = read_header(path)
-    for name, wanted, found in (("network", network, header.network), ("input", given, header.input)):
+    for name, wanted, found in (("network", network, header.network), ("input", network_input, header.input)):
         if wanted != found:
             raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, found)}")
-    module = build_network(network, given)
+    module = build_network(network, network_input)
     load_strictly(module, path, classifier_head=(LESION_CHECK,))
     return prepare(module, device, precision)
 

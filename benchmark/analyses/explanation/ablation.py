@@ -127,12 +127,12 @@ NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_h
 
 
 def _numbers(mine: Resampled, everything: Resampled, place: int) -> dict[str, float]:
-    value, drawn = float(mine.value[place]), mine.drawn[:, place]
+    value, drawn = float(mine.value[place]), mine.replicates[:, place]
     own = (value, *bca_interval(value, drawn, mine.jackknife[:, place], mine.label))
     if mine is everything:
         return dict(zip(NUMBERS, own, strict=False))
     difference = mine - everything
-    ends = percentile_interval(difference.drawn[:, place])
+    ends = percentile_interval(difference.replicates[:, place])
     return dict(zip(NUMBERS, (*own, float(difference.value[place]), *ends), strict=True))
 
 

@@ -130,7 +130,9 @@ def _optimism(variant: Variant, resampled: Mapping[str, Resampled]) -> Estimate 
 
 def _estimate(resampled: Resampled, place: int) -> Estimate:
     value = float(resampled.value[place])
-    low, high = bca_interval(value, resampled.drawn[:, place], resampled.jackknife[:, place], resampled.label)
+    low, high = bca_interval(
+        value, resampled.replicates[:, place], resampled.jackknife[:, place], resampled.label
+    )
     return Estimate(value, low, high)
 
 

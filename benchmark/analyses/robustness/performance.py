@@ -76,7 +76,7 @@ def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
 def _interval(resampled: Resampled, place: int) -> tuple[float, float, float]:
     """Return value, low and high of one metric."""
     value = float(resampled.value[place])
-    ends = bca_interval(value, resampled.drawn[:, place], resampled.jackknife[:, place], resampled.label)
+    ends = bca_interval(value, resampled.replicates[:, place], resampled.jackknife[:, place], resampled.label)
     return value, *ends
 
 

@@ -16,7 +16,7 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases, identify_cases
 from benchmark.pipeline.features import extract_features
-from benchmark.pipeline.plan import check_splits, plan_evaluation, refuse_nothing
+from benchmark.pipeline.plan import check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import Features, tally
 from benchmark.statistics.comparison.ranks import Ranking
 from benchmark.study.study import Study
@@ -53,7 +53,7 @@ def measure_robustness(study: RobustnessStudy, execution: Execution) -> Robustne
     plan = plan_evaluation(study.base, base)
     predictions, failed = transferred_predictions(plan, others, execution)
     failed = plan.failed | failed
-    refuse_nothing(study.base, [run for run in plan.runs if run.name not in failed], failed)
+    require_runs(study.base, [run for run in plan.runs if run.name not in failed], failed)
     seed = derive_seed(study.base.seed, "robustness")
     performance = performance_table(predictions, study.base.target.metrics, seed=seed)
     rankings = {metric: rank_runs(performance, metric) for metric in study.base.compared_metrics}

@@ -31,4 +31,5 @@ def combine(coefficients: NDArray[np.floating], vectors: NDArray[np.floating]) -
 def weigh(weights: NDArray[np.floating], field: NDArray[np.floating], axis: int) -> NDArray[Any]:
     """Return `field` with `axis`, of length k, replaced by the n sums that weights (n, k) make of it."""
     moved = np.moveaxis(field, axis, 0)
+    # `optimize` would hand the product to BLAS.
     return np.moveaxis(np.einsum("nk,k...->n...", weights, moved, optimize=False), 0, axis)

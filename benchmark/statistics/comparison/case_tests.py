@@ -88,13 +88,13 @@ def auc_components(label: NDArray[np.intp], scores: Floats) -> Floats:
 
 def bootstrap_percentile(difference: Resampled, place: int) -> PairedTest:
     """Test metric `place` of a paired bootstrap difference by its percentile interval."""
-    value, drawn = float(difference.value[place]), difference.drawn[:, place]
+    value, drawn = float(difference.value[place]), difference.replicates[:, place]
     return PairedTest(None, None, percentile_p(drawn), _unvarying(drawn), value, *percentile_interval(drawn))
 
 
 def bootstrap_bca(difference: Resampled, place: int) -> PairedTest:
     """Test metric `place` of a paired bootstrap difference by its BCa interval."""
-    value, drawn = float(difference.value[place]), difference.drawn[:, place]
+    value, drawn = float(difference.value[place]), difference.replicates[:, place]
     arguments = (value, drawn, difference.jackknife[:, place], difference.label)
     if _unvarying(drawn):
         return bootstrap_percentile(difference, place)

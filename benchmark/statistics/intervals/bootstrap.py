@@ -42,14 +42,17 @@ class Resampled:
     """Estimates (metrics,), bootstrap replicates (replicates, metrics) and jackknife (cases, metrics)."""
 
     value: Floats
-    drawn: Floats
+    replicates: Floats
     jackknife: Floats
     label: Labels
 
     def __sub__(self, other: Resampled) -> Resampled:
         """Return the paired difference of two methods resampled together."""
         return Resampled(
-            self.value - other.value, self.drawn - other.drawn, self.jackknife - other.jackknife, self.label
+            self.value - other.value,
+            self.replicates - other.replicates,
+            self.jackknife - other.jackknife,
+            self.label,
         )
 
 
@@ -57,19 +60,19 @@ def resample(
     methods: Sequence[Predicted], label: Labels, metrics: Sequence[str], *, replicates: int, seed: int
 ) -> list[Resampled]:
     """Return each method's metrics on the same resampled cases. `label` has shape (cases,)."""
-    drawn: list[list[Floats]] = [[] for _ in methods]
+    blocks: list[list[Floats]] = [[] for _ in methods]
     for weights in resampled_counts(label, replicates, seed):
         for place, method in enumerate(methods):
-            drawn[place].append(method.metrics(metrics, label, weights))
+            blocks[place].append(method.metrics(metrics, label, weights))
     everyone = np.ones((1, len(label)))
     return [
         Resampled(
             method.metrics(metrics, label, everyone)[0],
-            np.concatenate(own),
+            np.concatenate(block),
             _jackknife(method, label, metrics),
             label,
         )
-        for method, own in zip(methods, drawn, strict=True)
+        for method, block in zip(methods, blocks, strict=True)
     ]
 
 
@@ -85,43 +88,43 @@ def resampled_counts(label: Labels, replicates: int, seed: int) -> Iterator[Floa
         yield counts
 
 
-def percentile_interval(drawn: Floats, level: float = 0.95) -> tuple[float, float]:
+def percentile_interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
     """Return the central `level` of the replicates, shape (replicates,)."""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def percentile_p(drawn: Floats) -> float:
+def percentile_p(replicates: Floats) -> float:
     """Return the two-sided p-value of a zero difference: twice the smaller tail, zeros counted in both."""
-    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    return float(min(1.0, 2 * (1 + tail) / (1 + len(drawn))))
+    tail = min((replicates <= 0).sum(), (replicates >= 0).sum())
+    return float(min(1.0, 2 * (1 + tail) / (1 + len(replicates))))
 
 
 def bca_interval(
-    value: float, drawn: Floats, jackknife: Floats, label: Labels, level: float = 0.95
+    value: float, replicates: Floats, jackknife: Floats, label: Labels, level: float = 0.95
 ) -> tuple[float, float]:
     """Return the bias-corrected and accelerated interval, Efron 1987, doi:10.1080/01621459.1987.10478410.
 
     `jackknife` (cases,) is the estimate without each case. The acceleration is the one of a sample stratified by
     `label` (Davison and Hinkley 1997, eq. 5.24), as in `scipy.stats.bootstrap`.
     """
-    bias, acceleration = _bca_constants(value, drawn, jackknife, label)
+    bias, acceleration = _bca_constants(value, replicates, jackknife, label)
     ends = bias + np.asarray(norm.ppf([(1 - level) / 2, (1 + level) / 2]))
     levels = np.asarray(norm.cdf(bias + ends / (1 - acceleration * ends)))
-    low, high = np.quantile(drawn, levels)
+    low, high = np.quantile(replicates, levels)
     return float(low), float(high)
 
 
-def bca_p(value: float, drawn: Floats, jackknife: Floats, label: Labels) -> float:
+def bca_p(value: float, replicates: Floats, jackknife: Floats, label: Labels) -> float:
     """Return the two-sided p-value of a zero difference: 1 - the level whose BCa interval ends at zero."""
-    bias, acceleration = _bca_constants(value, drawn, jackknife, label)
-    below = norm.ppf(_share_below(drawn, 0.0)) - bias
+    bias, acceleration = _bca_constants(value, replicates, jackknife, label)
+    below = norm.ppf(_share_below(replicates, 0.0)) - bias
     one_sided = norm.cdf(below / (1 + acceleration * below) - bias)
     return float(min(1.0, 2 * min(one_sided, 1 - one_sided)))
 
 
-def _bca_constants(value: float, drawn: Floats, jackknife: Floats, label: Labels) -> tuple[float, float]:
-    bias = float(norm.ppf(_share_below(drawn, value)))
+def _bca_constants(value: float, replicates: Floats, jackknife: Floats, label: Labels) -> tuple[float, float]:
+    bias = float(norm.ppf(_share_below(replicates, value)))
     cubes = squares = 0.0
     for code in np.unique(label):
         mine = jackknife[label == code]
@@ -131,14 +134,14 @@ def _bca_constants(value: float, drawn: Floats, jackknife: Floats, label: Labels
     return bias, cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0
 
 
-def _share_below(drawn: Floats, value: float) -> float:
+def _share_below(replicates: Floats, value: float) -> float:
     """Return the share of replicates below `value`, ties half, kept off 0 and 1 by one replicate's worth.
 
     Replicates that differ from `value` by rounding alone are ties.
     """
-    ties = np.isclose(drawn, value, rtol=0, atol=1e-12)
-    share = ((drawn < value) & ~ties).mean() + ties.mean() / 2
-    edge = 1 / (len(drawn) + 1)
+    ties = np.isclose(replicates, value, rtol=0, atol=1e-12)
+    share = ((replicates < value) & ~ties).mean() + ties.mean() / 2
+    edge = 1 / (len(replicates) + 1)
     return float(np.clip(share, edge, 1 - edge))
 
 

@@ -113,7 +113,7 @@ def _decided(scores: NDArray[np.float64], predicted: NDArray[np.intp] | None = N
 
 
 def _interval(resampled: Resampled, place: int, method: Method, level: float) -> tuple[float, float]:
-    drawn = resampled.drawn[:, place]
+    drawn = resampled.replicates[:, place]
     if method == "percentile":
         return percentile_interval(drawn, level)
     return bca_interval(

@@ -105,7 +105,7 @@ def find_lesions(task: LesionTask) -> Found:
     scan = task.case.source.load()
     reference = reference_calcium(scan, task.rule)
     probability = task.segmenter.probability(scan.image)
-    labels = label_lesions(task.segmenter.called(scan.image, probability))
+    labels = label_lesions(task.segmenter.predicted_mask(scan.image, probability))
     features = describe(scan.image, probability, labels)
     truth = sitk.GetArrayViewFromImage(reference) > 0
     share = ndimage.mean(truth, sitk.GetArrayViewFromImage(labels), np.arange(1, len(features) + 1))

@@ -113,18 +113,18 @@ def prepare(task: ScanTask) -> bytes:
 
     from segmenters.denseraunet.slices import axial, on_network_pixels, refuse_too_few
 
-    given, rule = task.input, task.rule
+    network_input, rule = task.input, task.rule
     scan = task.case.source.load()
-    hu = sitk.GetArrayFromImage(on_network_pixels(axial(scan.image), given))
-    refuse_too_few(len(hu), given)
-    calcium = on_network_pixels(axial(reference_calcium(scan, rule)), given, label=True)
+    hu = sitk.GetArrayFromImage(on_network_pixels(axial(scan.image), network_input))
+    refuse_too_few(len(hu), network_input)
+    calcium = on_network_pixels(axial(reference_calcium(scan, rule)), network_input, label=True)
     candidate = hu >= rule.scoring.threshold_hu
     mine = (sitk.GetArrayFromImage(calcium) > 0) & candidate
     heart = scan.masks.get("heart")
     inside = (
         True
         if heart is None
-        else sitk.GetArrayFromImage(on_network_pixels(axial(heart), given, label=True)) > 0
+        else sitk.GetArrayFromImage(on_network_pixels(axial(heart), network_input, label=True)) > 0
     )
     file = io.BytesIO()
     np.savez(

@@ -247,17 +247,17 @@ def test_sifting_drops_whole_lesions_and_changes_no_other_voxel():
     hu = np.full((10, 30, 30), -50, np.int16)
     hu[2, 4:8, 4:8], hu[6, 20:24, 20:24], hu[7, 20, 20] = 200, 300, 900
     called, likely = image_of((hu >= 130).astype(np.uint8)), image_of(np.full(hu.shape, 0.5, np.float32))
-    sifted = below_500_hu().sift(image_of(hu), likely, called)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(sifted), hu == 200)
-    assert sifted.GetSpacing() == called.GetSpacing()
+    kept = below_500_hu().drop_unlikely(image_of(hu), likely, called)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(kept), hu == 200)
+    assert kept.GetSpacing() == called.GetSpacing()
 
 
 def test_a_scan_without_lesions_stays_without():
     nothing = image_of(np.zeros((4, 9, 9), np.uint8))
-    sifted = below_500_hu().sift(
+    kept = below_500_hu().drop_unlikely(
         image_of(np.zeros((4, 9, 9), np.int16)), image_of(np.zeros((4, 9, 9), np.float32)), nothing
     )
-    assert not sitk.GetArrayFromImage(sifted).any()
+    assert not sitk.GetArrayFromImage(kept).any()
 
 
 SEES = Input(slices=3, pixel_mm=1.0)

@@ -29,7 +29,7 @@ def test_the_bca_interval_is_scipys_for_the_same_replicates_on_200_inputs(random
         first, second = both(label, a, b, [metric])
         difference = first - second
         # rounded, because scipy takes replicates that differ by rounding alone for different
-        drawn, jackknife = difference.drawn[:, 0].round(12), difference.jackknife[:, 0]
+        drawn, jackknife = difference.replicates[:, 0].round(12), difference.jackknife[:, 0]
         if np.ptp(drawn) == 0 or min(np.bincount(label)) < 3:
             continue
 
@@ -61,13 +61,13 @@ def test_the_bca_interval_is_scipys_for_the_same_replicates_on_200_inputs(random
 def test_methods_share_their_resampled_cases(random_cases):
     label, a, _ = next(random_cases())
     first, second = both(label, a, a)
-    assert np.all(first.drawn == second.drawn)
+    assert np.all(first.replicates == second.replicates)
 
 
 def test_a_difference_with_itself_is_zero_with_p_one(random_cases):
     label, a, _ = next(random_cases())
     first, second = both(label, a, a)
-    assert percentile_p((first - second).drawn[:, 0]) == 1.0
+    assert percentile_p((first - second).replicates[:, 0]) == 1.0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -78,8 +78,8 @@ def test_p_is_below_five_percent_just_when_the_interval_leaves_out_zero(seed):
     first, second = both(label, a, b, ["roc_auc"], replicates=2000, seed=seed)
     difference = first - second
     drawn, arguments = (
-        difference.drawn[:, 0],
-        (difference.value[0], difference.drawn[:, 0], difference.jackknife[:, 0], label),
+        difference.replicates[:, 0],
+        (difference.value[0], difference.replicates[:, 0], difference.jackknife[:, 0], label),
     )
     for p, (low, high) in (
         (percentile_p(drawn), percentile_interval(drawn)),
