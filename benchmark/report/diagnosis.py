@@ -25,7 +25,7 @@ COLUMNS = ("subject", "sign", "value", "limit", "cause", "next_run")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One signature that fired: of which run or segmenter, its number against the limit, and what to do."""
 
     subject: str
@@ -41,7 +41,7 @@ class Finding:
         return f"{self.subject}: {number}: {self.cause}; {self.next_run}"
 
 
-def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Finding]:
+def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
     """Return the signatures that fired, extractors in the study's order, exclusions last.
 
     `summary` has a row per run and metric. Each extractor is judged by its most accurate run, so that a classifier
@@ -49,7 +49,7 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Finding]:
     and bands have no sensitivity to judge by.
     """
     metrics = summary.pivot(index="run", columns="metric", values="value")
-    findings: list[Finding] = []
+    findings: list[Diagnosis] = []
     if not result.study.target.binary or result.study.protocol.permute_labels:
         return [*_exclusions(result)]
     for name, extraction in result.study.extractors.items():
@@ -60,17 +60,17 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Finding]:
     return [*findings, *_exclusions(result)]
 
 
-def as_table(findings: list[Finding]) -> pd.DataFrame:
+def as_table(findings: list[Diagnosis]) -> pd.DataFrame:
     """Return one row per finding."""
     return pd.DataFrame([asdict(finding) for finding in findings], columns=list(COLUMNS))
 
 
-def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Iterator[Finding]:
+def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Iterator[Diagnosis]:
     extraction = result.study.extractors[name.partition("/")[0]]
     segmenter = result.study.segmenter_of(name.partition("/")[0])
     if extraction.extractor.embedding:
         if metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
-            yield Finding(
+            yield Diagnosis(
                 name,
                 "accuracy",
                 metrics["accuracy"],
@@ -86,7 +86,7 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
             if wider is None
             else f"run with `{extraction.segmenter}: {{dilation_mm: {wider + 2:g}}}` or another segmenter"
         )
-        yield Finding(
+        yield Diagnosis(
             name, "sensitivity", metrics["sensitivity"], LOWEST_SENSITIVITY, "the ROI misses calcium", advice
         )
     if metrics["specificity"] < LOWEST_SPECIFICITY:
@@ -96,7 +96,7 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
             if hu is None
             else f"run with `{extraction.segmenter}: {{hu: {hu + 20:g}}}` or within a narrower region"
         )
-        yield Finding(
+        yield Diagnosis(
             name,
             "specificity",
             metrics["specificity"],
@@ -106,7 +106,7 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
         )
 
 
-def _exclusions(result: StudyResult) -> Iterator[Finding]:
+def _exclusions(result: StudyResult) -> Iterator[Diagnosis]:
     total = len(result.features.cases)
     lost: dict[str, set[str]] = {}
     for item in result.features.exclusions:
@@ -115,7 +115,7 @@ def _exclusions(result: StudyResult) -> Iterator[Finding]:
     for segmenter, cases in lost.items():
         low, high = wilson(len(cases), total)
         much = "often" if len(cases) / total > HIGHEST_EXCLUSION_RATE else "at times"
-        yield Finding(
+        yield Diagnosis(
             segmenter,
             "exclusion rate",
             len(cases) / total,

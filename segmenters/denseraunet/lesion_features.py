@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmenters.denseraunet.lesions import (
-    AIR_HU,
     BLUR_MM,
     CANDIDATE_HU,
+    TISSUE_ABOVE_HU,
     Floats,
-    Lesion,
+    FoundLesion,
     Numbers,
     cut_out,
     lying_arrays,
@@ -74,7 +74,7 @@ def describe(image: sitk.Image, probability: sitk.Image, labels: sitk.Image) -> 
     return np.array(rows, dtype=float).reshape(-1, len(FEATURES))
 
 
-def _itself(lesion: Lesion) -> list[float]:
+def _itself(lesion: FoundLesion) -> list[float]:
     hu, probability = lesion.hu[lesion.inside], lesion.probability[lesion.inside]
     _, deviations, _ = lesion.axes
     return [
@@ -86,7 +86,7 @@ def _itself(lesion: Lesion) -> list[float]:
     ]
 
 
-def _course(lesion: Lesion) -> list[float]:
+def _course(lesion: FoundLesion) -> list[float]:
     """Return how mass lies along the longest axis: a tube is as heavy at its ends as in its middle, a grain is not."""
     along, across, mass = _mass_about_the_axis(lesion)
     per_mm, section = _mass_per_mm(along, mass)
@@ -106,12 +106,12 @@ def _course(lesion: Lesion) -> list[float]:
     ]
 
 
-def _mass_about_the_axis(lesion: Lesion) -> tuple[Floats, Floats, Floats]:
+def _mass_about_the_axis(lesion: FoundLesion) -> tuple[Floats, Floats, Floats]:
     """Return each counted voxel's place along the longest axis and distance from it in mm, and its mass in HU mm³.
 
     Counted is all that lies within the blur's reach, less the tissue, so that blur and motion move mass and lose none.
     """
-    counted = (lesion.distance_mm <= BLUR_MM) & (lesion.hu > AIR_HU) & ~lesion.others
+    counted = (lesion.distance_mm <= BLUR_MM) & (lesion.hu > TISSUE_ABOVE_HU) & ~lesion.others
     mass = (lesion.hu[counted] - lesion.tissue_hu) * float(np.prod(lesion.spacing))
     centre, _, axis = lesion.axes
     away = np.argwhere(counted) * lesion.spacing - centre
@@ -128,7 +128,7 @@ def _mass_per_mm(along: Floats, mass: Floats) -> tuple[Floats, float]:
     return np.maximum(np.convolve(per_mm, [0.25, 0.5, 0.25], "same"), 0), extent / count
 
 
-def _surroundings(lesion: Lesion, noise: float) -> list[float]:
+def _surroundings(lesion: FoundLesion, noise: float) -> list[float]:
     near = (lesion.distance_mm > 0) & (lesion.distance_mm <= BLUR_MM)
     peak = (lesion.hu[lesion.inside].max() - lesion.tissue_hu) / noise
     return [

@@ -20,13 +20,13 @@ MARGIN_MM = 6.0
 """How far around a lesion is looked."""
 BLUR_MM = 3.0
 """How far blur carries a lesion's mass beyond its voxels; the tissue beyond is free of it."""
-AIR_HU = -200.0
-"""Below is air, which is neither tissue nor mass."""
+TISSUE_ABOVE_HU = -200.0
+"""At and below it is air or lung, which is neither tissue nor mass."""
 CANDIDATE_HU = 130.0
 
 
 @dataclass(frozen=True)
-class Lesion:
+class FoundLesion:
     """A found lesion with its surroundings, arrays (z, y, x), spacing in mm (z, y, x)."""
 
     hu: Floats
@@ -50,7 +50,7 @@ class Lesion:
     def tissue_hu(self) -> float:
         """Median of the tissue around the lesion, beyond its blur; 0 if there is none."""
         beyond = (self.distance_mm > BLUR_MM) & (self.distance_mm <= MARGIN_MM)
-        around = beyond & (self.hu < CANDIDATE_HU) & (self.hu > AIR_HU)
+        around = beyond & (self.hu < CANDIDATE_HU) & (self.hu > TISSUE_ABOVE_HU)
         return float(np.median(self.hu[around])) if around.any() else 0.0
 
     @cached_property
@@ -87,7 +87,9 @@ def lying_arrays(
     return hu, p, numbers.astype(np.int32), spacing
 
 
-def cut_out(hu: Numbers, probability: Numbers, numbers: NDArray[np.int32], spacing: Floats) -> list[Lesion]:
+def cut_out(
+    hu: Numbers, probability: Numbers, numbers: NDArray[np.int32], spacing: Floats
+) -> list[FoundLesion]:
     """Return the lesions in the order of their numbers."""
     from scipy import ndimage
 
@@ -96,5 +98,7 @@ def cut_out(hu: Numbers, probability: Numbers, numbers: NDArray[np.int32], spaci
         wide = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(box, margin, strict=True))
         inside = numbers[wide] == number
         others = (numbers[wide] > 0) & ~inside
-        found.append(Lesion(hu[wide].astype(float), probability[wide].astype(float), inside, others, spacing))
+        found.append(
+            FoundLesion(hu[wide].astype(float), probability[wide].astype(float), inside, others, spacing)
+        )
     return found

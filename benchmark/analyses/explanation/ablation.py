@@ -26,7 +26,7 @@ Records = dict[Split, FoldRecord]
 
 
 @dataclass(frozen=True)
-class Variant:
+class Ablation:
     """A selection of the run's features: all of them, a family alone, or all without it."""
 
     family: str
@@ -50,22 +50,22 @@ class Variant:
 class Evaluated:
     """Each variant's fold records, and why the others have none."""
 
-    records: dict[Variant, Records]
-    failed: dict[Variant, str]
+    records: dict[Ablation, Records]
+    failed: dict[Ablation, str]
 
 
-def variants_of(families: Mapping[str, tuple[int, ...]], features: int) -> list[Variant]:
+def variants_of(families: Mapping[str, tuple[int, ...]], features: int) -> list[Ablation]:
     """Return all features, then each family alone and left out; nothing but all where there is one family."""
     every = tuple(range(features))
-    variants = [Variant("", "all", every)]
+    variants = [Ablation("", "all", every)]
     for family, columns in families.items() if len(families) > 1 else ():
         others = tuple(column for column in every if column not in columns)
-        variants += [Variant(family, "alone", columns), Variant(family, "left_out", others)]
+        variants += [Ablation(family, "alone", columns), Ablation(family, "left_out", others)]
     return variants
 
 
 def evaluate_variants(
-    plan: EvaluationPlan, run: Run, variants: Sequence[Variant], execution: Execution
+    plan: EvaluationPlan, run: Run, variants: Sequence[Ablation], execution: Execution
 ) -> Evaluated:
     """Evaluate every variant on every fold. All features are the run itself, found where `cacbench run` left it."""
     failed = {variant: reason for variant in variants if (reason := _nothing_to_learn(plan, run, variant))}
@@ -136,7 +136,7 @@ def _numbers(mine: Resampled, everything: Resampled, place: int) -> dict[str, fl
     return dict(zip(NUMBERS, (*own, float(difference.value[place]), *ends), strict=True))
 
 
-def _nothing_to_learn(plan: EvaluationPlan, run: Run, variant: Variant) -> str:
+def _nothing_to_learn(plan: EvaluationPlan, run: Run, variant: Ablation) -> str:
     values: NDArray[np.float64] = plan.final_task(run).X[:, list(variant.columns)]
     for where, rows in (
         ("all cases", np.arange(len(values))),

@@ -18,17 +18,17 @@ from threadpoolctl import threadpool_limits
 from benchmark.statistics.comparison.paired import nadeau_bengio, paired_t
 from benchmark.statistics.comparison.pairwise import TESTS, compare_all
 from benchmark.statistics.intervals.proportions import wilson
-from benchmark.statistics.planning.null_studies import METRICS, Cohort, Folds, study_tables
+from benchmark.statistics.planning.null_studies import METRICS, Folds, SimulatedCases, study_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COHORTS = (Cohort("10 features", 10), Cohort("40 features", 40))
+COHORTS = (SimulatedCases("10 features", 10), SimulatedCases("40 features", 40))
 REPEATS = (1, 2, 5, 10, 20)
 
 
 def p_values(
-    cohort: Cohort, protocol: Folds, tests: list[str], *, studies: int, replicates: int, seed: int
+    cohort: SimulatedCases, protocol: Folds, tests: list[str], *, studies: int, replicates: int, seed: int
 ) -> Iterator[pd.DataFrame]:
     """Yield the table of `compare_all` for every simulated study."""
     for study in range(studies):
@@ -39,7 +39,13 @@ def p_values(
 
 
 def false_positive_rates(
-    cohort: Cohort, protocol: Folds, tests: list[str], *, studies: int, replicates: int = 2000, seed: int = 0
+    cohort: SimulatedCases,
+    protocol: Folds,
+    tests: list[str],
+    *,
+    studies: int,
+    replicates: int = 2000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Return each test's share of studies with p < 0.05, one row per metric and test, with its Wilson interval.
 
@@ -59,7 +65,7 @@ def false_positive_rates(
     return table.assign(cohort=cohort.name)
 
 
-def rates_by_repeats(cohort: Cohort, metric: str, *, studies: int, seed: int = 0) -> pd.DataFrame:
+def rates_by_repeats(cohort: SimulatedCases, metric: str, *, studies: int, seed: int = 0) -> pd.DataFrame:
     """Return the rates of the plain and the corrected t-test over 1 to 20 repeats of five folds.
 
     Columns test, repeats, rate, low, high.

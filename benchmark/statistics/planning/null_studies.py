@@ -18,7 +18,7 @@ METRICS = ("accuracy", "f1", "roc_auc")
 
 
 @dataclass(frozen=True)
-class Cohort:
+class SimulatedCases:
     """Patients whose two halves of `features` standard normal features each carry the same information.
 
     `separation` is the Mahalanobis distance of the classes in either half: an ideal classifier of one half has
@@ -82,7 +82,7 @@ def discriminant_scores(X: Floats, label: Labels, fold: Labels) -> Floats:
 
 
 def study_tables(
-    cohort: Cohort, protocol: Folds, random: np.random.Generator
+    cohort: SimulatedCases, protocol: Folds, random: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate one study of two equal methods; return its fold and prediction tables."""
     label, halves = cohort.draw(random)

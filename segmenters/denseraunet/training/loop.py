@@ -37,7 +37,7 @@ WARM_UP = 0.1
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """How far a training has come."""
 
     step: int = 0
@@ -71,7 +71,7 @@ class Training:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=plan.weight_decay)
         self.best = _copied(self.network)
-        self.progress = Progress()
+        self.progress = TrainingState()
         self._sampler = PatchSampler(data.learning, plan)
 
     def run(self, checkpoint: Path | None = None, report: Report = lambda step, values: None) -> None:
@@ -168,7 +168,7 @@ class Training:
             index, _, key = name.partition(".")
             state.setdefault(int(index), {})[key] = tensor
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        self.progress = Progress(**header)
+        self.progress = TrainingState(**header)
 
     def _digest(self) -> str:
         """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""

@@ -10,12 +10,17 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from benchmark.statistics.metrics.scores import all_metrics
 from benchmark.statistics.planning.null_simulation import COHORTS, false_positive_rates, rates_by_repeats
-from benchmark.statistics.planning.null_studies import Cohort, Folds, discriminant_scores, study_tables
+from benchmark.statistics.planning.null_studies import (
+    Folds,
+    SimulatedCases,
+    discriminant_scores,
+    study_tables,
+)
 
 
 def test_the_learner_ranks_test_cases_as_scikit_learns_discriminant_analysis():
     random = np.random.default_rng(0)
-    label, (X, _) = Cohort("six features", 6).draw(random)
+    label, (X, _) = SimulatedCases("six features", 6).draw(random)
     fold = Folds(2, 5).draw(label, random)
     scores = discriminant_scores(X, label, fold)
     for repeat in range(2):
@@ -30,7 +35,7 @@ def test_the_learner_ranks_test_cases_as_scikit_learns_discriminant_analysis():
 
 
 def test_an_ideal_learner_of_either_half_has_the_stated_accuracy():
-    label, halves = Cohort("large", 10, 50_000, 50_000, separation=2.0).draw(np.random.default_rng(0))
+    label, halves = SimulatedCases("large", 10, 50_000, 50_000, separation=2.0).draw(np.random.default_rng(0))
     for half in halves:
         assert ((half.mean(axis=1) > 1 / np.sqrt(10)) == label).mean() == pytest.approx(
             stats.norm.cdf(1), abs=0.005
