@@ -27,6 +27,8 @@ class Failure:
     reason: str
     stage: str = ""
     """At which stage of the task, where it says so."""
+    foreseen: bool = field(default=True, compare=False)
+    """Whether it is the case's fault, said by a `CaseError`, and not a fault of code or machine."""
 
 
 class Keyed(Protocol):
@@ -51,6 +53,16 @@ class Done(Generic[Name]):
     records: dict[Name, Any] = field(default_factory=dict)
     failures: dict[Name, Failure] = field(default_factory=dict)
     computed: int = 0
+
+    def left_out(self) -> dict[Name, str]:
+        """Return why cases were left out, for work whose result depends on which ones were.
+
+        Raises `UserError` for a failure that nobody foresaw: a killed worker must not decide what is learnt.
+        """
+        for name, failure in self.failures.items():
+            if not failure.foreseen:
+                raise UserError(f"{name}: {failure.reason}; it must not be left out for that: run again")
+        return {name: failure.reason for name, failure in self.failures.items()}
 
 
 @dataclass(frozen=True)
@@ -86,10 +98,9 @@ class Execution:
                 # A mistake in what was asked for concerns every task: going on would only repeat it.
                 if isinstance(result, UserError):
                     raise result
-                yield (
-                    names[position],
-                    Failure(reason_of(result)) if isinstance(result, BaseException) else result,
-                )
+                if isinstance(result, BaseException):
+                    result = Failure(reason_of(result), foreseen=isinstance(result, CaseError))
+                yield names[position], result
                 advance(said)
 
     def results(self, stage: str, function: Callable[[Any], Any], tasks: Mapping[Name, Any]) -> Done[Name]:

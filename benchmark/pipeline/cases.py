@@ -27,14 +27,6 @@ class IdentifiedCases:
         """The cases whose scan can be read, as far as its files tell."""
         return [case for case in self.cases if case.case_id in self.scans]
 
-    def place(self, case_id: str) -> int:
-        """Return where a case stands in the cohort's order."""
-        return self._places[case_id]
-
-    @property
-    def _places(self) -> dict[str, int]:
-        return {case.case_id: position for position, case in enumerate(self.cases)}
-
 
 def identify_cases(cases: Sequence[Case], execution: Execution) -> IdentifiedCases:
     """Hash the scans of all cases; of real scans these are the files, which takes a while."""

@@ -89,7 +89,7 @@ def _lesions(
     """Return the lesions of all cases in the cohort's order, and why cases were left out."""
     tasks = {case.case_id: LesionTask(case, segmenter, rule) for case in check.cohort.cases()}
     done = execution.results("lesions", find_lesions, tasks)
-    left_out = {name: failure.reason for name, failure in done.failures.items()}
+    left_out = done.left_out()
     if not done.records:
         first = next(iter(left_out.values()), "it lists none")
         raise UserError(f"training.lesion_check.cohort: none of its {len(tasks)} cases can be used: {first}")

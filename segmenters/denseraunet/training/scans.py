@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,13 @@ from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.execution.store import as_bytes
+from benchmark.execution.store import Codec
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from segmenters.denseraunet.plan import Input
 from segmenters.denseraunet.training.study import TrainingPlan
 
 KIND = "training_scans"
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,14 @@ def _scans(
 ) -> tuple[dict[str, TrainingScan], dict[str, str]]:
     """Return the scans by case id in the cohort's order, and why cases were left out."""
     tasks = {case.case_id: ScanTask(case, plan.input, plan.reference) for case in cases}
-    done = execution.records(KIND, prepare, tasks, as_bytes("npz"))
-    scans = {name: _read(name, done.records[name]) for name in tasks if name in done.records}
-    return scans, {name: failure.reason for name, failure in done.failures.items()}
+    # Arrays, not bytes: a thousand scans are gigabytes, and must not be held packed and unpacked at once.
+    done = execution.records(KIND, prepare, tasks, Codec("npz", _packed, _unpacked))
+    scans = {name: TrainingScan(name, **done.records[name]) for name in tasks if name in done.records}
+    return scans, done.left_out()
 
 
-def prepare(task: ScanTask) -> bytes:
-    """Return one case as the bytes of an .npz file. Raises `CaseError`."""
+def prepare(task: ScanTask) -> Arrays:
+    """Return the arrays of a `TrainingScan` by their names. Raises `CaseError`."""
     import SimpleITK as sitk
 
     from segmenters.denseraunet.slices import axial, on_network_pixels, refuse_too_few
@@ -126,19 +129,24 @@ def prepare(task: ScanTask) -> bytes:
         if heart is None
         else sitk.GetArrayFromImage(on_network_pixels(axial(heart), network_input, label=True)) > 0
     )
+    return {
+        "hu": np.rint(hu).astype(np.int16),
+        "calcium_bits": np.packbits(mine, axis=-1),
+        "confounder_bits": np.packbits(candidate & inside & ~mine, axis=-1),
+    }
+
+
+def _packed(arrays: Arrays) -> bytes:
     file = io.BytesIO()
     np.savez(
-        file,
-        hu=np.rint(hu).astype(np.int16),
-        calcium_bits=np.packbits(mine, axis=-1),
-        confounder_bits=np.packbits(candidate & inside & ~mine, axis=-1),
+        file, hu=arrays["hu"], calcium_bits=arrays["calcium_bits"], confounder_bits=arrays["confounder_bits"]
     )
     return file.getvalue()
 
 
-def _read(name: str, content: bytes) -> TrainingScan:
+def _unpacked(content: bytes) -> Arrays:
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return TrainingScan(name, file["hu"], file["calcium_bits"], file["confounder_bits"])
+        return dict(file)
 
 
 def _validation_patients(names: Sequence[str], plan: TrainingPlan) -> set[str]:

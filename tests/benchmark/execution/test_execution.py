@@ -64,6 +64,14 @@ def test_every_error_has_one_meaning(execution):
     assert again.records["other"] == {"square": 25}, "a failure is never stored"
 
 
+def test_only_what_was_foreseen_may_be_left_out_of_what_is_learnt(execution):
+    done = execution.results("squares", square, {"a": Square(1, CaseError), "b": Square(2)})
+    assert done.left_out() == {"a": "1 is odd"}
+    done = execution.results("squares", square, {"a": Square(1, CaseError), "c": Square(3, OSError)})
+    with pytest.raises(UserError, match="c: unexpected OSError: 3 is odd; it must not be left out for that"):
+        done.left_out()
+
+
 def test_the_users_mistake_ends_the_work(execution):
     with pytest.raises(UserError, match="7 is"):
         execution.records("squares", square, {7: Square(7, UserError)})
