@@ -35,7 +35,7 @@ def report_of(quality: Quality, study: Study) -> Report:
         study=study.name,
         name="quality",
         folder=Path(study.name) / "quality",
-        lead=f"{len(quality.exclusions)} segmenters.",
+        lead=f"Segmenters: {', '.join(quality.exclusions['segmenter'])}.",
         sections=[
             _rates(quality.exclusions),
             _agreement(tables["agreement_summary"]),

@@ -27,7 +27,7 @@ def report_of(measured: Measured, study: SegmentationStudy) -> Report:
         study=study.name,
         name=study.name,
         folder=Path(study.name),
-        lead=f"{len(study.cohorts)} cohorts; {study.main} is compared with the other segmenters.",
+        lead=f"Cohorts: {', '.join(study.cohorts)}; {study.main} is compared with the other segmenters.",
         sections=[
             Section("95 % intervals: patients resampled", _overview(tables["summary"])),
             Section("Best, median and worst scan", figures=list(pictures), where="page"),
