@@ -4,9 +4,9 @@ Agatston et al., J Am Coll Cardiol 1990;15:827 (Agatston score); Callister et al
 (volume); Hong et al., AJR 2003;181:1539 (mass); Rumberger et al., Mayo Clin Proc 1999;74:243 (risk bands);
 Hecht et al., J Cardiovasc Comput Tomogr 2018;12:185 (CAC-DRS).
 
-Candidates are the voxels of the region at or above the threshold. They are joined to components slice by
-slice (in the plane), and a component smaller than the minimum area does not count. A component that reaches
-over two labels of the mask is not cut: it counts whole, for the label that holds most of its pixels (the
+Candidates are the voxels of the region at or above the threshold, and not above the ceiling. They are joined to
+components slice by slice (in the plane), and a component smaller than the minimum area does not count. A component
+that reaches over two labels of the mask is not cut: it counts whole, for the label that holds most of its pixels (the
 lower label in a tie). The total therefore does not depend on how the mask is divided, and it is the sum of
 the regions. A lesion is a set of counted components that touch in three dimensions; one that reaches over
 two regions counts as a lesion of each, and once in the total.
@@ -38,6 +38,11 @@ class CalciumScoring(Declaration):
 
     threshold_hu: float = Field(
         130.0, gt=0, description="lowest HU of calcium; 130 at 120 kVp, 147 at 100 kVp"
+    )
+    ceiling_hu: float = Field(
+        3071.0,
+        gt=0,
+        description="highest HU of calcium; above the end of a 12-bit scale are padding and metal",
     )
     connectivity: Literal[4, 8] = Field(
         8, description="neighbours that join pixels of a slice; 8 joins 26 in 3-D, 4 joins 6"
@@ -204,7 +209,7 @@ def _summarise(
 def _find(image: sitk.Image, mask: sitk.Image | None, scoring: CalciumScoring, pixel_area: float) -> _Calcium:
     """Find the components that count and what is scored of each."""
     hu, labels = _slices_first(image), None if mask is None else _slices_first(mask)
-    candidate = hu >= scoring.threshold_hu
+    candidate = (hu >= scoring.threshold_hu) & (hu <= scoring.ceiling_hu)
     if labels is not None:
         candidate &= labels > 0
     voxels, component, lesion_of_voxel = _join(candidate, scoring, pixel_area)

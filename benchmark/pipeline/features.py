@@ -20,7 +20,7 @@ from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.study.study import Study
 
 Outcomes = Done[tuple[str, str]]
-"""By case id and extraction: the stored record (``features``, ``seconds``, ``anomalies``) or why there is none."""
+"""By case id and extraction: the stored record, see `extract`, or why there is none."""
 
 
 def extract_features(
@@ -49,6 +49,7 @@ def extract_features(
         {name: _mean_seconds(mine) for name, mine in records.items()},
         outcomes.computed,
         _anomalies(cases, outcomes),
+        {case_id: record["voxels"] for (case_id, _), record in outcomes.records.items()},
     )
 
 

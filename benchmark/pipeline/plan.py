@@ -18,6 +18,7 @@ from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases
 from benchmark.pipeline.results import Features, tally
+from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
 from benchmark.study.study import Run, Study
 
@@ -129,6 +130,7 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
     runs = [run for run in study.all_runs() if run.name not in failed]
     require_runs(study, runs, failed)
     case_ids = _shared_cases(study, features, runs)
+    refuse_same_scans(study, features.cases.loc[case_ids], features.voxels)
     labels, splits = labels_and_splits(study, features.cases.loc[case_ids])
     return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
 

@@ -16,6 +16,7 @@ from benchmark.pipeline.cases import about_cases, identify_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import FittedModel, StudyResult
+from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.study.study import Study
 
 FlatRecords = Mapping[tuple[str, Split], FlatRecord]
@@ -55,7 +56,9 @@ def plan_study(study: Study, execution: Execution) -> EvaluationPlan:
     """
     cases = identify_cases(study.cohort.cases(), execution)
     if cases.readable:
-        check_splits(study, about_cases(cases.readable))
+        about = about_cases(cases.readable)
+        check_splits(study, about)
+        refuse_same_scans(study, about, cases.scans)
     return plan_evaluation(study, extract_features(study, execution, cases))
 
 
