@@ -18,7 +18,13 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import with_one_point
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, percentile_interval, resample
+from benchmark.statistics.intervals.bootstrap import (
+    Resampled,
+    Resampling,
+    bca_interval,
+    percentile_interval,
+    resample,
+)
 from benchmark.study.study import Run
 
 Kept = Literal["all", "alone", "left_out"]
@@ -110,8 +116,8 @@ def ablation_table(
         [variant.name for variant in evaluated.records],
         metrics,
     )
-    seed = derive_seed(plan.study.seed, "bootstrap")
-    drawn = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
+    resampling = Resampling(replicates, seed=derive_seed(plan.study.seed, "bootstrap"))
+    drawn = resample(list(cases.runs.values()), cases.label, metrics, resampling)
     resampled = dict(zip(evaluated.records, drawn, strict=True))
     rows: list[dict[str, Any]] = []
     for variant in (*evaluated.records, *evaluated.failed):

@@ -11,10 +11,9 @@ import pandas as pd
 from benchmark.analyses.leakage.control import PermutedControl
 from benchmark.analyses.leakage.variants import Variant
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, resample
+from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, bca_interval, resample
 
 METRICS = ("balanced_accuracy", "accuracy")
-REPLICATES = 10_000
 Verdict = Literal["leaks", "confounded", "silent"]
 
 
@@ -106,7 +105,7 @@ def assess(
     names = [variant.name for variant in variants]
     aligned = align_cases(predictions, names, METRICS)
     methods = [aligned.runs[name] for name in names]
-    drawn = resample(methods, aligned.label, METRICS, replicates=REPLICATES, seed=seed)
+    drawn = resample(methods, aligned.label, METRICS, Resampling(seed=seed))
     resampled = dict(zip(names, drawn, strict=True))
     return [
         Finding(

@@ -10,18 +10,16 @@ from benchmark.analyses.robustness.study import BASE
 from benchmark.errors import UserError
 from benchmark.statistics.comparison.ranks import Ranking, rank_methods
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, resample
-
-REPLICATES = 10_000
+from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, bca_interval, resample
 
 
 def performance_table(
-    predictions: pd.DataFrame, metrics: Sequence[str], *, seed: int, replicates: int = REPLICATES
+    predictions: pd.DataFrame, metrics: Sequence[str], resampling: Resampling
 ) -> pd.DataFrame:
     """Return each metric of each run under each condition, and its difference from the base scans.
 
     `predictions` as `transferred_predictions` returns them. Patients are resampled for all conditions at once, which
-    makes the differences paired; the 95 % intervals are BCa. Columns run, condition, metric, cases, value, low, high,
+    makes the differences paired; the intervals are BCa. Columns run, condition, metric, cases, value, low, high,
     difference, difference_low, difference_high (the last three empty for the base). Raises `UserError` for a metric
     that a fold leaves undefined.
     """
@@ -32,7 +30,7 @@ def performance_table(
             cases = align_cases(mine.assign(run=mine["condition"]), conditions, metrics)
         except ValueError as error:
             raise UserError(f"run {run}: {error}") from None
-        found = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
+        found = resample(list(cases.runs.values()), cases.label, metrics, resampling)
         resampled = dict(zip(cases.runs, found, strict=True))
         for condition in conditions:
             change = None if condition == BASE else resampled[condition] - resampled[BASE]
@@ -43,8 +41,8 @@ def performance_table(
                         condition,
                         metric,
                         len(cases.label),
-                        *_interval(resampled[condition], place),
-                        *((None, None, None) if change is None else _interval(change, place)),
+                        *_interval(resampled[condition], place, resampling.level),
+                        *((None,) * 3 if change is None else _interval(change, place, resampling.level)),
                     )
                 )
     table = pd.DataFrame(rows, columns=[*_NAMES, *_NUMBERS])
@@ -73,10 +71,11 @@ def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _interval(resampled: Resampled, place: int) -> tuple[float, float, float]:
+def _interval(resampled: Resampled, place: int, level: float) -> tuple[float, float, float]:
     """Return value, low and high of one metric."""
     value = float(resampled.value[place])
-    ends = bca_interval(value, resampled.replicates[:, place], resampled.jackknife[:, place], resampled.label)
+    drawn = resampled.replicates[:, place]
+    ends = bca_interval(value, drawn, resampled.jackknife[:, place], resampled.label, level)
     return value, *ends
 
 

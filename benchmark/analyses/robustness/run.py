@@ -19,6 +19,7 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import Features, tally
 from benchmark.statistics.comparison.ranks import Ranking
+from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.study.study import Study
 
 
@@ -54,8 +55,8 @@ def measure_robustness(study: RobustnessStudy, execution: Execution) -> Robustne
     predictions, failed = transferred_predictions(plan, others, execution)
     failed = plan.failed | failed
     require_runs(study.base, [run for run in plan.runs if run.name not in failed], failed)
-    seed = derive_seed(study.base.seed, "robustness")
-    performance = performance_table(predictions, study.base.target.metrics, seed=seed)
+    resampling = Resampling(seed=derive_seed(study.base.seed, "robustness"))
+    performance = performance_table(predictions, study.base.target.metrics, resampling)
     rankings = {metric: rank_runs(performance, metric) for metric in study.base.compared_metrics}
     return Robustness(
         study,

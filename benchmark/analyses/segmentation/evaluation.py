@@ -16,7 +16,12 @@ from benchmark.analyses.segmentation.agreement import METRICS, agreement
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.execution.seeds import derive_seed
 from benchmark.statistics.comparison.multiplicity import holm
-from benchmark.statistics.intervals.bootstrap import percentile_interval, percentile_p, resampled_counts
+from benchmark.statistics.intervals.bootstrap import (
+    Resampling,
+    percentile_interval,
+    percentile_p,
+    resampled_counts,
+)
 
 TESTED = ("voxel_f1", "lesion_f1", "band_accuracy", "kappa")
 VOLUME_MM3 = (0, 5, 15, 50, np.inf)
@@ -111,10 +116,13 @@ def _drawn(scans: pd.DataFrame, study: SegmentationStudy) -> Floats:
     """Return the replicates of every metric, (replicates, metrics); `scans` in any order of cases."""
     scans = scans.reset_index().sort_values("case_id")
     label = (scans["reference_agatston"] > 0).to_numpy().astype(np.intp)
-    seed = derive_seed(study.seed, "bootstrap")
     return np.concatenate(
-        [agreement(scans, counts) for counts in resampled_counts(label, study.replicates, seed)]
+        [agreement(scans, counts) for counts in resampled_counts(label, _resampling(study))]
     )
+
+
+def _resampling(study: SegmentationStudy) -> Resampling:
+    return Resampling(study.replicates, seed=derive_seed(study.seed, "bootstrap"))
 
 
 def _differences(
@@ -124,8 +132,7 @@ def _differences(
     shared = mine.index.intersection(other.index)
     tables = [table.loc[shared] for table in (mine, other)]
     label = (tables[0]["reference_agatston"] > 0).to_numpy().astype(np.intp)
-    seed = derive_seed(study.seed, "bootstrap")
-    blocks = list(resampled_counts(label, study.replicates, seed))
+    blocks = list(resampled_counts(label, _resampling(study)))
     drawn = [np.concatenate([agreement(table, block) for block in blocks]) for table in tables]
     value = [agreement(table, np.ones((1, len(shared))))[0] for table in tables]
     for metric in TESTED:

@@ -21,7 +21,7 @@ from benchmark.statistics.comparison.paired import (
     wilcoxon,
 )
 from benchmark.statistics.intervals.alignment import CaseScores, FoldScores, align_cases, align_folds
-from benchmark.statistics.intervals.bootstrap import Resampled, resample
+from benchmark.statistics.intervals.bootstrap import STANDARD, Resampled, Resampling, resample
 from benchmark.statistics.metrics.weighted import check_metrics
 
 Pair = tuple[str, str]
@@ -57,10 +57,9 @@ def compare_all(
     metrics: Sequence[str],
     *,
     tests: Sequence[str] | None = None,
-    replicates: int = 10_000,
+    resampling: Resampling = STANDARD,
     rope: float = 0.01,
     family: Family = "study",
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Compare the runs of each pair (run, reference) on each metric by each of `tests`, default all of `TESTS`.
 
@@ -72,20 +71,23 @@ def compare_all(
     A p-value that does not exist is missing and `note` says why; what a test does not have (the interval of a rank
     or F test, the effect size of DeLong's and the bootstrap tests) is missing too. McNemar's test is for accuracy,
     sensitivity and specificity, DeLong's for roc_auc: the other metrics have no row for them. `rope` is the
-    half-width of practical equality in the Bayesian test, in units of the metric.
+    half-width of practical equality in the Bayesian test, in units of the metric. `resampling` is the bootstrap tests'.
 
-    Raises `ValueError`, one sentence, for what cannot be compared.
+    Raises `ValueError`, one sentence, for what cannot be compared and for a level of `resampling` other than 0.95.
     """
     tests = tuple(TESTS) if tests is None else tests
     _check_declaration(pairs, metrics, tests)
     if family not in ("study", "metric"):
         raise ValueError(f"{family} is not a family of comparisons: choose study or metric")
+    if resampling.level != STANDARD.level:
+        # The t-tests' intervals are 95 % ones, and one table has one level.
+        raise ValueError(f"a comparison has 95 % intervals: leave out the level {resampling.level}")
     runs = list(dict.fromkeys(run for pair in pairs for run in pair))
     cases = align_cases(predictions, runs, metrics)
     check_metrics(metrics, cases.label)
     resampled: dict[str, Resampled] = {}
     if any(test.startswith("bootstrap") for test in tests):
-        found = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
+        found = resample(list(cases.runs.values()), cases.label, metrics, resampling)
         resampled = dict(zip(runs, found, strict=True))
     study = _Study(align_folds(folds, runs, metrics), cases, resampled, tuple(metrics), rope)
     rows = [

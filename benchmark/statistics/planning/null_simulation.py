@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.statistics.comparison.paired import nadeau_bengio, paired_t
 from benchmark.statistics.comparison.pairwise import TESTS, compare_all
+from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.planning.null_studies import METRICS, Folds, SimulatedCases, study_tables
 
@@ -33,9 +34,8 @@ def p_values(
     """Yield the table of `compare_all` for every simulated study."""
     for study in range(studies):
         folds, predictions = study_tables(cohort, protocol, np.random.default_rng([seed, study]))
-        yield compare_all(
-            folds, predictions, [("a", "b")], METRICS, tests=tests, replicates=replicates, seed=study
-        )
+        resampling = Resampling(replicates, seed=study)
+        yield compare_all(folds, predictions, [("a", "b")], METRICS, tests=tests, resampling=resampling)
 
 
 def false_positive_rates(
