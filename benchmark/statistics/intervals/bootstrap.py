@@ -110,8 +110,10 @@ def resampled_counts(label: Labels, resampling: Resampling) -> Iterator[Floats]:
         size = min(_BLOCK, resampling.replicates - start)
         counts = np.empty((size, len(label)))
         for code in np.unique(label)[::-1]:
-            mine = np.flatnonzero(label == code)
-            counts[:, mine] = random.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), size=size)
+            stratum = np.flatnonzero(label == code)
+            counts[:, stratum] = random.multinomial(
+                len(stratum), np.full(len(stratum), 1 / len(stratum)), size=size
+            )
         yield counts
 
 
@@ -154,8 +156,8 @@ def _bca_constants(value: float, replicates: Floats, jackknife: Floats, label: L
     bias = float(norm.ppf(_share_below(replicates, value)))
     cubes = squares = 0.0
     for code in np.unique(label):
-        mine = jackknife[label == code]
-        influence = (len(mine) - 1) * (mine.mean() - mine) / len(mine)
+        stratum = jackknife[label == code]
+        influence = (len(stratum) - 1) * (stratum.mean() - stratum) / len(stratum)
         cubes += float((influence**3).sum())
         squares += float((influence**2).sum())
     return bias, cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0

@@ -22,9 +22,9 @@ def brier_interval(
     `label` has shape (cases,), `scores` (repeats, cases): the score is the mean over the repeats.
     """
     errors = _squared_errors(label, scores).mean(axis=0)
-    drawn = np.concatenate([counts @ errors for counts in resampled_counts(label, resampling)])
+    error_sums = np.concatenate([counts @ errors for counts in resampled_counts(label, resampling)])
     value, without = errors.mean(), (errors.sum() - errors) / (len(errors) - 1)
-    low, high = bca_interval(float(value), drawn / len(errors), without, label, resampling.level)
+    low, high = bca_interval(float(value), error_sums / len(errors), without, label, resampling.level)
     return float(value), low, high
 
 

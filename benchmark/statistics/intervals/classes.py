@@ -39,13 +39,17 @@ def class_table(label: ArrayLike, predicted: ArrayLike, names: Sequence[str]) ->
     counts = confusion_table(label, predicted, names).to_numpy()
     rows = []
     for code, name in enumerate(names):
-        cases, found, called = int(counts[code].sum()), int(counts[code, code]), int(counts[:, code].sum())
+        cases, correct, assigned = (
+            int(counts[code].sum()),
+            int(counts[code, code]),
+            int(counts[:, code].sum()),
+        )
         known = (
-            (found / cases, *wilson(found, cases), "")
+            (correct / cases, *wilson(correct, cases), "")
             if cases
             else (None, None, None, "no case of this class")
         )
-        rows.append((name, cases, called, *known))
+        rows.append((name, cases, assigned, *known))
     table = pd.DataFrame(rows, columns=["class", "cases", "predicted", "sensitivity", "low", "high", "note"])
     return table.astype(dict.fromkeys(("sensitivity", "low", "high"), "Float64"))
 

@@ -90,11 +90,11 @@ def bootstrap_metrics(
     that every replicate has both.
     """
     method = _decided(np.asarray(score)[None, :])
-    drawn = [
+    replicates = [
         method.metrics(METRICS, np.asarray(label), weights)
         for weights in resampled_counts(np.asarray(label), resampling)
     ]
-    return pd.DataFrame(np.concatenate(drawn), columns=list(METRICS))
+    return pd.DataFrame(np.concatenate(replicates), columns=list(METRICS))
 
 
 def _resample(
@@ -113,9 +113,9 @@ def _decided(scores: NDArray[np.float64], predicted: NDArray[np.intp] | None = N
 
 
 def _interval(resampled: Resampled, place: int, method: Method, level: float) -> tuple[float, float]:
-    drawn = resampled.replicates[:, place]
+    replicates = resampled.replicates[:, place]
     if method == "percentile":
-        return percentile_interval(drawn, level)
+        return percentile_interval(replicates, level)
     return bca_interval(
-        float(resampled.value[place]), drawn, resampled.jackknife[:, place], resampled.label, level
+        float(resampled.value[place]), replicates, resampled.jackknife[:, place], resampled.label, level
     )

@@ -77,8 +77,8 @@ def rates_by_repeats(cohort: SimulatedCases, metric: str, *, studies: int, seed:
         for repeats in REPEATS:
             first = slice(5 * repeats)
             plain, corrected = paired_t(a[first], b[first]), nadeau_bengio(a[first], b[first], 1 / 4)
-            for test, found in (("paired_t", plain), ("nadeau_bengio", corrected)):
-                wrong[test, repeats] += found.p is not None and found.p < 0.05
+            for test, paired_test in (("paired_t", plain), ("nadeau_bengio", corrected)):
+                wrong[test, repeats] += paired_test.p is not None and paired_test.p < 0.05
     rows = [(*key, count / studies, *wilson(count, studies)) for key, count in wrong.items()]
     return pd.DataFrame(rows, columns=["test", "repeats", "rate", "low", "high"])
 
