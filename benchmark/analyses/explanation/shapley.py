@@ -113,13 +113,13 @@ def _values(model: Any, background: Floats, X: Floats) -> Floats:
 
     masker = shap.maskers.Independent(background, max_samples=len(background))  # by default it samples 100
     if hasattr(model, "coef_"):
-        found = shap.LinearExplainer(model, masker).shap_values(X)
+        shap_values = shap.LinearExplainer(model, masker).shap_values(X)
     else:
         explainer = shap.TreeExplainer(
             model, masker, feature_perturbation="interventional", model_output="raw"
         )
-        found = explainer.shap_values(X, check_additivity=False)
-    values = np.asarray(found, dtype=float)
+        shap_values = explainer.shap_values(X, check_additivity=False)
+    values = np.asarray(shap_values, dtype=float)
     return np.moveaxis(values, -1, 0) if values.ndim == 3 else values[None]
 
 
@@ -128,17 +128,17 @@ def _outputs(model: Any, X: Floats) -> tuple[Scale, Floats]:
     name, classes = type(model).__name__, len(model.classes_)
     scale: Scale
     if name == "XGBClassifier":
-        scale, found = "log-odds", model.predict(X, output_margin=True)
+        scale, output = "log-odds", model.predict(X, output_margin=True)
     elif name == "LGBMClassifier":
-        scale, found = "log-odds", model.predict(X, raw_score=True)
+        scale, output = "log-odds", model.predict(X, raw_score=True)
     elif hasattr(model, "coef_"):
-        scale, found = "log-odds", model.decision_function(X)
+        scale, output = "log-odds", model.decision_function(X)
     elif hasattr(model, "estimators_") and name.endswith(("ForestClassifier", "TreesClassifier")):
-        scale, found = "probability", model.predict_proba(X)[:, 1 if classes == 2 else 0 :]
+        scale, output = "probability", model.predict_proba(X)[:, 1 if classes == 2 else 0 :]
     else:
         raise ValueError(f"SHAP here explains trees and linear models, not {name}: choose another run")
-    found = np.asarray(found, dtype=float)
-    return ("margin" if scale == "log-odds" and classes > 2 else scale), found.reshape(len(X), -1).T
+    output = np.asarray(output, dtype=float)
+    return ("margin" if scale == "log-odds" and classes > 2 else scale), output.reshape(len(X), -1).T
 
 
 def _refuse_mixtures(steps: Any) -> None:
@@ -175,8 +175,8 @@ def shap_table(
                     "model_output": output[place],
                 }
             )
-            own = pd.DataFrame(values[place], columns=record["features"])
-            tables.append(about.join(own.reindex(columns=kept, fill_value=0.0)))
+            shap_values = pd.DataFrame(values[place], columns=record["features"])
+            tables.append(about.join(shap_values.reindex(columns=kept, fill_value=0.0)))
     return pd.concat(tables, ignore_index=True)
 
 
