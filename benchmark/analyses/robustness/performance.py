@@ -24,14 +24,14 @@ def performance_table(
     that a fold leaves undefined.
     """
     rows = []
-    for run, mine in predictions.groupby("run", sort=False):
-        conditions = list(dict.fromkeys(mine["condition"]))
+    for run, rows_of_run in predictions.groupby("run", sort=False):
+        conditions = list(dict.fromkeys(rows_of_run["condition"]))
         try:
-            cases = align_cases(mine.assign(run=mine["condition"]), conditions, metrics)
+            cases = align_cases(rows_of_run.assign(run=rows_of_run["condition"]), conditions, metrics)
         except ValueError as error:
             raise UserError(f"run {run}: {error}") from None
-        found = resample(list(cases.runs.values()), cases.label, metrics, resampling)
-        resampled = dict(zip(cases.runs, found, strict=True))
+        resampled_conditions = resample(list(cases.runs.values()), cases.label, metrics, resampling)
+        resampled = dict(zip(cases.runs, resampled_conditions, strict=True))
         for condition in conditions:
             change = None if condition == BASE else resampled[condition] - resampled[BASE]
             for place, metric in enumerate(metrics):
@@ -55,8 +55,8 @@ def rank_runs(performance: pd.DataFrame, metric: str) -> Ranking | None:
     The conditions hold the same patients, so Friedman's test and the critical difference describe how steady the
     order is; they are no inference to other patients.
     """
-    mine = performance[performance["metric"] == metric]
-    scores = mine.pivot_table(index="condition", columns="run", values="value", sort=False).astype(float)
+    of_metric = performance[performance["metric"] == metric]
+    scores = of_metric.pivot_table(index="condition", columns="run", values="value", sort=False).astype(float)
     return rank_methods(scores) if scores.shape[0] >= 2 and scores.shape[1] >= 3 else None
 
 
@@ -64,9 +64,18 @@ def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
     """Return one row per metric and run: mean_rank, conditions, critical_difference, friedman, p, note."""
     columns = ["metric", "run", "mean_rank", "conditions", "critical_difference", "friedman", "p", "note"]
     rows = [
-        (metric, run, rank, found.cohorts, found.critical_difference, found.statistic, found.p, found.note)
-        for metric, found in rankings.items()
-        for run, rank in found.mean_ranks.sort_values(kind="stable").items()
+        (
+            metric,
+            run,
+            rank,
+            ranking.cohorts,
+            ranking.critical_difference,
+            ranking.statistic,
+            ranking.p,
+            ranking.note,
+        )
+        for metric, ranking in rankings.items()
+        for run, rank in ranking.mean_ranks.sort_values(kind="stable").items()
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -74,8 +83,8 @@ def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
 def _interval(resampled: Resampled, place: int, level: float) -> tuple[float, float, float]:
     """Return value, low and high of one metric."""
     value = float(resampled.value[place])
-    drawn = resampled.replicates[:, place]
-    ends = bca_interval(value, drawn, resampled.jackknife[:, place], resampled.label, level)
+    replicates = resampled.replicates[:, place]
+    ends = bca_interval(value, replicates, resampled.jackknife[:, place], resampled.label, level)
     return value, *ends
 
 

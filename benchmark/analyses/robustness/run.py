@@ -96,11 +96,11 @@ def _shared_patients(studies: Mapping[str, Study], everything: Mapping[str, Feat
             raise UserError(
                 f"condition {name}: case {first} has another label than in the base scans: mend the cohort"
             )
-        for extractor in (extractor for extractor, table in base.tables.items() if not table.empty):
-            other = features.tables.get(extractor, pd.DataFrame())
+        for extractor_name in (name for name, table in base.tables.items() if not table.empty):
+            other = features.tables.get(extractor_name, pd.DataFrame())
             if other.empty:
-                why = features.unavailable.get(extractor) or tally(features.exclusions)
-                raise UserError(f"condition {name}: extractor {extractor} has no case: {why}")
+                why = features.unavailable.get(extractor_name) or tally(features.exclusions)
+                raise UserError(f"condition {name}: extractor {extractor_name} has no case: {why}")
             shared &= set(other.index)
     if len(shared) < 2:
         raise UserError(
