@@ -42,9 +42,9 @@ def intervals(result: StudyResult) -> pd.DataFrame:
     resampling = Resampling(seed=derive_seed(result.study.seed, "bootstrap"))
     rows = []
     for run in result.all_runs():
-        mine = result.predictions[result.predictions["run"] == run.name]
+        rows_of_run = result.predictions[result.predictions["run"] == run.name]
         label, score, predicted = (
-            mine.pivot(index="repeat", columns="case_id", values=column).to_numpy()
+            rows_of_run.pivot(index="repeat", columns="case_id", values=column).to_numpy()
             for column in ("label", "score", "predicted")
         )
         table = headline_intervals(
