@@ -85,8 +85,8 @@ class Canvas:
 
     def ellipsoid(self, shape: Ellipsoid, value: float, within: Floats | None = None) -> None:
         """Paint an ellipsoid, optionally only as far as `within`, an occupancy of the section (y, x), allows."""
-        if (found := shape.occupancy(self.grid)) is not None:
-            box, occupancy = found
+        if (covered := shape.occupancy(self.grid)) is not None:
+            box, occupancy = covered
             self.blend(box, occupancy if within is None else occupancy * within[box[1:]], value)
 
 
