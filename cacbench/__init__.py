@@ -104,9 +104,9 @@ def main() -> None:
 
 
 def _refuse_another_benchmark() -> None:
-    found = import_module("benchmark")
-    if not getattr(found, "IS_CACBENCH", False):
-        place = getattr(found, "__file__", None) or next(iter(getattr(found, "__path__", ["?"])))
+    package = import_module("benchmark")
+    if not getattr(package, "IS_CACBENCH", False):
+        place = getattr(package, "__file__", None) or next(iter(getattr(package, "__path__", ["?"])))
         raise ImportError(
             f"another package named 'benchmark' is found first, at {place}: uninstall it, or install cacbench into "
             "an environment of its own"

@@ -33,8 +33,12 @@ class LightGBM(TabularClassifier):
         """Return those of LGBMClassifier, and LightGBM's own with their aliases."""
         from lightgbm.basic import _ConfigAliases
 
-        own = _ConfigAliases._get_all_param_aliases()
-        return {*super().parameter_names(), *own, *(alias for aliases in own.values() for alias in aliases)}
+        aliases_by_name = _ConfigAliases._get_all_param_aliases()
+        return {
+            *super().parameter_names(),
+            *aliases_by_name,
+            *(alias for aliases in aliases_by_name.values() for alias in aliases),
+        }
 
     def staged_probabilities(self, model: Any, X: Any, stages: list[int]) -> Any:
         """Predict from the first rounds of the booster."""
