@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmark.analyses.explanation.records import ImportanceRecord
 from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.feature_families import family_of
 from benchmark.plugins.fingerprint import code_digest, digest_of
@@ -44,11 +45,10 @@ class HeldOut:
         return digest_of([self.fold.key(), self.families, self.metrics, self.permutations, self.seed, code])
 
 
-def held_out_importance(held_out: HeldOut) -> dict[str, Any]:
+def held_out_importance(held_out: HeldOut) -> ImportanceRecord:
     """Refit the fold on one thread and permute what its selection kept.
 
-    Returns ``value``, each metric of the fold as it is, and ``features`` and ``families``: by name, the mean loss of
-    each metric. What the selection dropped cannot change a prediction: its loss is exactly 0 and not listed.
+    What the selection dropped cannot change a prediction: its loss is exactly 0 and not listed.
     """
     task = held_out.fold.task
     with threadpool_limits(limits=1):
@@ -66,7 +66,7 @@ def held_out_importance(held_out: HeldOut) -> dict[str, Any]:
         kind: {name: loss.mean(axis=0).tolist() for name, loss in loss_by_name.items()}
         for kind, loss_by_name in losses.items()
     }
-    return {"value": value.tolist(), **means}
+    return {"value": value.tolist(), "features": means["features"], "families": means["families"]}
 
 
 def _kept_groups(held_out: HeldOut, columns: NDArray[np.intp]) -> dict[str, dict[str, list[int]]]:
@@ -108,7 +108,7 @@ def permutation_losses(
 
 
 def importance_table(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[ImportanceRecord],
     features: Sequence[str],
     families: Groups,
     metrics: Sequence[str],

@@ -7,16 +7,17 @@ the model's output for a case and its mean output over the training cases. Needs
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmark.analyses.explanation.records import Scale, ShapRecord
 from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.feature_families import family_of
 from benchmark.errors import UserError
@@ -26,7 +27,6 @@ from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 Floats = NDArray[np.float64]
-Scale = Literal["log-odds", "probability", "margin"]
 
 TOLERANCE = 1e-4
 """How far base value and SHAP values may add up to something else than the model's output (single precision)."""
@@ -49,12 +49,10 @@ class ShapFold:
         return digest_of([self.fold.key(), code_digest(__name__), version("shap")])
 
 
-def held_out_shap(task: ShapFold) -> dict[str, Any]:
+def held_out_shap(task: ShapFold) -> ShapRecord:
     """Refit the fold and explain its test cases, on one thread.
 
-    Returns ``features`` (names of those the selection kept; the others' values are exactly 0), and per explained
-    output ``scale``, ``base`` (outputs,), ``values`` (outputs, test cases, features), ``output`` (outputs, test
-    cases). Raises `ValueError` for a model that is neither trees nor linear, and where values do not add up.
+    Raises `ValueError` for a model that is neither trees nor linear, and where values do not add up.
     """
     fold = task.fold.task
     with threadpool_limits(limits=1):
@@ -152,7 +150,7 @@ def _refuse_mixtures(steps: Any) -> None:
 
 
 def shap_table(
-    plan: EvaluationPlan, records: dict[Split, dict[str, Any]], features: Sequence[str]
+    plan: EvaluationPlan, records: Mapping[Split, ShapRecord], features: Sequence[str]
 ) -> pd.DataFrame:
     """Return one row per repeat, out-of-fold case and explained output.
 
