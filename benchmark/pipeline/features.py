@@ -133,6 +133,7 @@ def _mean_seconds(records: dict[str, dict[str, Any]]) -> float:
 def _anomalies(cases: Sequence[Case], outcomes: Outcomes) -> pd.DataFrame:
     """Return what was met while listing and while reading: columns case_id, anomaly, detail."""
     rows = [(case.case_id, anomaly.kind, anomaly.detail) for case in cases for anomaly in case.anomalies]
+    # Sorted, because records come in the order of completion.
     rows += [
         (case_id, kind, detail)
         for (case_id, _), record in sorted(outcomes.records.items(), key=lambda item: item[0])

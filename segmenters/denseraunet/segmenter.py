@@ -73,6 +73,7 @@ class DenseRAUnetSegmenter(Segmenter):
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
         probability = self.probability(scan.image)
         predicted = self.predicted_mask(scan.image, probability)
+        # The check has learnt from lesions under the candidate rule alone.
         if not (self.lesion_check and self.candidate_rule):
             return predicted
         check = _lesion_check(self.weights.path, self.weights_digest())
@@ -83,7 +84,7 @@ class DenseRAUnetSegmenter(Segmenter):
         import SimpleITK as sitk
 
         threshold = self.threshold if self.threshold is not None else read_header(self.weights.path).threshold
-        predicted = sitk.BinaryThreshold(probability, threshold, 2.0)
+        predicted = sitk.BinaryThreshold(probability, threshold, 2.0)  # no probability reaches the upper end
         if not self.candidate_rule:
             return predicted
         scoring = CalciumScoring(threshold_hu=self.hu, minimum_area_mm2=self.minimum_area_mm2)

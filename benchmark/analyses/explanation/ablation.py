@@ -47,7 +47,7 @@ class Ablation:
     def of(self, task: FoldTask) -> FoldTask:
         """Return the task with these features alone; all features give the task as it is."""
         if self.kept == "all":
-            return task
+            return task  # the run's own, so that its key is, too, and the store has the result
         X = np.ascontiguousarray(task.X[:, list(self.columns)])
         return replace(task, X=X, features=tuple(task.features[column] for column in self.columns))
 

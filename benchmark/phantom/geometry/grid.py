@@ -150,5 +150,5 @@ class Ellipsoid:
             np.abs(part, out=part)
             total = part if total is None else np.add(total, part, out=total)
         assert total is not None  # noqa: S101
-        total += np.float32(1e-3)
+        total += np.float32(1e-3)  # q does not change at the centre, and is divided by this
         return total

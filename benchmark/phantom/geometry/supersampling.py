@@ -109,6 +109,7 @@ class PartialVolume:
 
     def _profile(self, dz: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the slice profile at `dz` mm from the slice's middle, per mm; it integrates to 1."""
+        # A profile without blur is a box; a width of 0 would be divided by.
         half, width = self.grid.thickness / 2, math.sqrt(2) * max(self.sigma, 1e-3)
         return np.asarray((erf((dz + half) / width) - erf((dz - half) / width)) / (4 * half))
 

@@ -109,6 +109,7 @@ def resampled_counts(label: Labels, resampling: Resampling) -> Iterator[Floats]:
     for start in range(0, resampling.replicates, _BLOCK):
         size = min(_BLOCK, resampling.replicates - start)
         counts = np.empty((size, len(label)))
+        # The highest label draws first: the order is part of what a seed gives.
         for code in np.unique(label)[::-1]:
             stratum = np.flatnonzero(label == code)
             counts[:, stratum] = random.multinomial(
@@ -160,6 +161,7 @@ def _bca_constants(value: float, replicates: Floats, jackknife: Floats, label: L
         influence = (len(stratum) - 1) * (stratum.mean() - stratum) / len(stratum)
         cubes += float((influence**3).sum())
         squares += float((influence**2).sum())
+    # Smaller squares are rounding alone: no case moves the estimate, so there is nothing to accelerate.
     return bias, cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0
 
 

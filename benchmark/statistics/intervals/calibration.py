@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.statistics.intervals.bootstrap import STANDARD, Resampling, bca_interval, resampled_counts
+from benchmark.statistics.intervals.proportions import wilson
 
 
 def brier_score(label: ArrayLike, score: ArrayLike) -> float:
@@ -34,8 +35,6 @@ def calibration_curve(label: ArrayLike, score: ArrayLike, *, bins: int = 10) -> 
     Equal probabilities stay in one group, so there can be fewer. Columns cases, predicted (mean probability),
     observed (share of label 1), low, high (its 95 % Wilson interval).
     """
-    from benchmark.statistics.intervals.proportions import wilson
-
     table = pd.DataFrame({"label": np.asarray(label), "score": np.asarray(score, dtype=float)})
     _check_probabilities(table["score"].to_numpy())
     edges = np.unique(np.quantile(table["score"], np.linspace(0, 1, bins + 1)))

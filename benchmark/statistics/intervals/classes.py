@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.metrics.weighted import weighted_metrics
 
 CLASS_METRICS: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa")
@@ -34,8 +35,6 @@ def class_table(label: ArrayLike, predicted: ArrayLike, names: Sequence[str]) ->
     Code i has the name ``names[i]``; `predicted` counts the cases called so. The sensitivity of a class without
     cases is missing, and `note` says so.
     """
-    from benchmark.statistics.intervals.proportions import wilson
-
     counts = confusion_table(label, predicted, names).to_numpy()
     rows = []
     for code, name in enumerate(names):

@@ -13,6 +13,7 @@ from scipy.stats import binom, norm
 from benchmark.statistics.comparison.case_tests import auc_components
 from benchmark.statistics.comparison.paired import EQUAL
 from benchmark.statistics.intervals.alignment import CaseScores, align_cases
+from benchmark.statistics.intervals.proportions import wilson
 
 Floats = NDArray[np.float64]
 
@@ -138,10 +139,12 @@ class _Pilot:
         critical = norm.ppf(1 - alpha / 2)
         shifts = (observed + np.array([-1.96, 0, 1.96]) * error) / (error * np.sqrt(n / size))
         powers = norm.sf(critical - shifts) + norm.cdf(-critical - shifts)
+        # An interval around zero holds methods that are equal, and their power is the test's level.
         low = alpha if shifts[0] * shifts[2] < 0 else float(powers.min())
         return low, float(powers.max())
 
     def _tilted(self, tilt: float) -> Floats:
+        # The shift changes no chance and keeps the exponential of a large tilt finite.
         weights = np.exp(tilt * (self.influence - self.influence.max() * np.sign(tilt)))
         chances = np.zeros(len(weights))
         for stratum in self.classes:
@@ -150,7 +153,7 @@ class _Pilot:
 
     def _counts(self, size: int) -> list[int]:
         first = round(size * len(self.classes[0]) / len(self.label))
-        first = min(max(first, 2), size - 2)
+        first = min(max(first, 2), size - 2)  # of each class the two that DeLong's variance needs
         return [first, size - first]
 
     def _mcnemar(self, chances: Floats, size: int, studies: int, random: np.random.Generator) -> Floats:
@@ -197,6 +200,4 @@ def _weighted_components(label: NDArray[np.intp], score: Floats, chances: Floats
 
 
 def _binomial(power: float, studies: int) -> tuple[float, float]:
-    from benchmark.statistics.intervals.proportions import wilson
-
     return wilson(round(power * studies), studies)

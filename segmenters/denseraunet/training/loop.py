@@ -64,7 +64,7 @@ class Training:
         self.architecture: DenseRAUnet | BasicUNet = plan.networks[name]
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers as they were
             torch.manual_seed(derive_seed(plan.seed, "initialisation"))
             network = build_network(self.architecture, plan.input)
         self.network: nn.Module = network.to(self.device)
@@ -172,6 +172,7 @@ class Training:
 
     def _digest(self) -> str:
         """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""
+        # The scans stand for the cohort, the architecture for the networks; the check is learnt afterwards.
         declared = self.plan.model_dump(mode="json", exclude={"cohort", "networks", "lesion_check"})
         scans = [
             [scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]
