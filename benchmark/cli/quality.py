@@ -33,5 +33,5 @@ def quality(
     declared = read_study(study)
     cases = list(declared.cohort.cases())
     with open_execution(results, jobs, dask) as execution:
-        found = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
-    show(publish(report_of(found, declared), results, study), as_json)
+        judged = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
+    show(publish(report_of(judged, declared), results, study), as_json)

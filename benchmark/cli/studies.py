@@ -54,11 +54,11 @@ def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     declared = read_study(study)
     cases = declared.cohort.cases()
     refuse_unsplittable(declared, cases)
-    plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
+    readiness = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
     if as_json:
-        print(json.dumps({"study": declared.name, "cases": len(cases), "runs": plan}, indent=1))
+        print(json.dumps({"study": declared.name, "cases": len(cases), "runs": readiness}, indent=1))
     else:
-        print_plan(declared.name, len(cases), plan)
+        print_plan(declared.name, len(cases), readiness)
 
 
 @app.command()

@@ -51,7 +51,7 @@ def frozen_folds(file: Path, case_ids: pd.Index) -> dict[int, NDArray[np.intp]]:
     for a file that cannot be read, a case without a fold, or one that is in two folds of a repeat.
     """
     table = _read(file)
-    found = {}
+    by_repeat = {}
     for repeat in sorted(set(table["repeat"].tolist())):
         folds = table[table["repeat"] == repeat].set_index("case_id")["fold"]
         missing = case_ids.difference(folds.index)
@@ -60,8 +60,8 @@ def frozen_folds(file: Path, case_ids: pd.Index) -> dict[int, NDArray[np.intp]]:
                 f"{file}: {len(missing)} of the {len(case_ids)} cases have no fold in repeat {repeat}, "
                 f"{missing[0]} is the first: give them one, or leave them out of the cohort"
             )
-        found[repeat] = folds.loc[case_ids].to_numpy(dtype=np.intp)
-    return found
+        by_repeat[repeat] = folds.loc[case_ids].to_numpy(dtype=np.intp)
+    return by_repeat
 
 
 def _read(file: Path) -> pd.DataFrame:

@@ -135,7 +135,7 @@ def _features(wanted: Wanted, scan: Scan, roi: sitk.Image) -> dict[str, Any]:
     return {
         "features": dict(zip(map(str, features.index), values.tolist(), strict=True)),
         "seconds": seconds,
-        "anomalies": [[met.kind, met.detail] for met in scan.anomalies],
+        "anomalies": [[anomaly.kind, anomaly.detail] for anomaly in scan.anomalies],
     }
 
 

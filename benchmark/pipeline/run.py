@@ -79,13 +79,13 @@ def _best_points(plan: EvaluationPlan, records: FlatRecords) -> Records:
     for name in dict.fromkeys(name for name, _ in records):
         for repeat in dict.fromkeys(split.repeat for split in plan.splits):
             splits = [split for split in plan.splits if split.repeat == repeat]
-            found = choose_flat(
+            one_point = choose_flat(
                 [records[name, split] for split in splits],
                 plan.study.learner(runs[name]),
                 [plan.labels[split.test] for split in splits],
                 plan.study.protocol.scoring,
             )
-            chosen |= {(name, split): record for split, record in zip(splits, found, strict=True)}
+            chosen |= {(name, split): record for split, record in zip(splits, one_point, strict=True)}
     return chosen
 
 

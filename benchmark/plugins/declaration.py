@@ -35,7 +35,7 @@ class Declaration(BaseModel):
                     *item["loc"],
                     message=_message(item, cls.model_fields),
                     kind=item["type"],
-                    given=item["input"],
+                    value=item["input"],
                 )
                 for item in error.errors()
             ]
@@ -56,10 +56,10 @@ def plain_message(item: ErrorDetails) -> str:
     return _PLAIN.get(item["type"], item["msg"].removeprefix("Value error, "))
 
 
-def detail(*place: str | int, message: str, kind: str = "declaration", given: Any = None) -> InitErrorDetails:
+def detail(*place: str | int, message: str, kind: str = "declaration", value: Any = None) -> InitErrorDetails:
     """Return an item of a validation error: a message about the keys `place`."""
     error = PydanticCustomError(kind, "{message}", {"message": message})
-    return InitErrorDetails(type=error, loc=place, input=given)
+    return InitErrorDetails(type=error, loc=place, input=value)
 
 
 def mistake(*place: str | int, message: str) -> ValidationError:

@@ -39,10 +39,12 @@ def _numeric(column: pd.Series) -> bool:
     return all(str(value)[:1] in "0123456789+-.–" or value in ("", "ref.") for value in column)
 
 
-def print_plan(study: str, cases: int, plan: dict[str, str]) -> None:
+def print_plan(study: str, cases: int, readiness: dict[str, str]) -> None:
     """Print what a study would run."""
-    table = Table("run", "state", title=f"{study}: {cases} cases, {len(plan)} runs", title_justify="left")
-    for name, state in plan.items():
+    table = Table(
+        "run", "state", title=f"{study}: {cases} cases, {len(readiness)} runs", title_justify="left"
+    )
+    for name, state in readiness.items():
         table.add_row(name, state, style="" if state == "ready" else "yellow")
     console.print(table)
 
