@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +15,7 @@ from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.plugins.paths import StudyPath
+from benchmark.table_file import Row, Table, number, read_table
 
 REQUIRED = ("case_id", "image")
 COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol", "contrast")
@@ -57,80 +56,48 @@ class ManifestCohort(Cohort):
 
     def cases(self) -> list[Case]:
         """List the cases in the file's order. Raises `UserError` naming the file, the line and the remedy."""
+        table = read_table(self.path, "cases", REQUIRED)
+        _refuse_columns(table)
         seen: dict[str, int] = {}
         cases = []
-        for line, row in self._rows():
-            case = self._case(line, row)
+        for row in table.rows:
+            case = self._case(row)
             if case.case_id in seen:
-                raise self._error(
-                    line, f"case_id {case.case_id!r} is already on line {seen[case.case_id]}; make it unique"
-                )
-            seen[case.case_id] = line
+                what = f"case_id {case.case_id!r} is already on line {seen[case.case_id]}; make it unique"
+                raise _error(row, what)
+            seen[case.case_id] = row.line
             cases.append(case)
         if not cases:
             raise UserError(f"{self.path}: lists no case; add one line per case below the header")
         return cases
 
-    def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Yield line numbers and rows, stripped of blanks around the values; blank lines are passed over."""
-        try:
-            with self.path.open(newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream, strict=True, skipinitialspace=True)
-                self._refuse_columns([name.strip() for name in reader.fieldnames or ()])
-                for row in reader:
-                    yield reader.line_num, self._stripped(reader.line_num, row)
-        except FileNotFoundError as error:
-            raise UserError(f"{self.path}: no such file; give the path of the manifest CSV") from error
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{self.path}: not a readable CSV file in UTF-8 ({error})") from error
-
-    def _stripped(self, line: int, row: dict[Any, Any]) -> dict[str, str]:
-        if None in row or None in row.values():
-            raise self._error(
-                line, "has more or fewer values than the header has columns; quote values with commas"
-            )
-        return {name.strip(): value.strip() for name, value in row.items()}
-
-    def _refuse_columns(self, columns: list[str]) -> None:
-        if not columns:
-            raise UserError(f"{self.path}: is empty; start it with the header {','.join(REQUIRED)},…")
+    def _case(self, row: Row) -> Case:
+        cells = row.cells
         for name in REQUIRED:
-            if name not in columns:
-                raise self._error(
-                    1, f"no column {name!r}, only {', '.join(columns)}; separate columns with commas"
-                )
-        for name in columns:
-            if name not in COLUMNS and (not name.startswith(MASK_PREFIX) or name == "mask_coronary"):
-                raise self._error(
-                    1, f"unknown column {name!r}; {did_you_mean(name, (*COLUMNS, 'mask_<name>'))}"
-                )
-            if columns.count(name) > 1:
-                raise self._error(1, f"column {name!r} is there twice; remove one")
-
-    def _case(self, line: int, row: dict[str, str]) -> Case:
-        for name in REQUIRED:
-            if not row[name]:
-                raise self._error(line, f"{name} is empty; give it a value or remove the line")
-        score = self._score(line, row.get("cac_score", ""))
-        masks = {
-            "coronary" if name == "mask" else name.removeprefix(MASK_PREFIX): self.path.parent / value
-            for name, value in row.items()
-            if value and (name == "mask" or name.startswith(MASK_PREFIX))
-        }
-        image = self.path.parent / row["image"]
-        protocol, contrast = row.get("protocol", ""), self._contrast(line, row.get("contrast", ""))
+            if not cells[name]:
+                raise _error(row, f"{name} is empty; give it a value or remove the line")
+        score = _score(row)
+        image = self.path.parent / cells["image"]
+        protocol, contrast = cells.get("protocol", ""), _contrast(row)
         if self.read_tags and image.is_dir():
             said_protocol, said_contrast = self._tags(image)
             protocol, contrast = protocol or said_protocol, said_contrast if contrast is None else contrast
         return Case(
-            case_id=row["case_id"],
-            source=FileScan(image, masks, self.resample_mask, self.series),
-            label=self._label(line, row.get("label", ""), score),
+            case_id=cells["case_id"],
+            source=FileScan(image, self._masks(cells), self.resample_mask, self.series),
+            label=_label(row, score),
             cac_score=score,
-            group=row.get("group", ""),
+            group=cells.get("group", ""),
             protocol=protocol,
             contrast=contrast,
         )
+
+    def _masks(self, cells: Mapping[str, str]) -> dict[str, Path]:
+        return {
+            "coronary" if name == "mask" else name.removeprefix(MASK_PREFIX): self.path.parent / value
+            for name, value in cells.items()
+            if value and (name == "mask" or name.startswith(MASK_PREFIX))
+        }
 
     def _tags(self, folder: Path) -> tuple[str, bool | None]:
         """Return protocol and contrast as the series' headers say; unknown for a folder that cannot be read."""
@@ -142,32 +109,41 @@ class ManifestCohort(Cohort):
             return "", None  # the case is excluded with the reason when its scan is read
         return series.protocol, series.contrast
 
-    def _contrast(self, line: int, text: str) -> bool | None:
-        if text.lower() not in CONTRAST:
-            raise self._error(line, f"contrast {text!r} is not yes or no; correct it or leave it empty")
-        return CONTRAST[text.lower()]
 
-    def _score(self, line: int, text: str) -> float | None:
-        if not text:
-            return None
-        try:
-            score = float(text)
-        except ValueError:
-            score = math.nan
-        if not 0 <= score < math.inf:
-            raise self._error(
-                line, f"cac_score {text!r} is not a number from 0 up; correct it or leave it empty"
-            )
-        return score
+def _refuse_columns(table: Table) -> None:
+    for name in table.columns:
+        if name not in COLUMNS and (not name.startswith(MASK_PREFIX) or name == "mask_coronary"):
+            hint = did_you_mean(name, (*COLUMNS, "mask_<name>"))
+            raise UserError(f"{table.path}, line 1: unknown column {name!r}; {hint}")
 
-    def _label(self, line: int, text: str, score: float | None) -> int:
-        if text in ("0", "1", "0.0", "1.0"):
-            return int(float(text))
-        if text:
-            raise self._error(line, f"label {text!r} is not 0 or 1; write 1 for calcium and 0 for none")
-        if score is None:
-            raise self._error(line, "label and cac_score are both missing; give one of them")
-        return int(score > 0)
 
-    def _error(self, line: int, what: str) -> UserError:
-        return UserError(f"{self.path}, line {line}: {what}")
+def _contrast(row: Row) -> bool | None:
+    text = row.cells.get("contrast", "")
+    if text.lower() not in CONTRAST:
+        raise _error(row, f"contrast {text!r} is not yes or no; correct it or leave it empty")
+    return CONTRAST[text.lower()]
+
+
+def _score(row: Row) -> float | None:
+    text = row.cells.get("cac_score", "")
+    if not text:
+        return None
+    score = number(text)
+    if score is None or score < 0:
+        raise _error(row, f"cac_score {text!r} is not a number from 0 up; correct it or leave it empty")
+    return score
+
+
+def _label(row: Row, score: float | None) -> int:
+    text = row.cells.get("label", "")
+    if text in ("0", "1", "0.0", "1.0"):
+        return int(float(text))
+    if text:
+        raise _error(row, f"label {text!r} is not 0 or 1; write 1 for calcium and 0 for none")
+    if score is None:
+        raise _error(row, "label and cac_score are both missing; give one of them")
+    return int(score > 0)
+
+
+def _error(row: Row, what: str) -> UserError:
+    return UserError(f"{row.place}: {what}")
