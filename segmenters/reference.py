@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from benchmark.errors import CaseError
 from benchmark.plugins import Segmenter
+from benchmark.plugins.declaration import Once
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -28,7 +29,9 @@ class ReferenceSegmenter(Segmenter):
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     mask: str = Field("coronary", description="which of the scan's masks")
-    labels: tuple[int, ...] | None = Field(None, description="labels of the mask to take; none: all")
+    labels: Annotated[tuple[int, ...] | None, Once] = Field(
+        None, description="labels of the mask to take; none: all"
+    )
     may_be_empty: bool = Field(
         False, description="an empty mask is a finding, as of lesions in a scan without calcium, no failure"
     )

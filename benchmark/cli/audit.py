@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile, whole
 
 app = typer.Typer()
 
@@ -17,7 +17,10 @@ def audit(
         typer.Option("--run", metavar="NAME", help="Audit this run; repeatable. Default: the reference run."),
     ] = None,
     permutations: Annotated[
-        int, typer.Option("--permutations", min=2, help="How often the labels are permuted.")
+        int,
+        typer.Option(
+            "--permutations", parser=whole(2), metavar="NUMBER", help="How often the labels are permuted."
+        ),
     ] = 10,
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from benchmark.cli.options import Jobs, Json
+from benchmark.cli.options import Jobs, Json, real, whole
 from benchmark.errors import UserError
+from benchmark.table_file import whole_number
 
 if TYPE_CHECKING:
     from benchmark.plugins import Cohort
@@ -22,15 +24,21 @@ def score(
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Label image; each label is scored by itself.")
     ] = None,
-    threshold_hu: Annotated[float | None, typer.Option(help="Candidate voxels, HU (default 130).")] = None,
+    threshold_hu: Annotated[
+        float | None,
+        typer.Option(parser=real(), metavar="NUMBER", help="Candidate voxels, HU (default 130)."),
+    ] = None,
     connectivity: Annotated[
-        int | None, typer.Option(help="4 or 8 neighbours in the slice (default 8).")
+        int | None,
+        typer.Option(parser=whole(), metavar="NUMBER", help="4 or 8 neighbours in the slice (default 8)."),
     ] = None,
     minimum_area_mm2: Annotated[
-        float | None, typer.Option(help="Smallest lesion in a slice (default 1).")
+        float | None,
+        typer.Option(parser=real(), metavar="NUMBER", help="Smallest lesion in a slice (default 1)."),
     ] = None,
     mass_calibration: Annotated[
-        float | None, typer.Option(help="µg/mm³ per HU; depends on the scanner.")
+        float | None,
+        typer.Option(parser=real(), metavar="NUMBER", help="µg/mm³ per HU; depends on the scanner."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +76,9 @@ def convert(
     description: Annotated[
         str | None, typer.Option(help="Where a folder holds several series: text of its description.")
     ] = None,
-    thickness: Annotated[float | None, typer.Option(help="Its slice thickness, mm.")] = None,
+    thickness: Annotated[
+        float | None, typer.Option(parser=real(), metavar="NUMBER", help="Its slice thickness, mm.")
+    ] = None,
     slices: Annotated[str | None, typer.Option(help="Its number of slices, or `most`.")] = None,
     numbered: Annotated[
         bool, typer.Option("--numbered", help="Call the cases case-0001 and so on, not after their folders.")
@@ -83,7 +93,7 @@ def convert(
     from benchmark.execution.execution import open_execution
     from benchmark.images.dicom_selection import SeriesChoice
 
-    count = int(slices) if slices and slices.isdigit() else slices
+    count = slices if slices is None or (number := whole_number(slices)) is None else number
     try:
         choice = SeriesChoice.model_validate(
             {"description": description, "thickness_mm": thickness, "slices": count}
@@ -104,8 +114,12 @@ def convert(
 @app.command()
 def phantom(
     out: Annotated[Path | None, typer.Argument(help="The folder to write; it gets a manifest.csv.")] = None,
-    zero: Annotated[int, typer.Option(help="Patients without calcium.")] = 94,
-    nonzero: Annotated[int, typer.Option(help="Patients with calcium.")] = 88,
+    zero: Annotated[
+        int, typer.Option(parser=whole(), metavar="NUMBER", help="Patients without calcium.")
+    ] = 94,
+    nonzero: Annotated[
+        int, typer.Option(parser=whole(), metavar="NUMBER", help="Patients with calcium.")
+    ] = 88,
     seed: Annotated[str, typer.Option(help="Any text or number.")] = "0",
     protocol: Annotated[
         str, typer.Option(help="cardiac, chest, mixed, or qrm (the calibration insert).")
@@ -143,7 +157,7 @@ def _phantoms(zero: int, nonzero: int, seed: str, protocol: str) -> Cohort:
     from benchmark.phantom.qrm import QrmCohort
     from benchmark.plugins.registry import build
 
-    number: int | str = int(seed) if seed.lstrip("-").isdigit() else seed
+    number: int | str = int(seed) if re.fullmatch("-?[0-9]+", seed) else seed
     if protocol == "qrm":
         return QrmCohort(seed=number)
     try:

@@ -1,6 +1,5 @@
 """Commands that read a study: run, validate, features."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,16 +46,17 @@ def run(
 @app.command()
 def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     """Check a study file and say what it would run; nothing is computed."""
-    from benchmark.pipeline import refuse_unsplittable
+    from benchmark.execution.store import json_text
+    from benchmark.pipeline import list_cases, refuse_unsplittable
     from benchmark.report.console import print_plan
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
-    cases = declared.cohort.cases()
+    cases = list_cases(declared.cohort)
     refuse_unsplittable(declared, cases)
     plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
     if as_json:
-        print(json.dumps({"study": declared.name, "cases": len(cases), "runs": plan}, indent=1))
+        print(json_text({"study": declared.name, "cases": len(cases), "runs": plan}), end="")
     else:
         print_plan(declared.name, len(cases), plan)
 

@@ -137,7 +137,13 @@ def _score(row: Row) -> float | None:
 def _label(row: Row, score: float | None) -> int:
     text = row.cells.get("label", "")
     if text in ("0", "1", "0.0", "1.0"):
-        return int(float(text))
+        label = int(float(text))
+        if score is not None and label != int(score > 0):
+            what = f"label {text} is the opposite of cac_score {row.cells['cac_score']}"
+            raise _error(
+                row, f"{what}; a score above 0 is label 1, and 0 is label 0: correct one or empty it"
+            )
+        return label
     if text:
         raise _error(row, f"label {text!r} is not 0 or 1; write 1 for calcium and 0 for none")
     if score is None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from benchmark.case import Case
-from benchmark.errors import CaseError
+from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution
+from benchmark.plugins import Cohort
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,18 @@ class IdentifiedCases:
     def readable(self) -> list[Case]:
         """The cases whose scan can be read, as far as its files tell."""
         return [case for case in self.cases if case.case_id in self.scans]
+
+
+def list_cases(cohort: Cohort) -> list[Case]:
+    """List a cohort's cases. Raises `UserError` where a label says the opposite of the score, whatever the cohort."""
+    cases = list(cohort.cases())
+    for case in cases:
+        if case.label is not None and case.cac_score is not None and case.label != int(case.cac_score > 0):
+            raise UserError(
+                f"{cohort.place}: case {case.case_id} has label {case.label} and cac_score {case.cac_score:g}, but a "
+                "label is 1 where the score is above 0, and 0 where it is 0: correct one of them"
+            )
+    return cases
 
 
 def identify_cases(cases: Sequence[Case], execution: Execution) -> IdentifiedCases:

@@ -74,6 +74,11 @@ class Plugin(Declaration, ABC):
 class Cohort(Plugin):
     """Where cases come from."""
 
+    @property
+    def place(self) -> str:
+        """Where its cases are listed, as a message names it: its file or folder, or what it is."""
+        return str(getattr(self, "path", type(self).__name__))
+
     @abstractmethod
     def cases(self) -> Sequence[Case]:
         """List the cases without reading their images. Raises `UserError` for a mistake in the declaration."""

@@ -12,7 +12,7 @@ from benchmark.evaluation.protocol import Metric, Protocol
 from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
 from benchmark.plugins.base import Plugin
-from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
+from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
 
 Test = Literal[
@@ -41,15 +41,15 @@ class Comparisons(Declaration):
     reference: str | None = Field(
         None, description="the run all others are compared with; default: the first"
     )
-    pairs: tuple[tuple[str, str], ...] | None = Field(
+    pairs: Annotated[tuple[tuple[str, str], ...] | None, Once] = Field(
         None, min_length=1, description="runs compared, [run, with which]; default: all with the reference"
     )
-    metrics: tuple[Metric, ...] | None = Field(
+    metrics: Annotated[tuple[Metric, ...] | None, Once] = Field(
         None,
         min_length=1,
         description="compared by every test; default: accuracy and f1, of bands accuracy and quadratic_kappa",
     )
-    tests: tuple[Test, ...] = Field(
+    tests: Annotated[tuple[Test, ...], Once] = Field(
         (
             "paired_t",
             "nadeau_bengio",
@@ -94,7 +94,7 @@ class Study(Declaration):
     target: Target = Nonzero()
     protocol: Protocol = Protocol()
     comparisons: Comparisons = Comparisons()
-    runs: tuple[str, ...] | None = Field(
+    runs: Annotated[tuple[str, ...] | None, Once] = Field(
         None, description="`extractor/classifier` names; default: all of them"
     )
 

@@ -126,6 +126,17 @@ def test_strict_makes_an_unavailable_run_an_error(study, tmp_path, toy_declarati
         ),
         (["score", "nowhere.nii.gz"], "nowhere.nii.gz"),
         (["score", "nowhere.nii.gz", "--connectivity", "5"], "--connectivity: "),
+        (
+            ["score", "nowhere.nii.gz", "--threshold-hu", "nan"],
+            "--threshold-hu': 'nan' is not a finite number",
+        ),
+        (["score", "nowhere.nii.gz", "--mass-calibration", "inf"], "'inf' is not a finite number"),
+        (["score", "nowhere.nii.gz", "--minimum-area-mm2", "1_0"], "in plain digits, such as 1000 or 0.5"),
+        (["power", "--difference", "nan"], "'nan' is not a finite number"),
+        (["power", "--power", "1"], "1 is not in the range from 0.05 to 0.999"),
+        (["quality", "--too-many", "nan"], "'nan' is not a finite number"),
+        (["phantom", "--zero", "1_0"], "'1_0' is not a finite number"),
+        (["audit", "--permutations", "2.5"], "2.5 is not a whole number"),
         (["features", "runs.yaml", "--out", "f.xlsx"], "end the name in .parquet or .csv"),
         (
             ["features", "runs.yaml", "--out", "f.csv", "--extractor", "x"],

@@ -61,9 +61,19 @@ def test_the_label_follows_from_the_score(folder, score, label):
     assert only_case(folder, "case_id,image,cac_score", f"a,ct.nii.gz,{score}").label == label
 
 
-def test_a_given_label_stands_beside_a_score(folder):
-    case = only_case(folder, "case_id,image,cac_score,label", "a,ct.nii.gz,50,0")
-    assert (case.label, case.cac_score) == (0, 50)
+@pytest.mark.parametrize(("score", "label"), [("50", "0"), ("0", "1"), ("0.0", "1.0"), ("1e-3", "0")])
+def test_a_label_that_is_the_opposite_of_its_score_is_refused_with_both(folder, score, label):
+    with pytest.raises(UserError) as error:
+        cohort(folder, "case_id,image,cac_score,label", "b,x.nii,,1", f"a,ct.nii.gz,{score},{label}").cases()
+    assert str(error.value) == (
+        f"{folder / 'manifest.csv'}, line 3: label {label} is the opposite of cac_score {score}; a score above 0 is "
+        "label 1, and 0 is label 0: correct one or empty it"
+    )
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "nan", "1e5", "007"])
+def test_a_case_id_stays_what_it_is(folder, name):
+    assert only_case(folder, "case_id,image,label", f"{name},ct.nii.gz,1").case_id == name
 
 
 def test_empty_cells_blank_lines_and_a_byte_order_mark_are_no_trouble(folder):
@@ -122,6 +132,7 @@ def test_the_digest_follows_the_bytes_of_image_and_mask(folder, changed):
         (["case_id,image", "a,ct.nii.gz"], "line 2", "both missing"),
         (["case_id,image,cac_score", "a,ct.nii.gz,-3"], "line 2", "cac_score '-3'"),
         (["case_id,image,cac_score", "a,ct.nii.gz,nan"], "line 2", "cac_score 'nan'"),
+        (["case_id,image,cac_score", "a,ct.nii.gz,1_000"], "line 2", "cac_score '1_000'"),
         (["case_id,image,cac_score", "a,ct.nii.gz,low"], "line 2", "cac_score 'low'"),
         (["case_id,image,label", "a,,1"], "line 2", "image is empty"),
         (["case_id,image,label", ",ct.nii.gz,1"], "line 2", "case_id is empty"),
