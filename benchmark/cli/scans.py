@@ -104,10 +104,11 @@ def convert(
         done = convert_scans(source, out, execution, choice=choice, numbered=numbered)
     for item in done:
         if item.image is None:
-            print(f"excluded {item.row['case_id']}: {item.row['reason']}")
+            print(f"{item.row['state']} {item.row['case_id']}: {item.row['reason']}")
     written = sum(item.image is not None for item in done)
+    scans = sum(item.row["state"] != "passed over" for item in done)
     print(
-        f"{out / MANIFEST}: {written} of {len(done)} scans; add label or cac_score. {out / REPORT}: the details"
+        f"{out / MANIFEST}: {written} of {scans} scans; add label or cac_score. {out / REPORT}: the details"
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import write_atomically
-from benchmark.images.dicom_selection import ANY, IDENTIFYING, SeriesChoice
+from benchmark.images.dicom_selection import ANY, SeriesChoice
 
 MANIFEST = "manifest.csv"
 REPORT = "conversion.csv"
@@ -75,6 +75,7 @@ def convert(
         done.records[place] if place in done.records else _failed(one, done.failures[place].reason)
         for place, one in tasks.items()
     ]
+    ordered += [_passed_over(source, folder, sources) for folder in _folders_without_scan(source, sources)]
     write_atomically(out / MANIFEST, _csv(MANIFEST_COLUMNS, map(_manifest_row, filter(_written, ordered))))
     write_atomically(out / REPORT, _csv(REPORT_COLUMNS, (item.row for item in ordered)))
     return ordered
@@ -132,7 +133,7 @@ def _about(series: Any) -> dict[str, str]:
     return {
         "series": series.description,
         "thickness_mm": "" if series.thickness_mm is None else f"{series.thickness_mm:g}",
-        "kvp": f"{float(kvp):g}" if (kvp := series.first.get("KVP")) else "",
+        "kvp": f"{kvp:g}" if (kvp := series.number("KVP")) else "",
         "kernel": shareable(series.first, "ConvolutionKernel"),
         "manufacturer": shareable(series.first, "Manufacturer"),
         "protocol": series.protocol,
@@ -145,6 +146,25 @@ def _failed(source: Source, reason: str) -> Conversion:
     if _identifies(source.path, reason):
         reason = "its files are named after the patient and one is at fault; look at the folder"
     return Conversion({"case_id": source.case_id, "state": "excluded", "reason": reason}, None)
+
+
+def _folders_without_scan(root: Path, sources: Sequence[Source]) -> list[Path]:
+    """Return the folders from `root` down that hold files, but no scan: what is left out must be seen to be."""
+    from benchmark.images.files import files_of
+
+    with_scan = {one.path if one.path.is_dir() else one.path.parent for one in sources}
+    folders = [root, *(path for path in root.rglob("*") if path.is_dir() and not _hidden(path, root))]
+    return [folder for folder in sorted(folders) if folder not in with_scan and files_of(folder)]
+
+
+def _passed_over(root: Path, folder: Path, sources: Sequence[Source]) -> Conversion:
+    """Return the row of a folder without a scan, whose name is withheld where it is that of any of the patients."""
+    from benchmark.images.files import files_of
+
+    text = "_".join(folder.relative_to(root).parts) or folder.name
+    name = "withheld" if any(_identifies(one.path, text) for one in sources) else text
+    reason = f"none of its {len(files_of(folder))} files is a DICOM image or a volume"
+    return Conversion({"case_id": name, "state": "passed over", "reason": reason}, None)
 
 
 def _written(item: Conversion) -> bool:
@@ -169,14 +189,10 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def _holds_dicom(folder: Path) -> bool:
+    from benchmark.images.dicom_headers import begins_like_dicom
     from benchmark.images.files import files_of
 
-    return any(_is_dicom(file) for file in files_of(folder))
-
-
-def _is_dicom(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+    return any(begins_like_dicom(file) for file in files_of(folder))
 
 
 def _name(path: Path, root: Path, spare: str) -> str:
@@ -193,15 +209,9 @@ def _name(path: Path, root: Path, spare: str) -> str:
 
 def _identifies(path: Path, text: str) -> bool:
     """Say whether a text repeats part of what identifies the patient of a folder of DICOM files."""
-    import pydicom
-
+    from benchmark.images.dicom_headers import IDENTIFYING, read_header
     from benchmark.images.dicom_selection import repeats_identity
     from benchmark.images.files import files_of
 
-    files = files_of(path) if path.is_dir() else []
-    headers = (
-        pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(IDENTIFYING))
-        for file in files
-        if _is_dicom(file)
-    )
-    return any(repeats_identity(header, text) for header in headers)
+    headers = (read_header(file, IDENTIFYING) for file in (files_of(path) if path.is_dir() else []))
+    return any(repeats_identity(header, text) for header in headers if header is not None)

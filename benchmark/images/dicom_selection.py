@@ -16,12 +16,15 @@ from pydantic import Field
 
 from benchmark.case import Anomaly
 from benchmark.errors import CaseError
+from benchmark.images.dicom_headers import IDENTIFYING, decimal
 from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-IDENTIFYING = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber")
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+"""SOP classes; the second begins those of single and multi-frame captures alike (DICOM PS3.6, table A-1)."""
 NO_CONTRAST = {"NO", "NONE", "OFF", "WITHOUT", "NATIVE"}
 """What some scanners write into Contrast/Bolus Agent where there was none."""
 
@@ -60,8 +63,14 @@ class Series:
     @property
     def thickness_mm(self) -> float | None:
         """The nominal slice thickness."""
-        value = self.first.get("SliceThickness")
-        return None if value in (None, "") else float(value)
+        return self.number("SliceThickness")
+
+    def number(self, keyword: str) -> float | None:
+        """Return a decimal number that describes the series, None where it is absent or none: nothing hangs on it."""
+        try:
+            return decimal(self.first, keyword)
+        except CaseError:
+            return None
 
     @property
     def contrast(self) -> bool | None:
@@ -78,6 +87,11 @@ class Series:
     def protocol(self) -> str:
         """The protocol name, withheld where it holds something of the patient."""
         return shareable(self.first, "ProtocolName")
+
+    @property
+    def modality(self) -> str:
+        """The modality; CT where it is not said, and the values then tell."""
+        return str(self.first.get("Modality") or "CT")
 
     @property
     def derived(self) -> bool:
@@ -110,29 +124,23 @@ def choose(
     folder: str, headers: Mapping[Path, Dataset], choice: SeriesChoice = ANY
 ) -> tuple[Series, tuple[Anomaly, ...]]:
     """Return the series that is meant, and what was passed over. Raises `CaseError` that lists the series."""
-    images = {file: header for file, header in headers.items() if not _is_no_slice(header)}
-    if not images:
-        raise CaseError(
-            f"{folder}: all {len(headers)} images are localisers or secondary captures; give the CT series"
-        )
-    notes = []
-    if len(images) < len(headers):
-        skipped = len(headers) - len(images)
-        notes.append(Anomaly("localiser skipped", f"{skipped} localisers or secondary captures"))
-    found = _grouped(images)
-    found, other = _without_other_modalities(found)
-    found, derived = _without_derived(found)
-    notes += [Anomaly("other modality skipped", str(series)) for series in other]
+    volumes, others = _of_ct(folder, _grouped(headers))
+    volumes, captures = _without_captures(folder, volumes)
+    volumes, derived = _without_derived(volumes)
+    notes = [Anomaly("localiser skipped", f"{captures} localisers or secondary captures")] if captures else []
+    notes += [Anomaly("other modality skipped", str(series)) for series in others]
     notes += [Anomaly("derived series skipped", str(series)) for series in derived]
-    meant = _meant(found, choice)
+    meant = _meant(volumes, choice)
     if len(meant) != 1:
-        listed = "; ".join(str(series) for series in found)
+        listed = "; ".join(str(series) for series in volumes)
         raise CaseError(
-            f"{folder}: the folder holds {len(found)} DICOM series and {len(meant)} are meant ({listed}); "
+            f"{folder}: the folder holds {len(volumes)} DICOM series and {len(meant)} are meant ({listed}); "
             "choose by description, thickness or number of slices, or give each a folder of its own"
         )
     if meant[0].derived:
         notes.append(Anomaly("derived series read", f"no original one is there: {meant[0]}"))
+    if (kind := meant[0].first.get("SOPClassUID", CT_IMAGE)) != CT_IMAGE:
+        notes.append(Anomaly("unusual SOP class", f"{getattr(kind, 'name', kind)}, with the modality CT"))
     return meant[0], tuple(notes)
 
 
@@ -144,33 +152,65 @@ def _grouped(headers: Mapping[Path, Dataset]) -> list[Series]:
     return [Series(groups[key]) for key in sorted(groups)]
 
 
-def _without_other_modalities(found: list[Series]) -> tuple[list[Series], list[Series]]:
-    ct = [series for series in found if str(series.first.get("Modality", "CT")) == "CT"]
-    return (ct, [series for series in found if series not in ct]) if ct else (found, [])
+def _of_ct(folder: str, series: list[Series]) -> tuple[list[Series], list[Series]]:
+    """Return the series of CT and the others. Raises `CaseError` if there is none of CT."""
+    ct = [one for one in series if one.modality == "CT"]
+    if not ct:
+        modalities = ", ".join(sorted({one.modality for one in series}))
+        raise CaseError(f"{folder}: the modality is {modalities}, and only CT is in HU")
+    return ct, [one for one in series if one not in ct]
 
 
-def _without_derived(found: list[Series]) -> tuple[list[Series], list[Series]]:
-    original = [series for series in found if not series.derived]
-    return (original, [series for series in found if series.derived]) if original else (found, [])
+def _without_captures(folder: str, series: list[Series]) -> tuple[list[Series], int]:
+    """Return the series without localisers and secondary captures, and the number of these.
+
+    A volume that was reformatted is SECONDARY, too, in its image type: what has several slices with positions is one.
+    """
+    slices = [
+        {file: header for file, header in one.headers.items() if not _is_capture(header)} for one in series
+    ]
+    volumes = [
+        Series(kept) for kept in slices if len(kept) > 1 or (kept and not _is_secondary(Series(kept).first))
+    ]
+    images = sum(len(one.headers) for one in series)
+    if not volumes:
+        raise CaseError(
+            f"{folder}: all {images} images are localisers or secondary captures; give the CT series"
+        )
+    return volumes, images - sum(len(one.headers) for one in volumes)
 
 
-def _meant(found: list[Series], choice: SeriesChoice) -> list[Series]:
-    meant = found
+def _without_derived(series: list[Series]) -> tuple[list[Series], list[Series]]:
+    original = [one for one in series if not one.derived]
+    return (original, [one for one in series if one.derived]) if original else (series, [])
+
+
+def _meant(series: list[Series], choice: SeriesChoice) -> list[Series]:
+    meant = series
     if choice.description is not None:
         text = choice.description.casefold()
-        meant = [series for series in meant if text in series.description.casefold()]
+        meant = [one for one in meant if text in one.description.casefold()]
     if (wanted := choice.thickness_mm) is not None:
-        meant = [series for series in meant if abs((series.thickness_mm or 0) - wanted) <= 0.01]
+        meant = [one for one in meant if abs((one.thickness_mm or 0) - wanted) <= 0.01]
     if choice.slices is not None and meant:
-        most = max(len(series.headers) for series in meant)
+        most = max(len(one.headers) for one in meant)
         count = most if choice.slices == "most" else choice.slices
-        meant = [series for series in meant if len(series.headers) == count]
+        meant = [one for one in meant if len(one.headers) == count]
     return meant
 
 
-def _is_no_slice(header: Dataset) -> bool:
-    kind = _image_type(header)
-    return "LOCALIZER" in kind[2:] or kind[1:2] == ["SECONDARY"]
+def _is_capture(header: Dataset) -> bool:
+    """Say whether an image is a localiser, a picture of a screen or in colour."""
+    return (
+        "LOCALIZER" in _image_type(header)[2:]
+        or str(header.get("SOPClassUID", "")).startswith(SECONDARY_CAPTURE)
+        or header.get("SamplesPerPixel") == 3
+        or (_is_secondary(header) and "ImagePositionPatient" not in header)
+    )
+
+
+def _is_secondary(header: Dataset) -> bool:
+    return _image_type(header)[1:2] == ["SECONDARY"]
 
 
 def _image_type(header: Dataset) -> list[str]:

@@ -13,30 +13,24 @@ SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mhd", ".mha")
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, or of the digests of all files in a folder, sorted.
 
-    File names and their order do not matter. For an MHD header the bytes of its data file count too.
+    File names and their order do not matter. For a MetaImage header the bytes of the data files it names count too.
+    Raises `CaseError` if one of them cannot be read.
     """
     if path.is_dir():
         each = sorted(file_digest(file) for file in files_of(path))
         return hashlib.sha256("".join(each).encode()).hexdigest()
-    if path.suffix.lower() == ".mhd":
-        both = _bytes_digest(path) + _bytes_digest(_mhd_data(path))
-        return hashlib.sha256(both.encode()).hexdigest()
-    return _bytes_digest(path)
+    own = _bytes_digest(path)
+    if path.suffix.lower() not in (".mhd", ".mha"):
+        return own
+    from benchmark.images.volume_files.metaimage import data_files
+
+    data = [_bytes_digest(file) for file in data_files(path)]
+    return hashlib.sha256("".join([own, *data]).encode()).hexdigest() if data else own
 
 
 def files_of(folder: Path) -> list[Path]:
     """Return the files of a folder sorted by name; not hidden ones, nor those in folders below."""
     return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-
-
-def _mhd_data(path: Path) -> Path:
-    """Return the data file that an MHD header names."""
-    lines = [line.partition("=") for line in path.read_text("latin-1").splitlines()]
-    names = [value.strip() for key, _, value in lines if key.strip() == "ElementDataFile"]
-    data = path.parent / "".join(names)
-    if not data.is_file():
-        raise CaseError(f"{path.name}: its header must name one data file beside it (ElementDataFile)")
-    return data
 
 
 def _bytes_digest(path: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
@@ -21,44 +22,101 @@ GRID_TOLERANCE = 0.01
 
 Headers keep geometry in 32-bit floats or decimal strings, so equal grids seldom agree to the last bit.
 """
+SPACING_MM = (0.05, 20.0)
+"""What a voxel spacing may be: from photon-counting CT with a small field of view to coarse resampled volumes."""
+PERPENDICULAR = 1e-3
+"""How far products of direction vectors may be from 0 and 1; a gantry tilt of 0.06° is that much."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where an image's voxels lie: everything in the order (x, y, z), in mm; `direction` is 3 × 3 by rows."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    @classmethod
+    def of(cls, image: sitk.Image | sitk.ImageFileReader) -> Grid:
+        """Return the grid of an image, or of a file whose header was read."""
+        return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+    def place(self, index: Sequence[float]) -> tuple[float, ...]:
+        """Return where a voxel's centre lies, in mm."""
+        steps = [at * mm for at, mm in zip(index, self.spacing, strict=True)]
+        side = len(steps)
+        rows = (self.direction[row * side : (row + 1) * side] for row in range(side))
+        return tuple(
+            start + sum(cosine * step for cosine, step in zip(row, steps, strict=True))
+            for start, row in zip(self.origin, rows, strict=True)
+        )
+
+    def same_as(self, other: Grid) -> bool:
+        """Say whether two grids have the same voxels: equal sizes, and corners at the same places."""
+        if self.size != other.size:
+            return False
+        side = len(self.size)
+        corners = [
+            [0] * side,
+            *([self.size[a] - 1 if a == b else 0 for b in range(side)] for a in range(side)),
+        ]
+        allowed = GRID_TOLERANCE * min(self.spacing)
+        return math.dist(self.spacing, other.spacing) <= allowed and all(
+            math.dist(self.place(corner), other.place(corner)) <= allowed for corner in corners
+        )
+
+    def __str__(self) -> str:
+        """Return the grid in words: size, spacing, origin, and the direction where it is not the identity."""
+        size = " × ".join(str(n) for n in self.size)
+        spacing = " × ".join(f"{mm:.5g}" for mm in self.spacing)
+        words = f"{size} voxels of {spacing} mm from ({', '.join(f'{mm:.6g}' for mm in self.origin)})"
+        diagonal = len(self.size) + 1
+        if any(abs(cosine - (place % diagonal == 0)) > 1e-4 for place, cosine in enumerate(self.direction)):
+            words += f" along ({', '.join(f'{cosine:.4g}' for cosine in self.direction)})"
+        return words
+
+    def refuse_implausible(self, name: str) -> None:
+        """Raise `CaseError` unless spacings are what a CT has and the axes are perpendicular.
+
+        The one rule for all formats, after their own: an instance of it is a header in cm or micrometres.
+        """
+        if not all(math.isfinite(mm) for mm in (*self.spacing, *self.origin, *self.direction)):
+            raise CaseError(
+                f"{name}: its header gives a spacing, origin or direction that is no finite number"
+            )
+        if not all(SPACING_MM[0] <= mm <= SPACING_MM[1] for mm in self.spacing):
+            spacing = " × ".join(f"{mm:.5g}" for mm in self.spacing)
+            raise CaseError(
+                f"{name}: a voxel spacing of {spacing} mm is not that of a CT ({SPACING_MM[0]} to {SPACING_MM[1]:g} mm "
+                "along each axis); correct the header, or its unit"
+            )
+        refuse_sheared(name, self.direction)
+
+
+def refuse_sheared(name: str, direction: Sequence[float]) -> None:
+    """Raise `CaseError` unless the columns of a 3 × 3 direction matrix (by rows) are perpendicular unit vectors."""
+    columns = [direction[axis::3] for axis in range(3)]
+    for one in range(3):
+        for other in range(one, 3):
+            product = sum(a * b for a, b in zip(columns[one], columns[other], strict=True))
+            if not abs(product - (one == other)) <= PERPENDICULAR:
+                raise CaseError(
+                    f"{name}: its axes are sheared, or no unit vectors; resample it to a rectangular grid first"
+                )
 
 
 def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
     """Say whether two images have the same voxels: equal sizes, and corners at the same places in mm."""
-    if a.GetSize() != b.GetSize():
-        return False
-    last = [size - 1 for size in a.GetSize()]
-    corners = [[0] * a.GetDimension()] + [
-        [extent if axis == other else 0 for other in range(a.GetDimension())]
-        for axis, extent in enumerate(last)
-    ]
-    allowed = GRID_TOLERANCE * min(a.GetSpacing())
-    return all(
-        math.dist(a.TransformIndexToPhysicalPoint(corner), b.TransformIndexToPhysicalPoint(corner)) <= allowed
-        and math.dist(a.GetSpacing(), b.GetSpacing()) <= allowed
-        for corner in corners
-    )
-
-
-def describe_grid(image: sitk.Image) -> str:
-    """Return the grid in words: size, spacing, origin, and the direction where it is not the identity."""
-    size = " × ".join(str(n) for n in image.GetSize())
-    spacing = " × ".join(f"{mm:.5g}" for mm in image.GetSpacing())
-    origin = ", ".join(f"{mm:.6g}" for mm in image.GetOrigin())
-    words = f"{size} voxels of {spacing} mm from ({origin})"
-    direction = image.GetDirection()
-    side = image.GetDimension()
-    if any(abs(value - (index % (side + 1) == 0)) > 1e-4 for index, value in enumerate(direction)):
-        words += f" along ({', '.join(f'{value:.4g}' for value in direction)})"
-    return words
+    return Grid.of(a).same_as(Grid.of(b))
 
 
 def refuse_other_grid(image: sitk.Image, mask: sitk.Image, name: str = "the mask") -> None:
     """Raise `CaseError` with both grids if `mask` does not lie on the grid of `image`."""
     if not same_grid(image, mask):
         raise CaseError(
-            f"{name} is on another grid than the image: {describe_grid(mask)} against "
-            f"{describe_grid(image)}; resample it, or set `resample_mask: true` in a manifest cohort"
+            f"{name} is on another grid than the image: {Grid.of(mask)} against "
+            f"{Grid.of(image)}; resample it, or set `resample_mask: true` in a manifest cohort"
         )
 
 

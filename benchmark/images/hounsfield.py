@@ -1,0 +1,52 @@
+"""Whether an image's values are Hounsfield units, judged by how many voxels are what every chest holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.errors import CaseError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+PADDING_HU = -1100
+"""Below it nothing is imaged: air is -1000, so these voxels are what a scanner writes outside its field of view."""
+AIRY_HU = -50
+"""Air, lung and fat lie below it."""
+SOFT_HU = (-50, 500)
+"""Where blood, muscle and heart lie, with contrast medium or without."""
+DENSE_HU = 1000
+"""Above it are cortical bone and metal: under 1 % of the voxels of real scans."""
+SHARE = 0.01
+"""The smallest share of the imaged voxels that must be airy, and soft: in real scans and crops it is above 0.1."""
+DENSE_SHARE = 0.1
+"""The largest share that may be dense: of a scan 1024 too high, all soft tissue is."""
+
+
+def refuse_no_hu(name: str, image: sitk.Image) -> None:
+    """Raise `CaseError` if the values of an image cannot be those of a CT of a body in HU.
+
+    Catches values scaled to 0...1, -1...1 or 0...255, stored values without their intercept or with it twice, and
+    MR images, whether or not a few padded voxels are low.
+    """
+    import SimpleITK as sitk
+
+    values = sitk.GetArrayViewFromImage(image)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise CaseError(f"{name}: it holds values that are not finite (NaN or infinite)")
+    if low == high:
+        raise CaseError(f"{name}: the image is constant ({low:g} everywhere)")
+    below = {hu: np.count_nonzero(values < hu) for hu in (PADDING_HU, AIRY_HU, SOFT_HU[1], DENSE_HU)}
+    imaged = values.size - below[PADDING_HU]
+    airy, soft = below[AIRY_HU] - below[PADDING_HU], below[SOFT_HU[1]] - below[AIRY_HU]
+    dense = values.size - below[DENSE_HU]
+    if not (airy >= SHARE * imaged and soft >= SHARE * imaged and dense <= DENSE_SHARE * imaged and imaged):
+        shares = [f"{100 * count / max(imaged, 1):.3g} %" for count in (airy, soft, dense)]
+        raise CaseError(
+            f"{name}: the image has no HU range: its values run from {low:g} to {high:g}, and of its imaged voxels "
+            f"{shares[0]} are air, lung or fat, {shares[1]} soft tissue and {shares[2]} denser than {DENSE_HU} HU, "
+            "where a CT has more than 1 %, more than 1 % and less than 10 %; rescale it to HU"
+        )
