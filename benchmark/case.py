@@ -77,6 +77,8 @@ class Case:
     """Whether contrast medium was given; None where that is not known."""
     weight: float = 1.0
     """How many patients of the population it stands for: not 1 where the cohort shows its like more or less often."""
+    covariates: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What else is known of it, by name, as text: carried to the tables, never learnt from."""
     anomalies: tuple[Anomaly, ...] = ()
     """What was met while listing the cases."""
 

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile, whole
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Dask,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    tell_notices,
+    whole,
+)
 
 app = typer.Typer()
 
@@ -31,6 +41,7 @@ def audit(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    tell_notices(declared.cohort)
     # Only now: a mistake in the study is answered before heavy libraries are imported.
     from benchmark.analyses.leakage.audit import audit_study
     from benchmark.analyses.leakage.report import report_of

@@ -1,13 +1,19 @@
 """Options that several commands share."""
 
+from __future__ import annotations
+
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmark.table_file import number
+
+if TYPE_CHECKING:
+    from benchmark.plugins import Cohort
 
 
 def real(low: float = -math.inf, high: float = math.inf) -> Callable[[Any], float]:
@@ -34,6 +40,13 @@ def whole(low: float = -math.inf, high: float = math.inf) -> Callable[[Any], int
         return int(value)
 
     return read
+
+
+def tell_notices(*cohorts: Cohort) -> None:
+    """Print on standard error what people should know of the cohorts' declarations."""
+    for cohort in cohorts:
+        for notice in cohort.notices():
+            print(f"note: {notice}", file=sys.stderr)
 
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study, a YAML file.")]

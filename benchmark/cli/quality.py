@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile, real
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Dask,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    real,
+    tell_notices,
+)
 
 app = typer.Typer()
 
@@ -33,6 +43,7 @@ def quality(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    tell_notices(declared.cohort)
     cases = list_cases(declared.cohort)
     with open_execution(results, jobs, dask) as execution:
         found = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)

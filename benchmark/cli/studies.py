@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Dask,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    tell_notices,
+)
 from benchmark.errors import UserError
 
 app = typer.Typer()
@@ -29,6 +38,7 @@ def run(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    tell_notices(declared.cohort)
     if strict:
         _refuse_unavailable(declared)
     from benchmark.execution.execution import open_execution
@@ -52,6 +62,7 @@ def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    tell_notices(declared.cohort)
     cases = list_cases(declared.cohort)
     refuse_unsplittable(declared, cases)
     plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
@@ -80,6 +91,7 @@ def features(
 
     check_suffix(out)
     declared = read_study(study)
+    tell_notices(declared.cohort)
     if extractor is not None and extractor not in declared.extractors:
         raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
     if extractor is not None:

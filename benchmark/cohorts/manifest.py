@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -13,13 +14,17 @@ from benchmark.cohorts.scan_files import FileScan
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
-from benchmark.plugins.declaration import did_you_mean
+from benchmark.plugins.declaration import Once, did_you_mean
 from benchmark.plugins.paths import StudyPath
 from benchmark.table_file import Row, Table, number, read_table
 
 REQUIRED = ("case_id", "image")
 COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol", "contrast")
 MASK_PREFIX = "mask_"
+MISSPELT = {"score": "cac_score", "agatston": "cac_score", **{name: name for name in COLUMNS}}
+"""What a column is probably called that is nearly one of these."""
+ALIKE = 0.8
+"""How much of two names must agree (difflib) for one to be the other misspelt: `age` is 0.75 of `image`."""
 CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "false": False, "": None}
 
 
@@ -28,9 +33,10 @@ class ManifestCohort(Cohort):
 
     Further columns are ``group`` (scanner, site or patient, which a study may keep together), ``protocol``,
     ``contrast`` (yes or no), and ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``).
+    Any other column is carried beside the features if ``covariates`` names it, and else left, which is said.
     Relative paths start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a
     DICOM series. Without a label it is derived from the score: 1 for a score above 0. An empty cell means
-    unknown.
+    unknown; to extract features neither is needed.
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom")
@@ -45,6 +51,10 @@ class ManifestCohort(Cohort):
     read_tags: bool = Field(
         False, description="take protocol and contrast from the DICOM headers where the CSV leaves them empty"
     )
+    covariates: Annotated[tuple[str, ...], Once] = Field(
+        (),
+        description="columns of one's own, such as [age, sex], to carry beside the features; not learnt from",
+    )
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters without the path: the cases carry digests of their files instead."""
@@ -56,8 +66,7 @@ class ManifestCohort(Cohort):
 
     def cases(self) -> list[Case]:
         """List the cases in the file's order. Raises `UserError` naming the file, the line and the remedy."""
-        table = read_table(self.path, "cases", REQUIRED)
-        _refuse_columns(table)
+        table = self._table()
         seen: dict[str, int] = {}
         cases = []
         for row in table.rows:
@@ -70,6 +79,35 @@ class ManifestCohort(Cohort):
         if not cases:
             raise UserError(f"{self.path}: lists no case; add one line per case below the header")
         return cases
+
+    def notices(self) -> list[str]:
+        """Name the columns that are left, once for all cases."""
+        unused = [name for name in self._table().columns if not (_known(name) or name in self.covariates)]
+        if not unused:
+            return []
+        named = ", ".join(unused)
+        return [f"{self.path}: not used: {named}; `covariates: [{named}]` carries them beside the features"]
+
+    def _table(self) -> Table:
+        table = read_table(self.path, "cases", REQUIRED)
+        for name in self.covariates:
+            if _known(name):
+                raise UserError(f"{self.path}: covariates: {name!r} has a meaning of its own; leave it out")
+            if name not in table.columns:
+                hint = did_you_mean(name, [column for column in table.columns if not _known(column)])
+                raise UserError(f"{self.path}: covariates: there is no column {name!r}; {hint}")
+        for name in table.columns:
+            if not _known(name) and name not in self.covariates:
+                self._refuse_misspelt(name, table)
+        return table
+
+    def _refuse_misspelt(self, name: str, table: Table) -> None:
+        absent = [known for known, column in MISSPELT.items() if column not in table.columns]
+        meant = difflib.get_close_matches(name.lower(), absent, n=1, cutoff=ALIKE)
+        if meant or name == "mask_coronary":
+            hint = f"did you mean {MISSPELT[meant[0]] if meant else 'mask'!r}?"
+            rest = f"If it is a column of your own, name it in `covariates: [{name}]`"
+            raise UserError(f"{self.path}, line 1: unknown column {name!r}; {hint} {rest}")
 
     def _case(self, row: Row) -> Case:
         cells = row.cells
@@ -90,6 +128,7 @@ class ManifestCohort(Cohort):
             group=cells.get("group", ""),
             protocol=protocol,
             contrast=contrast,
+            covariates={name: cells[name] for name in self.covariates},
         )
 
     def _masks(self, cells: Mapping[str, str]) -> dict[str, Path]:
@@ -110,11 +149,8 @@ class ManifestCohort(Cohort):
         return series.protocol, series.contrast
 
 
-def _refuse_columns(table: Table) -> None:
-    for name in table.columns:
-        if name not in COLUMNS and (not name.startswith(MASK_PREFIX) or name == "mask_coronary"):
-            hint = did_you_mean(name, (*COLUMNS, "mask_<name>"))
-            raise UserError(f"{table.path}, line 1: unknown column {name!r}; {hint}")
+def _known(column: str) -> bool:
+    return column in COLUMNS or (column.startswith(MASK_PREFIX) and column != "mask_coronary")
 
 
 def _contrast(row: Row) -> bool | None:
@@ -134,7 +170,7 @@ def _score(row: Row) -> float | None:
     return score
 
 
-def _label(row: Row, score: float | None) -> int:
+def _label(row: Row, score: float | None) -> int | None:
     text = row.cells.get("label", "")
     if text in ("0", "1", "0.0", "1.0"):
         label = int(float(text))
@@ -146,9 +182,7 @@ def _label(row: Row, score: float | None) -> int:
         return label
     if text:
         raise _error(row, f"label {text!r} is not 0 or 1; write 1 for calcium and 0 for none")
-    if score is None:
-        raise _error(row, "label and cac_score are both missing; give one of them")
-    return int(score > 0)
+    return None if score is None else int(score > 0)
 
 
 def _error(row: Row, what: str) -> UserError:

@@ -41,6 +41,17 @@ def list_cases(cohort: Cohort) -> list[Case]:
     return cases
 
 
+def refuse_unlabelled(cohort: Cohort, cases: pd.DataFrame, column: str) -> None:
+    """Raise `UserError` where cases lack what is learnt of them; `column` is label or cac_score."""
+    lacking = [str(case_id) for case_id in cases.index[cases[column].isna()]]
+    if lacking:
+        what = "neither `label` nor `cac_score`" if column == "label" else "no Agatston score (`cac_score`)"
+        raise UserError(
+            f"{cohort.place}: {len(lacking)} of {len(cases)} cases have {what}: {', '.join(lacking[:3])}"
+            f"{' …' if len(lacking) > 3 else ''}; give it, or use `cacbench features`, which needs none"
+        )
+
+
 def identify_cases(cases: Sequence[Case], execution: Execution) -> IdentifiedCases:
     """Hash the scans of all cases; of real scans these are the files, which takes a while."""
     found = IdentifiedCases(list(cases))
@@ -56,9 +67,10 @@ def identify_cases(cases: Sequence[Case], execution: Execution) -> IdentifiedCas
 
 def about_cases(cases: Sequence[Case]) -> pd.DataFrame:
     """Return what is known of the cases, see `Features.cases`."""
-    return pd.DataFrame(
+    labels = [case.label for case in cases]
+    about = pd.DataFrame(
         {
-            "label": [case.label for case in cases],
+            "label": pd.array(labels, dtype="Int64") if None in labels else labels,
             "cac_score": [case.cac_score for case in cases],
             "group": [case.group for case in cases],
             "protocol": [case.protocol for case in cases],
@@ -66,3 +78,6 @@ def about_cases(cases: Sequence[Case]) -> pd.DataFrame:
         },
         index=pd.Index([case.case_id for case in cases], name="case_id"),
     )
+    for name in dict.fromkeys(name for case in cases for name in case.covariates):
+        about[name] = [case.covariates.get(name, "") for case in cases]
+    return about

@@ -16,7 +16,7 @@ from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
-from benchmark.pipeline.cases import about_cases
+from benchmark.pipeline.cases import about_cases, refuse_unlabelled
 from benchmark.pipeline.results import Features, tally
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
 from benchmark.study.study import Run, Study
@@ -144,6 +144,7 @@ def check_splits(study: Study, cases: pd.DataFrame) -> None:
 
     Frozen folds are not looked at: their file need not have the cases that will.
     """
+    refuse_unlabelled(study.cohort, cases, study.target.column)
     if study.protocol.split != "frozen":
         labels_and_splits(study, cases)
 

@@ -79,6 +79,10 @@ class Cohort(Plugin):
         """Where its cases are listed, as a message names it: its file or folder, or what it is."""
         return str(getattr(self, "path", type(self).__name__))
 
+    def notices(self) -> Sequence[str]:
+        """Return what people should be told once of its declaration. Raises `UserError` as `cases` does."""
+        return ()
+
     @abstractmethod
     def cases(self) -> Sequence[Case]:
         """List the cases without reading their images. Raises `UserError` for a mistake in the declaration."""
