@@ -24,6 +24,9 @@ def score(
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Label image; each label is scored by itself.")
     ] = None,
+    resample_mask: Annotated[
+        bool, typer.Option("--resample-mask", help="Resample a mask on another grid (nearest neighbour).")
+    ] = False,
     threshold_hu: Annotated[
         float | None,
         typer.Option(parser=real(), metavar="NUMBER", help="Candidate voxels, HU (default 130)."),
@@ -62,7 +65,8 @@ def score(
         first = error.errors()[0]
         raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
     volume = read_image(image)
-    scored = score_calcium(volume, read_mask(mask, volume) if mask else None, scoring)
+    region = read_mask(mask, volume, resample=resample_mask) if mask else None
+    scored = score_calcium(volume, region, scoring)
     if as_json:
         print(scored.to_json())
     else:

@@ -116,7 +116,8 @@ def refuse_other_grid(image: sitk.Image, mask: sitk.Image, name: str = "the mask
     if not same_grid(image, mask):
         raise CaseError(
             f"{name} is on another grid than the image: {Grid.of(mask)} against "
-            f"{Grid.of(image)}; resample it, or set `resample_mask: true` in a manifest cohort"
+            f"{Grid.of(image)}; resample it, or have it resampled: `cacbench score --resample-mask`, in a study "
+            "`resample_mask: true` of a manifest cohort"
         )
 
 

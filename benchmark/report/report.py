@@ -133,13 +133,13 @@ def show(published: Published, as_json: bool = False) -> None:
             if section.note:
                 console.print(section.note, style="dim", soft_wrap=True)
     for sentence in report.sentences:
-        console.print(sentence, markup=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)
     for warning in report.warnings:
-        console.print(warning, style="yellow", markup=False, soft_wrap=True)
+        console.print(warning, style="yellow", soft_wrap=True)
     if report.of_this_execution:
         console.print(report.of_this_execution)
     for path in published.paths:
-        console.print(str(path), markup=False, soft_wrap=True, highlight=False)
+        console.print(str(path), soft_wrap=True, highlight=False)
 
 
 def with_interval(value: Any, low: Any, high: Any, digits: int = 3, ends: int = 2, sign: str = "") -> str:

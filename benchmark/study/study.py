@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -107,7 +108,7 @@ class Study(Declaration):
         for name, spec in parameters.items():
             if not isinstance(spec, Mapping):
                 raise mistake(name, message="must be a mapping such as `{segmenter: NAME}`")
-            regions[name] = spec.get("segmenter")
+            regions[name] = _segmenter_of(name, spec, segmenters)
             if segmenters and regions[name] not in segmenters:
                 raise mistake(name, "segmenter", message=_names_no("segmenter", regions[name], segmenters))
             parameters[name] = {key: value for key, value in spec.items() if key != "segmenter"}
@@ -202,6 +203,15 @@ class Study(Declaration):
 
 def _reasons(*plugins: Plugin) -> str:
     return "; ".join(state.reason for plugin in plugins if not (state := plugin.availability()).ready)
+
+
+def _segmenter_of(extractor: str, spec: Mapping[str, Any], known: Mapping[str, Segmenter]) -> Any:
+    """Return what an extractor's declaration names as its segmenter, by that key or none that is like it."""
+    if "segmenter" in spec:
+        return spec["segmenter"]
+    for key in get_close_matches("segmenter", [str(key) for key in spec], n=1):
+        raise mistake(extractor, key, message=f"unknown key; {did_you_mean(key, ['segmenter'])}")
+    raise mistake(extractor, "segmenter", message=f"is missing; {did_you_mean('', known)}")
 
 
 def _names_no(what: str, name: object, known: Any) -> str:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 import yaml
 
 from benchmark import __version__
@@ -88,6 +90,56 @@ def test_features_are_written_for_other_tools(study, tmp_path, name, read):
     assert len(table) == 40
 
 
+@pytest.fixture
+def unlabelled(tmp_path, toy_declaration):
+    """A study on a manifest as `cacbench convert` writes it, with a column of somebody's own."""
+    random = np.random.default_rng(0)
+    header = "case_id,image,cac_score,label,mask,group,protocol,contrast,age,site\n"
+    lines = [f"00{n},{n}.nii.gz,,,,,Calcium,,{50 + n},X\n" for n in range(3)]
+    for n in range(3):
+        image = sitk.GetImageFromArray(random.normal(0, 100, (8, 12, 12)).astype(np.int16))
+        sitk.WriteImage(image, str(tmp_path / f"{n}.nii.gz"))
+    (tmp_path / "manifest.csv").write_text(header + "".join(lines))
+    toy_declaration["cohort"] = {"use": "manifest", "path": "manifest.csv", "covariates": ["age"]}
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(toy_declaration))
+    return file
+
+
+def test_features_need_no_label_and_carry_covariates(unlabelled, tmp_path):
+    options = ("--results", tmp_path / "r", "--jobs", 1)
+    done = cacbench("features", unlabelled, "--out", tmp_path / "f.csv", *options)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "f.csv", dtype={"case_id": str})
+    assert table["case_id"].tolist() == ["000", "001", "002"]
+    assert table["age"].tolist() == [50, 51, 52]
+    assert table["label"].isna().all()
+    assert done.stderr.count("not used: site; `covariates: [site]` carries them beside the features") == 1
+    assert cacbench("features", unlabelled, "--out", tmp_path / "f.parquet", *options).returncode == 0
+    assert pd.read_parquet(tmp_path / "f.parquet")["age"].tolist() == ["50", "51", "52"]
+
+
+def test_a_run_without_labels_is_refused_in_one_sentence_with_the_file_and_the_cases(unlabelled, tmp_path):
+    done = cacbench("run", unlabelled, "--results", tmp_path / "r", "--jobs", 1)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"cacbench: {tmp_path / 'manifest.csv'}: 3 of 3 cases have neither `label` nor `cac_score`: 000, 001, 002; "
+        "give it, or use `cacbench features`, which needs none"
+    )
+
+
+def test_a_covariate_called_as_a_feature_is_refused(unlabelled, tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",age,", ",mean,"))
+    unlabelled.write_text(unlabelled.read_text().replace("- age", "- mean"))
+    out = tmp_path / "f.csv"
+    done = cacbench(
+        "features", unlabelled, "--extractor", "moments", "--out", out, "--results", tmp_path / "r"
+    )
+    assert (done.returncode, out.exists()) == (2, False)
+    assert "'mean' is a covariate and a feature: call the covariate otherwise" in done.stderr
+
+
 def test_check_guards_what_update_wrote_and_exits_1_when_a_number_moves(study, tmp_path):
     results, headline = tmp_path / "r", tmp_path / "headline.json"
     arguments = (study, "--results", results, "--headline", headline)
@@ -114,6 +166,22 @@ def test_strict_makes_an_unavailable_run_an_error(study, tmp_path, toy_declarati
     assert refused.returncode == 2
     assert "absent/toy_nearest is unavailable: no weights: fetch them" in refused.stderr
     assert cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1).returncode == 0
+
+
+def test_a_mask_on_another_grid_is_scored_by_the_option_that_the_refusal_names(tmp_path):
+    voxels = np.full((6, 20, 20), -100, np.int16)
+    voxels[2:4, 8:12, 8:12] = 300
+    image = sitk.GetImageFromArray(voxels)
+    sitk.WriteImage(image, str(tmp_path / "ct.nii.gz"))
+    sitk.WriteImage(sitk.Cast(image[:, :, 1:] > 0, sitk.sitkUInt8), str(tmp_path / "mask.nii.gz"))
+    arguments = ("score", tmp_path / "ct.nii.gz", "--mask", tmp_path / "mask.nii.gz", "--json")
+    refused = cacbench(*arguments)
+    assert refused.returncode == 2
+    assert (
+        "`cacbench score --resample-mask`, in a study `resample_mask: true` of a manifest" in refused.stderr
+    )
+    scored = json.loads(cacbench(*arguments, "--resample-mask").stdout)
+    assert scored["total"] == {**json.loads(cacbench(*arguments[:2], "--json").stdout)["total"]}
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,16 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
             "extractors.moments.segmenter",
             "there are: toy_centre",
         ),
+        (
+            {"extractors": {"moments": {"use": "toy_moments", "segmentr": "toy_centre"}}},
+            "extractors.moments.segmentr: unknown key",
+            "did you mean 'segmenter'?",
+        ),
+        (
+            {"extractors": {"moments": {"use": "toy_moments", "segmenter": "toy_center"}}},
+            "extractors.moments.segmenter: 'toy_center' names no segmenter",
+            "did you mean 'toy_centre'?",
+        ),
         ({"extractors": {"moments": 5}}, "extractors.moments: must be a mapping", "{segmenter: NAME}"),
         (
             {"extractors": {"moments": "toy_moments"}},
