@@ -53,8 +53,22 @@ class Scan:
         return found
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Why a case would be left out, found before anything is computed."""
+
+    file: str
+    """The path of the file, '' where it is none's fault."""
+    reason: str
+
+
 class ScanSource(Protocol):
-    """Where a case's scan comes from. Small and picklable: it travels to the workers instead of the scan."""
+    """Where a case's scan comes from. Small and picklable: it travels to the workers instead of the scan.
+
+    Two more things help `cacbench validate`, where a source has them: a method ``problems(deep: bool)`` that returns
+    every `Problem` that the headers of its files tell (deep: the voxels, too), and ``mask_names``, the names of the
+    masks that `load` will give.
+    """
 
     def load(self) -> Scan:
         """Read or make the scan. Raises `CaseError` with the reason when that cannot be done."""

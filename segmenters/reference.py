@@ -41,6 +41,11 @@ class ReferenceSegmenter(Segmenter):
     erosion_mm: float = Field(0.0, ge=0, description="how far the surface moves inwards, in mm")
     dilation_mm: float = Field(0.0, ge=0, description="how far the surface moves outwards, in mm")
 
+    @property
+    def masks_needed(self) -> tuple[str, ...]:
+        """The mask that it takes."""
+        return (self.mask,)
+
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the mask with its labels on the scan's grid.
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,22 +55,50 @@ def run(
 
 
 @app.command()
-def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
-    """Check a study file and say what it would run; nothing is computed."""
+def validate(
+    study: StudyFile = DEFAULT_STUDY,
+    deep: Annotated[bool, typer.Option("--deep", help="Read the voxels, too, as a run would.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where a case would be left out or a run has no result.")
+    ] = False,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> None:
+    """Check a study and every case's files by their headers, and say what would run; nothing is computed.
+
+    Cases that a run would leave out are all listed. Exit code 2 where too few are left to evaluate, or with --strict.
+    """
+    from benchmark.execution.execution import open_execution
     from benchmark.execution.store import json_text
-    from benchmark.pipeline import list_cases, refuse_unsplittable
+    from benchmark.pipeline import check_cases, list_cases, refuse_unsplittable
     from benchmark.report.console import print_plan
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tell_notices(declared.cohort)
     cases = list_cases(declared.cohort)
-    refuse_unsplittable(declared, cases)
+    # Headers are read faster than processes start; folders of DICOM slices may be worth --jobs.
+    with _nothing_lost(), open_execution(DEFAULT_RESULTS, jobs or (None if deep else 1)) as execution:
+        found = check_cases(declared, cases, execution, deep=deep)
+    problems = [{"case_id": name, **asdict(item)} for name, items in found.items() for item in items]
     plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
     if as_json:
-        print(json_text({"study": declared.name, "cases": len(cases), "runs": plan}), end="")
+        counts = {"cases": len(cases), "left_out": len(found)}
+        print(json_text({"study": declared.name, **counts, "runs": plan, "problems": problems}), end="")
     else:
-        print_plan(declared.name, len(cases), plan)
+        print_plan(declared.name, len(cases), plan, problems)
+    left = [case for case in cases if case.case_id not in found]
+    if not left:
+        raise UserError(
+            f"{declared.name}: every one of the {len(cases)} cases would be left out; mend them first"
+        )
+    refuse_unsplittable(declared, left)
+    if strict:
+        _refuse_unavailable(declared)
+        if found:
+            raise UserError(
+                f"--strict: {len(found)} of {len(cases)} cases would be left out; mend or remove them"
+            )
 
 
 @app.command()

@@ -134,9 +134,8 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
 
 
 def refuse_unsplittable(study: Study, cases: Sequence[Case]) -> None:
-    """Raise `UserError` where cases as listed cannot be split; those of which the label is not known do not count."""
-    about = about_cases(cases)
-    check_splits(study, about[about[study.target.column].notna()])
+    """Raise `UserError` where listed cases, less those that are known to drop out, lack labels or cannot be split."""
+    check_splits(study, about_cases(cases))
 
 
 def check_splits(study: Study, cases: pd.DataFrame) -> None:

@@ -42,12 +42,23 @@ def _numeric(column: pd.Series) -> bool:
     return all(str(value)[:1] in "0123456789+-.–" or value in ("", "ref.") for value in column)
 
 
-def print_plan(study: str, cases: int, plan: dict[str, str]) -> None:
-    """Print what a study would run."""
+def print_plan(study: str, cases: int, plan: dict[str, str], problems: Sequence[dict[str, str]] = ()) -> None:
+    """Print what a study would run, and the `problems` of cases: mappings case_id, file, reason."""
+    if problems:
+        print_problems(problems, cases)
     table = Table("run", "state", title=f"{study}: {cases} cases, {len(plan)} runs", title_justify="left")
     for name, state in plan.items():
         table.add_row(name, state, style="" if state == "ready" else "yellow")
     console.print(table)
+
+
+def print_problems(problems: Sequence[dict[str, str]], cases: int) -> None:
+    """Print one line per problem, whole however long it is, so that it can be searched and copied."""
+    left_out = len({problem["case_id"] for problem in problems})
+    console.print(f"{left_out} of {cases} cases would be left out:", highlight=False, soft_wrap=True)
+    for problem in problems:
+        line = ": ".join(filter(None, (problem["case_id"], problem["file"], problem["reason"])))
+        console.print(f"  {line}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def describe_plugins() -> dict[str, Any]:

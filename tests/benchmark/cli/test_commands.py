@@ -72,6 +72,69 @@ def test_validate_refuses_cases_that_cannot_be_split(tmp_path, toy_declaration):
     assert "only 2 cases have label 1, too few for 3 folds" in done.stderr
 
 
+@pytest.fixture
+def checked(tmp_path, toy_declaration):
+    """A study on a manifest of 20 fit cases, to which lines can be added."""
+    voxels = np.random.default_rng(0).normal(0, 100, (8, 12, 12)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nii.gz"))
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones_like(voxels)), str(tmp_path / "flat.nii.gz"))
+    toy_declaration["cohort"] = {"use": "manifest", "path": "manifest.csv"}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(toy_declaration))
+
+    def write(*lines):
+        fit = [f"c{n},ct.nii.gz,{n % 2}" for n in range(20)]
+        (tmp_path / "manifest.csv").write_text("\n".join(["case_id,image,label", *fit, *lines]) + "\n")
+        return tmp_path / "study.yaml"
+
+    return write
+
+
+def test_validate_lists_every_problem_and_fails_only_if_told_to(checked, tmp_path):
+    study = checked("x,gone.nii.gz,1", "y,lost.nii.gz,0")
+    done = cacbench("validate", study)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 22 cases would be left out:" in done.stdout
+    assert f"x: {tmp_path / 'gone.nii.gz'}: no such file" in done.stdout
+    assert f"y: {tmp_path / 'lost.nii.gz'}: no such file" in done.stdout
+    strict = cacbench("validate", study, "--strict", "--json")
+    assert strict.returncode == 2
+    assert "--strict: 2 of 22 cases would be left out" in strict.stderr
+    facts = json.loads(strict.stdout)
+    assert (facts["cases"], facts["left_out"]) == (22, 2)
+    assert facts["problems"][0] == {
+        "case_id": "x",
+        "file": str(tmp_path / "gone.nii.gz"),
+        "reason": "no such file",
+    }
+
+
+def test_validate_reads_voxels_only_if_told_to(checked):
+    study = checked("x,flat.nii.gz,1")
+    assert "left out" not in cacbench("validate", study).stdout
+    assert "the image is constant" in cacbench("validate", study, "--deep", "--jobs", 1).stdout
+
+
+def test_validate_fails_where_too_little_is_left_and_says_what_is_wrong(checked, tmp_path):
+    study = checked()
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("ct.nii.gz,1", "gone.nii.gz,1"))
+    few = cacbench("validate", study)
+    assert few.returncode == 2
+    assert "10 of 20 cases would be left out" in few.stdout
+    assert "all 10 cases have label 0" in few.stderr
+    manifest.write_text(manifest.read_text().replace("ct.nii.gz,0", "gone.nii.gz,0"))
+    assert "every one of the 20 cases would be left out" in cacbench("validate", study).stderr
+
+
+def test_validate_counts_and_names_cases_without_label_and_score(checked, tmp_path):
+    done = cacbench("validate", checked("x,ct.nii.gz,", "y,ct.nii.gz,", "z,gone.nii.gz,"))
+    assert done.returncode == 2
+    assert (
+        f"{tmp_path / 'manifest.csv'}: 2 of 22 cases have neither `label` nor `cac_score`: x, y;"
+        in done.stderr
+    )
+
+
 def test_list_shows_every_kind_with_parameters_and_state():
     described = json.loads(cacbench("list", "--json").stdout)
     assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]
