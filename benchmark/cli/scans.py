@@ -13,6 +13,7 @@ from benchmark.errors import UserError
 from benchmark.table_file import whole_number
 
 if TYPE_CHECKING:
+    from benchmark.calcium.scoring import CalciumScoring
     from benchmark.plugins import Cohort
 
 app = typer.Typer()
@@ -46,24 +47,16 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score the calcium of one scan: Agatston, volume, mass, lesions, maximum HU, risk band."""
-    from pydantic import ValidationError
-
-    from benchmark.calcium.scoring import CalciumScoring
     from benchmark.calcium.scoring import score as score_calcium
     from benchmark.images.reading import read_image, read_mask
     from benchmark.report.console import print_score
 
-    given = {
-        "threshold_hu": threshold_hu,
-        "connectivity": connectivity,
-        "minimum_area_mm2": minimum_area_mm2,
-        "mass_calibration": mass_calibration,
-    }
-    try:
-        scoring = CalciumScoring(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+    scoring = _scoring(
+        threshold_hu=threshold_hu,
+        connectivity=connectivity,
+        minimum_area_mm2=minimum_area_mm2,
+        mass_calibration=mass_calibration,
+    )
     volume = read_image(image)
     region = read_mask(mask, volume, resample=resample_mask) if mask else None
     scored = score_calcium(volume, region, scoring)
@@ -71,6 +64,20 @@ def score(
         print(scored.to_json())
     else:
         print_score(scored)
+
+
+def _scoring(**options: float | None) -> CalciumScoring:
+    """Return the rules of scoring with the options that were given. Raises `UserError` naming the one that is unfit."""
+    from pydantic import ValidationError
+
+    from benchmark.calcium.scoring import CalciumScoring
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return CalciumScoring.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
 
 
 @app.command()
