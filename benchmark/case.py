@@ -53,8 +53,22 @@ class Scan:
         return found
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Why a case would be left out, found before anything is computed."""
+
+    file: str
+    """The path of the file, '' where it is none's fault."""
+    reason: str
+
+
 class ScanSource(Protocol):
-    """Where a case's scan comes from. Small and picklable: it travels to the workers instead of the scan."""
+    """Where a case's scan comes from. Small and picklable: it travels to the workers instead of the scan.
+
+    Two more things help `cacbench validate`, where a source has them: a method ``problems(deep: bool)`` that returns
+    every `Problem` that the headers of its files tell (deep: the voxels, too), and ``mask_names``, the names of the
+    masks that `load` will give.
+    """
 
     def load(self) -> Scan:
         """Read or make the scan. Raises `CaseError` with the reason when that cannot be done."""
@@ -77,6 +91,8 @@ class Case:
     """Whether contrast medium was given; None where that is not known."""
     weight: float = 1.0
     """How many patients of the population it stands for: not 1 where the cohort shows its like more or less often."""
+    covariates: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What else is known of it, by name, as text: carried to the tables, never learnt from."""
     anomalies: tuple[Anomaly, ...] = ()
     """What was met while listing the cases."""
 

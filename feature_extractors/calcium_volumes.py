@@ -6,12 +6,13 @@ al., AJR 2003;181:1539 (mass).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, PositiveInt
 
 from benchmark.calcium.scoring import STANDARD, CalciumScoring, score
 from benchmark.plugins import FeatureExtractor
+from benchmark.plugins.declaration import Once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ class CalciumVolumesExtractor(FeatureExtractor):
     scoring: CalciumScoring = Field(
         STANDARD, description="threshold, connectivity, smallest area and weights"
     )
-    vessels: dict[PositiveInt, str] = Field(
+    vessels: Annotated[dict[PositiveInt, Annotated[str, Field(min_length=1)]], Once] = Field(
         {}, description="labels that get features of their own, e.g. {1: LM, 2: LAD}; none: the total alone"
     )
 

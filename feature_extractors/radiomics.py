@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat
 
 from benchmark.errors import CaseError
 from benchmark.plugins import FeatureExtractor
+from benchmark.plugins.declaration import Once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,9 @@ class RadiomicsExtractor(FeatureExtractor):
 
     libraries: ClassVar[tuple[str, ...]] = ("pyradiomics-bhklab", "numpy", "SimpleITK")
 
-    families: tuple[Family, ...] = Field(FAMILIES, min_length=1, description="feature families to compute")
+    families: Annotated[tuple[Family, ...], Once] = Field(
+        FAMILIES, min_length=1, description="feature families to compute"
+    )
     bin_width: float = Field(25.0, gt=0, description="width of the grey-level bins in HU")
     energy_shift_hu: int = Field(
         0, description="added to the voxels for energy, total energy and root mean square"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from benchmark.errors import CaseError
 from benchmark.plugins import Segmenter
+from benchmark.plugins.declaration import Once
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -28,7 +29,9 @@ class ReferenceSegmenter(Segmenter):
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
 
     mask: str = Field("coronary", description="which of the scan's masks")
-    labels: tuple[int, ...] | None = Field(None, description="labels of the mask to take; none: all")
+    labels: Annotated[tuple[int, ...] | None, Once] = Field(
+        None, description="labels of the mask to take; none: all"
+    )
     may_be_empty: bool = Field(
         False, description="an empty mask is a finding, as of lesions in a scan without calcium, no failure"
     )
@@ -37,6 +40,11 @@ class ReferenceSegmenter(Segmenter):
     )
     erosion_mm: float = Field(0.0, ge=0, description="how far the surface moves inwards, in mm")
     dilation_mm: float = Field(0.0, ge=0, description="how far the surface moves outwards, in mm")
+
+    @property
+    def masks_needed(self) -> tuple[str, ...]:
+        """The mask that it takes."""
+        return (self.mask,)
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the mask with its labels on the scan's grid.

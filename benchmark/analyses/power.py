@@ -14,13 +14,17 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.report.headline import read_facts
 from benchmark.report.report import Report, Section
+from benchmark.report.tables import typed
 from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.statistics.planning.power import POWER_METRICS, power_curve, scans_needed
 from benchmark.study.study import Study
+from benchmark.table_file import number, read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NUMBERS = ("repeat", "fold", "label", "score", "predicted")
+"""Columns of the predictions."""
 SIZES = (50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600)
 
 
@@ -112,7 +116,14 @@ def read_predictions(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     file = folder / "tables" / "predictions.csv"
     if not file.exists():
         raise UserError(f"{file}: the study's predictions are missing; run `cacbench run` again")
-    return pd.read_csv(file, dtype={"case_id": str, "run": str}), facts
+    table = read_table(file, "predictions", ("run", "case_id", *NUMBERS))
+    for row in table.rows:
+        for column in NUMBERS:
+            if number(row.cells[column]) is None:
+                raise UserError(
+                    f"{row.place}: {column} is {row.cells[column]!r}, not a number; run `cacbench run` again"
+                )
+    return typed(table), facts
 
 
 def report_of(power_plan: PowerPlan, study: Study) -> Report:

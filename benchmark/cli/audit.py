@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Dask,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    tell_notices,
+    whole,
+)
 
 app = typer.Typer()
 
@@ -17,7 +27,10 @@ def audit(
         typer.Option("--run", metavar="NAME", help="Audit this run; repeatable. Default: the reference run."),
     ] = None,
     permutations: Annotated[
-        int, typer.Option("--permutations", min=2, help="How often the labels are permuted.")
+        int,
+        typer.Option(
+            "--permutations", parser=whole(2), metavar="NUMBER", help="How often the labels are permuted."
+        ),
     ] = 10,
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
@@ -28,6 +41,7 @@ def audit(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    tell_notices(declared.cohort)
     # Only now: a mistake in the study is answered before heavy libraries are imported.
     from benchmark.analyses.leakage.audit import audit_study
     from benchmark.analyses.leakage.report import report_of

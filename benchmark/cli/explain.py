@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Jobs, Json, Results, StudyFile, tell_notices
 
 app = typer.Typer()
 
@@ -24,6 +24,7 @@ def explain(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    tell_notices(declared.cohort)
     # Only now: a mistake in the study is answered before heavy libraries are imported.
     from benchmark.analyses.explanation.explain import explain_run
     from benchmark.analyses.explanation.report import report_of

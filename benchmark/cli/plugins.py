@@ -1,6 +1,5 @@
 """Commands about what can be declared: list, schema, weights."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +15,12 @@ app = typer.Typer()
 @app.command("list")
 def list_plugins(as_json: Json = False) -> None:
     """Show every plug-in with its parameters, and whether it can run here."""
+    from benchmark.execution.store import json_text
     from benchmark.report.console import describe_plugins, print_plugins
 
     described = describe_plugins()
     if as_json:
-        print(json.dumps(described, indent=1))
+        print(json_text(described), end="")
     else:
         print_plugins(described)
 
@@ -30,9 +30,10 @@ def schema(
     out: Annotated[Path | None, typer.Option("--out", help="A file; default: standard output.")] = None,
 ) -> None:
     """Write the JSON Schema of study files, for editors."""
+    from benchmark.execution.store import json_text
     from benchmark.study.schema import study_schema
 
-    text = json.dumps(study_schema(), indent=1) + "\n"
+    text = json_text(study_schema())
     if out is None:
         print(text, end="")
     else:
@@ -47,6 +48,7 @@ def weights(
 ) -> None:
     """Show the network weights a study needs and where they are; with --fetch, download them ahead."""
     from benchmark.execution.progress import downloads
+    from benchmark.execution.store import json_text
     from benchmark.networks.weights import fetch as fetch_weights
     from benchmark.networks.weights import required_weights
     from benchmark.report.console import print_weights
@@ -62,12 +64,8 @@ def weights(
                     fetch_weights(row.source, progress)
     rows = required_weights(plugins)
     if as_json:
-        print(
-            json.dumps(
-                [{**asdict(row), "source": str(row.source), "where": str(row.where or "")} for row in rows],
-                indent=1,
-            )
-        )
+        found = [{**asdict(row), "source": str(row.source), "where": str(row.where or "")} for row in rows]
+        print(json_text(found), end="")
     else:
         print_weights(rows)
     if fetch and any(row.state == "unavailable" for row in rows):

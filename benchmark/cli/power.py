@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile, real
 from benchmark.errors import UserError
+from benchmark.table_file import whole_number
 
 app = typer.Typer()
 
@@ -23,10 +24,14 @@ def power(
     difference: Annotated[
         float | None,
         typer.Option(
-            min=-1, max=1, help="What the next study must tell, run - reference; default: as observed."
+            parser=real(-1, 1),
+            metavar="NUMBER",
+            help="What the next study must tell, run - reference; default: as observed.",
         ),
     ] = None,
-    wanted: Annotated[float, typer.Option("--power", min=0.05, max=0.999, help="The power wanted.")] = 0.8,
+    wanted: Annotated[
+        float, typer.Option("--power", parser=real(0.05, 0.999), metavar="NUMBER", help="The power wanted.")
+    ] = 0.8,
     sizes: Annotated[
         str | None, typer.Option("--sizes", help="Numbers of scans to try, as 100,200,400.")
     ] = None,
@@ -56,7 +61,7 @@ def power(
 
 
 def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UserError(f"--sizes {text}: give whole numbers with commas, such as 100,200,400") from None
+    found = [whole_number(part.strip()) for part in text.split(",")]
+    if None in found:
+        raise UserError(f"--sizes {text}: give whole numbers with commas, such as 100,200,400")
+    return [size for size in found if size is not None]

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Dask,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    real,
+    tell_notices,
+)
 
 app = typer.Typer()
 
@@ -16,7 +26,8 @@ def quality(
         str | None, typer.Option(help="Also compare with this mask of the scans, e.g. coronary.")
     ] = None,
     too_many: Annotated[
-        float, typer.Option(min=0, max=1, help="Rate of excluded cases above which to warn.")
+        float,
+        typer.Option(parser=real(0, 1), metavar="NUMBER", help="Rate of excluded cases above which to warn."),
     ] = 0.05,
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
@@ -27,11 +38,13 @@ def quality(
     from benchmark.analyses.region_quality.measure import judge
     from benchmark.analyses.region_quality.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.pipeline import list_cases
     from benchmark.report.report import publish, show
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
-    cases = list(declared.cohort.cases())
+    tell_notices(declared.cohort)
+    cases = list_cases(declared.cohort)
     with open_execution(results, jobs, dask) as execution:
         judged = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
     show(publish(report_of(judged, declared), results, study), as_json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile, whole
 from benchmark.errors import UserError
 
 app = typer.Typer()
@@ -46,7 +46,8 @@ def check(
 
 @app.command()
 def ui(
-    results: Results = DEFAULT_RESULTS, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000
+    results: Results = DEFAULT_RESULTS,
+    port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER")] = 5000,
 ) -> None:
     """Open the MLflow UI on the results, on this machine's loopback address only."""
     from benchmark.report.tracking import DATABASE, tracking_uri

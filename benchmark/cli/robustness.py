@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, Dask, Jobs, Json, Results, StudyFile, tell_notices
 
 app = typer.Typer()
 
@@ -27,6 +27,7 @@ def robustness(
     from benchmark.report.report import publish, show
 
     declared = read_robustness_study(study)
+    tell_notices(declared.base.cohort)
     with open_execution(results, jobs, dask) as execution:
         measured = measure_robustness(declared, execution)
     show(publish(report_of(measured), results, study), as_json)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from benchmark.cli.options import Jobs, Json
+from benchmark.cli.options import Jobs, Json, real, whole
 from benchmark.errors import UserError
+from benchmark.table_file import whole_number
 
 if TYPE_CHECKING:
+    from benchmark.calcium.scoring import CalciumScoring
     from benchmark.plugins import Cohort
 
 app = typer.Typer()
@@ -22,43 +25,59 @@ def score(
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Label image; each label is scored by itself.")
     ] = None,
-    threshold_hu: Annotated[float | None, typer.Option(help="Candidate voxels, HU (default 130).")] = None,
+    resample_mask: Annotated[
+        bool, typer.Option("--resample-mask", help="Resample a mask on another grid (nearest neighbour).")
+    ] = False,
+    threshold_hu: Annotated[
+        float | None,
+        typer.Option(parser=real(), metavar="NUMBER", help="Candidate voxels, HU (default 130)."),
+    ] = None,
     connectivity: Annotated[
-        int | None, typer.Option(help="4 or 8 neighbours in the slice (default 8).")
+        int | None,
+        typer.Option(parser=whole(), metavar="NUMBER", help="4 or 8 neighbours in the slice (default 8)."),
     ] = None,
     minimum_area_mm2: Annotated[
-        float | None, typer.Option(help="Smallest lesion in a slice (default 1).")
+        float | None,
+        typer.Option(parser=real(), metavar="NUMBER", help="Smallest lesion in a slice (default 1)."),
     ] = None,
     mass_calibration: Annotated[
-        float | None, typer.Option(help="µg/mm³ per HU; depends on the scanner.")
+        float | None,
+        typer.Option(parser=real(), metavar="NUMBER", help="µg/mm³ per HU; depends on the scanner."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Score the calcium of one scan: Agatston, volume, mass, lesions, maximum HU, risk band."""
-    from pydantic import ValidationError
-
-    from benchmark.calcium.scoring import CalciumScoring
     from benchmark.calcium.scoring import score as score_calcium
     from benchmark.images.reading import read_image, read_mask
     from benchmark.report.console import print_score
 
-    given = {
-        "threshold_hu": threshold_hu,
-        "connectivity": connectivity,
-        "minimum_area_mm2": minimum_area_mm2,
-        "mass_calibration": mass_calibration,
-    }
-    try:
-        scoring = CalciumScoring(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+    scoring = _scoring(
+        threshold_hu=threshold_hu,
+        connectivity=connectivity,
+        minimum_area_mm2=minimum_area_mm2,
+        mass_calibration=mass_calibration,
+    )
     volume = read_image(image)
-    scored = score_calcium(volume, read_mask(mask, volume) if mask else None, scoring)
+    region = read_mask(mask, volume, resample=resample_mask) if mask else None
+    scored = score_calcium(volume, region, scoring)
     if as_json:
         print(scored.to_json())
     else:
         print_score(scored)
+
+
+def _scoring(**options: float | None) -> CalciumScoring:
+    """Return the rules of scoring with the options that were given. Raises `UserError` naming the one that is unfit."""
+    from pydantic import ValidationError
+
+    from benchmark.calcium.scoring import CalciumScoring
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return CalciumScoring.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
 
 
 @app.command()
@@ -68,7 +87,9 @@ def convert(
     description: Annotated[
         str | None, typer.Option(help="Where a folder holds several series: text of its description.")
     ] = None,
-    thickness: Annotated[float | None, typer.Option(help="Its slice thickness, mm.")] = None,
+    thickness: Annotated[
+        float | None, typer.Option(parser=real(), metavar="NUMBER", help="Its slice thickness, mm.")
+    ] = None,
     slices: Annotated[str | None, typer.Option(help="Its number of slices, or `most`.")] = None,
     numbered: Annotated[
         bool, typer.Option("--numbered", help="Call the cases case-0001 and so on, not after their folders.")
@@ -83,7 +104,7 @@ def convert(
     from benchmark.execution.execution import open_execution
     from benchmark.images.dicom_selection import SeriesChoice
 
-    count = int(slices) if slices and slices.isdigit() else slices
+    count = slices if slices is None or (number := whole_number(slices)) is None else number
     try:
         choice = SeriesChoice.model_validate(
             {"description": description, "thickness_mm": thickness, "slices": count}
@@ -105,8 +126,12 @@ def convert(
 @app.command()
 def phantom(
     out: Annotated[Path | None, typer.Argument(help="The folder to write; it gets a manifest.csv.")] = None,
-    zero: Annotated[int, typer.Option(help="Patients without calcium.")] = 94,
-    nonzero: Annotated[int, typer.Option(help="Patients with calcium.")] = 88,
+    zero: Annotated[
+        int, typer.Option(parser=whole(), metavar="NUMBER", help="Patients without calcium.")
+    ] = 94,
+    nonzero: Annotated[
+        int, typer.Option(parser=whole(), metavar="NUMBER", help="Patients with calcium.")
+    ] = 88,
     seed: Annotated[str, typer.Option(help="Any text or number.")] = "0",
     protocol: Annotated[
         str, typer.Option(help="cardiac, chest, mixed, or qrm (the calibration insert).")
@@ -144,7 +169,7 @@ def _phantoms(zero: int, nonzero: int, seed: str, protocol: str) -> Cohort:
     from benchmark.phantom.qrm import QrmCohort
     from benchmark.plugins.registry import build
 
-    number: int | str = int(seed) if seed.lstrip("-").isdigit() else seed
+    number: int | str = int(seed) if re.fullmatch("-?[0-9]+", seed) else seed
     if protocol == "qrm":
         return QrmCohort(seed=number)
     try:

@@ -12,6 +12,7 @@ from benchmark.cli.options import (
     Json,
     Results,
     StudyFile,
+    tell_notices,
 )
 
 app = typer.Typer()
@@ -33,6 +34,7 @@ def segmentation(
     from benchmark.report.report import publish, show
 
     declared = read_segmentation_study(study)
+    tell_notices(*declared.cohorts.values())
     with open_execution(results, jobs, dask) as execution:
         measured = run_segmentation(declared, execution)
     show(publish(report_of(measured, declared), results, study), as_json)

@@ -1,15 +1,24 @@
 """Commands that read a study: run, validate, features."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Dask,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    tell_notices,
+)
 from benchmark.errors import UserError
 
 app = typer.Typer()
@@ -30,6 +39,7 @@ def run(
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
+    tell_notices(declared.cohort)
     if strict:
         _refuse_unavailable(declared)
     from benchmark.execution.execution import open_execution
@@ -45,20 +55,50 @@ def run(
 
 
 @app.command()
-def validate(study: StudyFile = DEFAULT_STUDY, as_json: Json = False) -> None:
-    """Check a study file and say what it would run; nothing is computed."""
-    from benchmark.pipeline import refuse_unsplittable
+def validate(
+    study: StudyFile = DEFAULT_STUDY,
+    deep: Annotated[bool, typer.Option("--deep", help="Read the voxels, too, as a run would.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where a case would be left out or a run has no result.")
+    ] = False,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> None:
+    """Check a study and every case's files by their headers, and say what would run; nothing is computed.
+
+    Cases that a run would leave out are all listed. Exit code 2 where too few are left to evaluate, or with --strict.
+    """
+    from benchmark.execution.execution import open_execution
+    from benchmark.execution.store import json_text
+    from benchmark.pipeline import check_cases, list_cases, refuse_unsplittable
     from benchmark.report.console import print_plan
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
-    cases = declared.cohort.cases()
-    refuse_unsplittable(declared, cases)
+    tell_notices(declared.cohort)
+    cases = list_cases(declared.cohort)
+    # Headers are read faster than processes start; folders of DICOM slices may be worth --jobs.
+    with _nothing_lost(), open_execution(DEFAULT_RESULTS, jobs or (None if deep else 1)) as execution:
+        problems_of = check_cases(declared, cases, execution, deep=deep)
+    problems = [{"case_id": name, **asdict(item)} for name, items in problems_of.items() for item in items]
     readiness = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
     if as_json:
-        print(json.dumps({"study": declared.name, "cases": len(cases), "runs": readiness}, indent=1))
+        counts = {"cases": len(cases), "left_out": len(problems_of)}
+        print(json_text({"study": declared.name, **counts, "runs": readiness, "problems": problems}), end="")
     else:
-        print_plan(declared.name, len(cases), readiness)
+        print_plan(declared.name, len(cases), readiness, problems)
+    left = [case for case in cases if case.case_id not in problems_of]
+    if not left:
+        raise UserError(
+            f"{declared.name}: every one of the {len(cases)} cases would be left out; mend them first"
+        )
+    refuse_unsplittable(declared, left)
+    if strict:
+        _refuse_unavailable(declared)
+        if problems_of:
+            raise UserError(
+                f"--strict: {len(problems_of)} of {len(cases)} cases would be left out; mend or remove them"
+            )
 
 
 @app.command()
@@ -80,6 +120,7 @@ def features(
 
     check_suffix(out)
     declared = read_study(study)
+    tell_notices(declared.cohort)
     if extractor is not None and extractor not in declared.extractors:
         raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
     if extractor is not None:

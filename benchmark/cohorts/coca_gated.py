@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from benchmark.case import Anomaly, Case, Scan
+from benchmark.case import Anomaly, Case, Problem, Scan
 from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annotation
 from benchmark.cohorts.scan_files import UnusableScan
 from benchmark.errors import CaseError, UserError
@@ -38,6 +38,16 @@ class AnnotatedSeries:
         image, anomalies = read_image_noting(self._series_folder(), self.series)
         lesions, met = draw(self.regions, image)
         return Scan(image, {"lesions": lesions}, (*anomalies, *met))
+
+    def problems(self, deep: bool = False) -> list[Problem]:
+        """Return what is wrong with the series, as its headers tell; deep: with voxels and lesions, too."""
+        from benchmark.images.reading import read_grid
+
+        try:
+            _ = self.load() if deep else read_grid(self._series_folder(), self.series)
+        except CaseError as error:
+            return [Problem(str(self.folder), str(error))]
+        return []
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes and of the drawn polygons."""
@@ -72,6 +82,7 @@ class CocaGatedCohort(Cohort):
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom", "matplotlib")
+    mask_names: ClassVar[tuple[str, ...] | None] = ("lesions",)
 
     path: StudyPath = Field(description="the folder Gated_release_final")
     without_annotation: Literal["exclude", "zero"] = Field(

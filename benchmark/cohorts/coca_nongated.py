@@ -8,7 +8,6 @@ one sheet with the columns ``filename`` (``<n>A``; the published header has a sp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from benchmark.errors import UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 from benchmark.plugins.paths import StudyPath
+from benchmark.table_file import Row, number, read_table
 
 VESSELS = ("LCA", "LAD", "LCX", "RCA")
 COLUMNS = ("filename", *VESSELS, "total")
@@ -30,7 +30,7 @@ TOLERANCE = 1.0
 
 
 @dataclass(frozen=True)
-class Row:
+class _Scored:
     """One scored scan."""
 
     name: str
@@ -97,7 +97,7 @@ class CocaNongatedCohort(Cohort):
                 return place
         raise UserError(f"{places[0]}: no such file; give the spreadsheet of the scores as `scores`")
 
-    def _case(self, row: Row) -> Case:
+    def _case(self, row: _Scored) -> Case:
         by_sum = self.disagreement == "vessels" and row.disagree
         score = sum(row.vessels) if by_sum else row.total
         return Case(
@@ -111,7 +111,7 @@ class CocaNongatedCohort(Cohort):
             anomalies=_anomalies(row),
         )
 
-    def _source(self, row: Row) -> ScanSource:
+    def _source(self, row: _Scored) -> ScanSource:
         if row.disagree and self.disagreement == "exclude":
             return UnusableScan(
                 f"the total {row.total:g} is not the sum of the vessels, {sum(row.vessels):g}; "
@@ -124,7 +124,7 @@ class CocaNongatedCohort(Cohort):
         return FileScan(inner if inner.is_dir() else folder, series=self.series)
 
 
-def _anomalies(row: Row) -> tuple[Anomaly, ...]:
+def _anomalies(row: _Scored) -> tuple[Anomaly, ...]:
     if not row.disagree:
         return ()
     numbers = f"total {row.total:g}, sum of the vessels {sum(row.vessels):g}"
@@ -133,47 +133,29 @@ def _anomalies(row: Row) -> tuple[Anomaly, ...]:
     return (*found, Anomaly("label depends on total or vessels", numbers)) if flips else found
 
 
-def _rows(file: Path) -> Iterator[Row]:
+def _rows(file: Path) -> Iterator[_Scored]:
     """Yield the rows of the first sheet. Raises `UserError`."""
-    from zipfile import BadZipFile
-
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = load_workbook(file, read_only=True, data_only=True)
-    except (InvalidFileException, BadZipFile, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{file}: not a readable xlsx file ({error})") from error
-    lines = book.worksheets[0].iter_rows(values_only=True)
-    places = _places(file, next(lines, ()))
     seen: set[str] = set()
-    for number, values in enumerate(lines, start=2):
-        if any(value is not None for value in values):
-            row = _row(f"{file}, row {number}", [values[place] for place in places])
-            if row.name in seen:
-                raise UserError(f"{file}, row {number}: {row.name} is there twice; remove one")
-            seen.add(row.name)
-            yield row
-    book.close()
+    for row in read_table(file, "scores", COLUMNS).rows:
+        scored = _scored(row)
+        if scored.name in seen:
+            raise UserError(f"{row.place}: {scored.name} is there twice; remove one")
+        seen.add(scored.name)
+        yield scored
 
 
-def _places(file: Path, header: tuple[Any, ...]) -> list[int]:
-    """Return where the columns are; blanks around their names do not matter."""
-    names = [str(value).strip() if value is not None else "" for value in header]
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise UserError(
-            f"{file}: no column {', '.join(missing)}, only {', '.join(filter(None, names)) or 'none'}"
-        )
-    return [names.index(name) for name in COLUMNS]
+def _scored(row: Row) -> _Scored:
+    name = row.cells["filename"]
+    if not name:
+        raise UserError(f"{row.place}: no filename; give it one or remove the row")
+    *vessels, total = (_score(row, column) for column in COLUMNS[1:])
+    return _Scored(name, tuple(vessels), total)
 
 
-def _row(place: str, values: list[Any]) -> Row:
-    if values[0] is None:
-        raise UserError(f"{place}: no filename; give it one or remove the row")
-    numbers = [value if isinstance(value, int | float) else math.nan for value in values[1:]]
-    for name, number, value in zip(COLUMNS[1:], numbers, values[1:], strict=True):
-        if not 0 <= number < math.inf:
-            raise UserError(f"{place}: {name} is {value!r}, not a score from 0 up; correct it")
-    *vessels, total = map(float, numbers)
-    return Row(str(values[0]).strip(), tuple(vessels), total)
+def _score(row: Row, column: str) -> float:
+    text = row.cells[column]
+    score = number(text)
+    if score is None or score < 0:
+        shown = "empty" if not text else repr(text) if score is None else text
+        raise UserError(f"{row.place}: {column} is {shown}, not a score from 0 up; correct it")
+    return score

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterator
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -15,12 +14,17 @@ from benchmark.cohorts.scan_files import FileScan
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
-from benchmark.plugins.declaration import did_you_mean
+from benchmark.plugins.declaration import Once, did_you_mean
 from benchmark.plugins.paths import StudyPath
+from benchmark.table_file import Row, Table, number, read_table
 
 REQUIRED = ("case_id", "image")
 COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol", "contrast")
 MASK_PREFIX = "mask_"
+MISSPELT = {"score": "cac_score", "agatston": "cac_score", **{name: name for name in COLUMNS}}
+"""What a column is probably called that is nearly one of these."""
+ALIKE = 0.8
+"""How much of two names must agree (difflib) for one to be the other misspelt: `age` is 0.75 of `image`."""
 CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "false": False, "": None}
 
 
@@ -29,9 +33,10 @@ class ManifestCohort(Cohort):
 
     Further columns are ``group`` (scanner, site or patient, which a study may keep together), ``protocol``,
     ``contrast`` (yes or no), and ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``).
+    Any other column is carried beside the features if ``covariates`` names it, and else left, which is said.
     Relative paths start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a
     DICOM series. Without a label it is derived from the score: 1 for a score above 0. An empty cell means
-    unknown.
+    unknown; to extract features neither is needed.
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom")
@@ -46,6 +51,10 @@ class ManifestCohort(Cohort):
     read_tags: bool = Field(
         False, description="take protocol and contrast from the DICOM headers where the CSV leaves them empty"
     )
+    covariates: Annotated[tuple[str, ...], Once] = Field(
+        (),
+        description="columns of one's own, such as [age, sex], to carry beside the features; not learnt from",
+    )
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters without the path: the cases carry digests of their files instead."""
@@ -57,80 +66,77 @@ class ManifestCohort(Cohort):
 
     def cases(self) -> list[Case]:
         """List the cases in the file's order. Raises `UserError` naming the file, the line and the remedy."""
+        table = self._table()
         seen: dict[str, int] = {}
         cases = []
-        for line, row in self._rows():
-            case = self._case(line, row)
+        for row in table.rows:
+            case = self._case(row)
             if case.case_id in seen:
-                raise self._error(
-                    line, f"case_id {case.case_id!r} is already on line {seen[case.case_id]}; make it unique"
-                )
-            seen[case.case_id] = line
+                what = f"case_id {case.case_id!r} is already on line {seen[case.case_id]}; make it unique"
+                raise _error(row, what)
+            seen[case.case_id] = row.line
             cases.append(case)
         if not cases:
             raise UserError(f"{self.path}: lists no case; add one line per case below the header")
         return cases
 
-    def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Yield line numbers and rows, stripped of blanks around the values; blank lines are passed over."""
-        try:
-            with self.path.open(newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream, strict=True, skipinitialspace=True)
-                self._refuse_columns([name.strip() for name in reader.fieldnames or ()])
-                for row in reader:
-                    yield reader.line_num, self._stripped(reader.line_num, row)
-        except FileNotFoundError as error:
-            raise UserError(f"{self.path}: no such file; give the path of the manifest CSV") from error
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{self.path}: not a readable CSV file in UTF-8 ({error})") from error
+    def notices(self) -> list[str]:
+        """Name the columns that are left, once for all cases."""
+        unused = [name for name in self._table().columns if not (_known(name) or name in self.covariates)]
+        if not unused:
+            return []
+        named = ", ".join(unused)
+        return [f"{self.path}: not used: {named}; `covariates: [{named}]` carries them beside the features"]
 
-    def _stripped(self, line: int, row: dict[Any, Any]) -> dict[str, str]:
-        if None in row or None in row.values():
-            raise self._error(
-                line, "has more or fewer values than the header has columns; quote values with commas"
-            )
-        return {name.strip(): value.strip() for name, value in row.items()}
+    def _table(self) -> Table:
+        table = read_table(self.path, "cases", REQUIRED)
+        for name in self.covariates:
+            if _known(name):
+                raise UserError(f"{self.path}: covariates: {name!r} has a meaning of its own; leave it out")
+            if name not in table.columns:
+                hint = did_you_mean(name, [column for column in table.columns if not _known(column)])
+                raise UserError(f"{self.path}: covariates: there is no column {name!r}; {hint}")
+        for name in table.columns:
+            if not _known(name) and name not in self.covariates:
+                self._refuse_misspelt(name, table)
+        return table
 
-    def _refuse_columns(self, columns: list[str]) -> None:
-        if not columns:
-            raise UserError(f"{self.path}: is empty; start it with the header {','.join(REQUIRED)},…")
+    def _refuse_misspelt(self, name: str, table: Table) -> None:
+        absent = [known for known, column in MISSPELT.items() if column not in table.columns]
+        meant = difflib.get_close_matches(name.lower(), absent, n=1, cutoff=ALIKE)
+        if meant or name == "mask_coronary":
+            hint = f"did you mean {MISSPELT[meant[0]] if meant else 'mask'!r}?"
+            rest = f"If it is a column of your own, name it in `covariates: [{name}]`"
+            raise UserError(f"{self.path}, line 1: unknown column {name!r}; {hint} {rest}")
+
+    def _case(self, row: Row) -> Case:
+        cells = row.cells
         for name in REQUIRED:
-            if name not in columns:
-                raise self._error(
-                    1, f"no column {name!r}, only {', '.join(columns)}; separate columns with commas"
-                )
-        for name in columns:
-            if name not in COLUMNS and (not name.startswith(MASK_PREFIX) or name == "mask_coronary"):
-                raise self._error(
-                    1, f"unknown column {name!r}; {did_you_mean(name, (*COLUMNS, 'mask_<name>'))}"
-                )
-            if columns.count(name) > 1:
-                raise self._error(1, f"column {name!r} is there twice; remove one")
-
-    def _case(self, line: int, row: dict[str, str]) -> Case:
-        for name in REQUIRED:
-            if not row[name]:
-                raise self._error(line, f"{name} is empty; give it a value or remove the line")
-        score = self._score(line, row.get("cac_score", ""))
-        masks = {
-            "coronary" if name == "mask" else name.removeprefix(MASK_PREFIX): self.path.parent / value
-            for name, value in row.items()
-            if value and (name == "mask" or name.startswith(MASK_PREFIX))
-        }
-        image = self.path.parent / row["image"]
-        protocol, contrast = row.get("protocol", ""), self._contrast(line, row.get("contrast", ""))
+            if not cells[name]:
+                raise _error(row, f"{name} is empty; give it a value or remove the line")
+        score = _score(row)
+        image = self.path.parent / cells["image"]
+        protocol, contrast = cells.get("protocol", ""), _contrast(row)
         if self.read_tags and image.is_dir():
             said_protocol, said_contrast = self._tags(image)
             protocol, contrast = protocol or said_protocol, said_contrast if contrast is None else contrast
         return Case(
-            case_id=row["case_id"],
-            source=FileScan(image, masks, self.resample_mask, self.series),
-            label=self._label(line, row.get("label", ""), score),
+            case_id=cells["case_id"],
+            source=FileScan(image, self._masks(cells), self.resample_mask, self.series),
+            label=_label(row, score),
             cac_score=score,
-            group=row.get("group", ""),
+            group=cells.get("group", ""),
             protocol=protocol,
             contrast=contrast,
+            covariates={name: cells[name] for name in self.covariates},
         )
+
+    def _masks(self, cells: Mapping[str, str]) -> dict[str, Path]:
+        return {
+            "coronary" if name == "mask" else name.removeprefix(MASK_PREFIX): self.path.parent / value
+            for name, value in cells.items()
+            if value and (name == "mask" or name.startswith(MASK_PREFIX))
+        }
 
     def _tags(self, folder: Path) -> tuple[str, bool | None]:
         """Return protocol and contrast as the series' headers say; unknown for a folder that cannot be read."""
@@ -142,32 +148,42 @@ class ManifestCohort(Cohort):
             return "", None  # the case is excluded with the reason when its scan is read
         return series.protocol, series.contrast
 
-    def _contrast(self, line: int, text: str) -> bool | None:
-        if text.lower() not in CONTRAST:
-            raise self._error(line, f"contrast {text!r} is not yes or no; correct it or leave it empty")
-        return CONTRAST[text.lower()]
 
-    def _score(self, line: int, text: str) -> float | None:
-        if not text:
-            return None
-        try:
-            score = float(text)
-        except ValueError:
-            score = math.nan
-        if not 0 <= score < math.inf:
-            raise self._error(
-                line, f"cac_score {text!r} is not a number from 0 up; correct it or leave it empty"
+def _known(column: str) -> bool:
+    return column in COLUMNS or (column.startswith(MASK_PREFIX) and column != "mask_coronary")
+
+
+def _contrast(row: Row) -> bool | None:
+    text = row.cells.get("contrast", "")
+    if text.lower() not in CONTRAST:
+        raise _error(row, f"contrast {text!r} is not yes or no; correct it or leave it empty")
+    return CONTRAST[text.lower()]
+
+
+def _score(row: Row) -> float | None:
+    text = row.cells.get("cac_score", "")
+    if not text:
+        return None
+    score = number(text)
+    if score is None or score < 0:
+        raise _error(row, f"cac_score {text!r} is not a number from 0 up; correct it or leave it empty")
+    return score
+
+
+def _label(row: Row, score: float | None) -> int | None:
+    text = row.cells.get("label", "")
+    if text in ("0", "1", "0.0", "1.0"):
+        label = int(float(text))
+        if score is not None and label != int(score > 0):
+            what = f"label {text} is the opposite of cac_score {row.cells['cac_score']}"
+            raise _error(
+                row, f"{what}; a score above 0 is label 1, and 0 is label 0: correct one or empty it"
             )
-        return score
+        return label
+    if text:
+        raise _error(row, f"label {text!r} is not 0 or 1; write 1 for calcium and 0 for none")
+    return None if score is None else int(score > 0)
 
-    def _label(self, line: int, text: str, score: float | None) -> int:
-        if text in ("0", "1", "0.0", "1.0"):
-            return int(float(text))
-        if text:
-            raise self._error(line, f"label {text!r} is not 0 or 1; write 1 for calcium and 0 for none")
-        if score is None:
-            raise self._error(line, "label and cac_score are both missing; give one of them")
-        return int(score > 0)
 
-    def _error(self, line: int, what: str) -> UserError:
-        return UserError(f"{self.path}, line {line}: {what}")
+def _error(row: Row, what: str) -> UserError:
+    return UserError(f"{row.place}: {what}")

@@ -35,6 +35,8 @@ class PhantomCohort(Cohort):
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
+    reads_files: ClassVar[bool] = False
+    mask_names: ClassVar[tuple[str, ...] | None] = ("coronary", "vessels", "lesions", "heart", "aorta")
 
     zero: int = Field(94, ge=0, le=10_000, description="cases without coronary calcium")
     nonzero: int = Field(88, ge=0, le=10_000, description="cases with coronary calcium")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from benchmark.case import Scan
+from benchmark.case import Problem, Scan
 from benchmark.errors import CaseError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins.fingerprint import code_digest, digest_of
@@ -32,6 +33,40 @@ class FileScan:
         }
         return Scan(image, masks, anomalies)
 
+    @property
+    def mask_names(self) -> tuple[str, ...]:
+        """The names of the masks."""
+        return tuple(self.masks)
+
+    def problems(self, deep: bool = False) -> list[Problem]:
+        """Return what is wrong with the image and with each mask, as their headers tell; deep: as `load` would find."""
+        image, found = _tried(self.image, self._opened(deep))
+        for name, path in self.masks.items():
+            found += _tried(path, self._opened_mask(name, image, deep))[1]
+        return found
+
+    def _opened(self, deep: bool) -> Callable[[Path], Any]:
+        """Return what opens the image, giving its voxels or its grid."""
+        from benchmark.images.reading import read_grid, read_image_noting
+
+        if deep:
+            return lambda path: read_image_noting(path, self.series)[0]
+        return lambda path: read_grid(path, self.series)
+
+    def _opened_mask(self, name: str, image: Any, deep: bool) -> Callable[[Path], Any]:
+        """Return what opens a mask and holds it against the `image` or its grid, if this could be opened."""
+        from benchmark.images.geometry import refuse_other_grid
+        from benchmark.images.reading import read_grid, read_mask
+
+        def grid(path: Path) -> None:
+            mask = read_grid(path)
+            if image is not None and not self.resample_mask:
+                refuse_other_grid(image, mask, path.name)
+
+        if deep:
+            return lambda path: read_mask(path, image, resample=self.resample_mask, empty=name != "coronary")
+        return grid
+
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes. Raises `CaseError` if a file is missing."""
         from benchmark.images.files import file_digest
@@ -53,6 +88,14 @@ class UnusableScan:
 
     reason: str
 
+    @property
+    def mask_names(self) -> None:
+        """Not known: there is no scan to have them."""
+
+    def problems(self, deep: bool = False) -> list[Problem]:
+        """Return the reason."""
+        return [Problem("", self.reason)]
+
     def load(self) -> Scan:
         """Raise the reason."""
         raise CaseError(self.reason)
@@ -60,3 +103,11 @@ class UnusableScan:
     def digest(self) -> str:
         """Raise the reason."""
         raise CaseError(self.reason)
+
+
+def _tried(path: Path, action: Callable[[Path], Any]) -> tuple[Any, list[Problem]]:
+    """Return what came of an action on a file, or None, and why that is."""
+    try:
+        return action(path), []
+    except CaseError as error:
+        return None, [Problem(str(path), str(error).removeprefix(f"{path.name}: "))]

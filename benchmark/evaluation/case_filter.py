@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from benchmark.errors import UserError
-from benchmark.plugins.declaration import Declaration
+from benchmark.plugins.declaration import Declaration, Once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,10 +19,12 @@ class CaseFilter(Declaration):
     """Which cases may take part; what is not given does not matter."""
 
     contrast: bool | None = Field(None, description="on or off: with or without contrast medium")
-    protocols: tuple[str, ...] | None = Field(
+    protocols: Annotated[tuple[str, ...] | None, Once] = Field(
         None, min_length=1, description="names of acquisition protocols"
     )
-    groups: tuple[str, ...] | None = Field(None, min_length=1, description="names of scanners, sites, …")
+    groups: Annotated[tuple[str, ...] | None, Once] = Field(
+        None, min_length=1, description="names of scanners, sites, …"
+    )
 
     def __str__(self) -> str:
         """Say in words which cases pass."""

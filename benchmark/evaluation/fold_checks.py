@@ -36,14 +36,19 @@ class FoldChecks:
                     f"all {kept.sum()} cases{which} have label {classes[0] if len(classes) else 'none'}: "
                     "a classifier needs cases of both labels, add the missing ones to the cohort"
                 )
-            inner = self.inner_folds if part == "train" else 0
-            smallest = int(counts.min())
-            in_training = smallest - (-(-smallest // self.outer) if self.outer > 1 else 0)
-            if smallest < self.outer or in_training < inner:
-                raise UserError(
-                    f"protocol: only {smallest} cases{which} have label {classes[counts.argmin()]}, too few for "
-                    f"{max(self.outer, self.inner_folds)} folds: lower `folds` or `inner_folds`, or add cases"
-                )
+            few = f"protocol: only {counts.min()} cases{which} have label {classes[counts.argmin()]}"
+            self._enough(int(counts.min()), few, self.inner_folds if part == "train" else 0)
+
+    def _enough(self, smallest: int, few: str, inner: int) -> None:
+        """Refuse a class of `smallest` cases that the outer folds, or the inner ones of a training fold, outnumber."""
+        if smallest < self.outer:
+            raise UserError(f"{few}, too few for {self.outer} folds: lower `folds`, or add cases")
+        in_training = smallest - (-(-smallest // self.outer) if self.outer > 1 else 0)
+        if in_training < inner:
+            left = f", {in_training} of them in a training fold" if self.outer > 1 else ""
+            raise UserError(
+                f"{few}{left}, too few for {inner} inner folds: lower `inner_folds`, or add cases"
+            )
 
     def groups(self) -> None:
         """Refuse cases without a group, and fewer groups than folds."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
+from benchmark.table_file import Row, read_table, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,39 +51,30 @@ def frozen_folds(file: Path, case_ids: pd.Index) -> dict[int, NDArray[np.intp]]:
     A study's ``predictions.csv`` is such a file. Cases that only the file knows are ignored. Raises `UserError`
     for a file that cannot be read, a case without a fold, or one that is in two folds of a repeat.
     """
-    table = _read(file)
     by_repeat = {}
-    for repeat in sorted(set(table["repeat"].tolist())):
-        folds = table[table["repeat"] == repeat].set_index("case_id")["fold"]
-        missing = case_ids.difference(folds.index)
-        if len(missing):
+    for repeat, folds in sorted(_read(file).items()):
+        missing = [case_id for case_id in case_ids if case_id not in folds]
+        if missing:
             raise UserError(
                 f"{file}: {len(missing)} of the {len(case_ids)} cases have no fold in repeat {repeat}, "
-                f"{missing[0]} is the first: give them one, or leave them out of the cohort"
+                f"{min(missing)} is the first: give them one, or leave them out of the cohort"
             )
-        by_repeat[repeat] = folds.loc[case_ids].to_numpy(dtype=np.intp)
+        by_repeat[repeat] = np.array([folds[case_id] for case_id in case_ids], dtype=np.intp)
     return by_repeat
 
 
-def _read(file: Path) -> pd.DataFrame:
-    import pandas as pd
+def _read(file: Path) -> dict[int, dict[str, int]]:
+    """Return each repeat's fold of every case by its id."""
+    folds: dict[int, dict[str, int]] = {}
+    for row in read_table(file, "folds", ("case_id", "fold")).rows:
+        case_id, repeat, fold = row.cells["case_id"], _whole(row, "repeat", "0"), _whole(row, "fold")
+        if folds.setdefault(repeat, {}).setdefault(case_id, fold) != fold:
+            raise UserError(f"{row.place}: case {case_id} is in two folds of repeat {repeat}: keep one")
+    return folds
 
-    try:
-        table = pd.read_csv(file, dtype={"case_id": str})
-    except FileNotFoundError:
-        raise UserError(f"{file}: no such file of folds; name a CSV with case_id and fold") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read as a CSV of folds ({error})") from None
-    lacking = [name for name in ("case_id", "fold") if name not in table]
-    if lacking:
-        raise UserError(f"{file}: lacks the column {lacking[0]}: a row says case_id, fold and maybe repeat")
-    table = table.assign(repeat=table.get("repeat", 0))
-    table = table[["case_id", "repeat", "fold"]].drop_duplicates()
-    for column in ("repeat", "fold"):
-        if not pd.api.types.is_integer_dtype(table[column]) or (table[column] < 0).any():
-            raise UserError(f"{file}: a {column} is not a whole number from 0 up: correct it")
-    twice = table[table.duplicated(["case_id", "repeat"])]
-    if len(twice):
-        case, repeat, _ = twice.iloc[0]
-        raise UserError(f"{file}: case {case} is in two folds of repeat {repeat}: keep one")
-    return table
+
+def _whole(row: Row, column: str, default: str = "") -> int:
+    text = row.cells.get(column, default)
+    if (value := whole_number(text)) is None:
+        raise UserError(f"{row.place}: a {column} is not a whole number from 0 up but {text!r}: correct it")
+    return value

@@ -29,6 +29,13 @@ def _ignore(said: str = "") -> None:
     """Show nothing."""
 
 
+def plain_console() -> Console:
+    """Return a console on standard error that prints names and reasons as they are, `[…]` and `:key:` too."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, emoji=False)
+
+
 @contextmanager
 def silent(stage: str, total: int) -> Iterator[Advance]:
     """Show nothing."""
@@ -38,12 +45,10 @@ def silent(stage: str, total: int) -> Iterator[Advance]:
 @contextmanager
 def bars(stage: str, total: int) -> Iterator[Advance]:
     """Show a bar with counts and the time left, or lines where no terminal is; nothing for a stage without work."""
-    from rich.console import Console
-
     if total == 0:
         yield _ignore
         return
-    console = Console(stderr=True)
+    console = plain_console()
     with (_bar if console.is_terminal else lines)(stage, total, console) as advance:
         yield advance
 
@@ -60,7 +65,7 @@ def _bar(stage: str, total: int, console: Console) -> Iterator[Advance]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description:<9}"),
+        TextColumn("{task.description:<9}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -115,12 +120,17 @@ def duration(seconds: float) -> str:
 @contextmanager
 def downloads(name: str) -> Iterator[Callable[[int, int], None]]:
     """Show a download; the yielded function is told the bytes that are here and those there will be."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(stderr=True)) as display:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=plain_console()) as display:
         task = display.add_task(name, total=None)
         yield lambda done, total: display.update(task, completed=done, total=total)
 
@@ -131,20 +141,19 @@ def training_bar(name: str, steps: int, done: int) -> Iterator[Callable[[int, Ma
 
     Where no terminal shows the bar, every validation is a line.
     """
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn(name),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[values]}"),
+        TextColumn("{task.fields[values]}", markup=False),
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     known: dict[str, float] = {}
-    with Bars(*columns, console=Console(stderr=True)) as display:
+    with Bars(*columns, console=plain_console()) as display:
         task = display.add_task(name, total=steps, completed=done, values="")
 
         def show(step: int, values: Mapping[str, float]) -> None:

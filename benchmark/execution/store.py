@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,6 +51,19 @@ class Store:
 
     def _file(self, kind: str, key: str, suffix: str) -> Path:
         return self.folder / kind / key[:2] / f"{key}.{suffix}"
+
+
+def json_text(content: Any, *, sort_keys: bool = False) -> str:
+    """Return JSON as people and other programs read it; null for a number that is not finite, which JSON lacks."""
+    return json.dumps(_finite(content), indent=1, sort_keys=sort_keys, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    return [_finite(value) for value in content] if isinstance(content, list | tuple) else content
 
 
 def write_atomically(file: Path, content: bytes) -> None:

@@ -111,12 +111,14 @@ def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
     return Grid.of(a).same_as(Grid.of(b))
 
 
-def refuse_other_grid(image: sitk.Image, mask: sitk.Image, name: str = "the mask") -> None:
+def refuse_other_grid(image: sitk.Image | Grid, mask: sitk.Image | Grid, name: str = "the mask") -> None:
     """Raise `CaseError` with both grids if `mask` does not lie on the grid of `image`."""
-    if not same_grid(image, mask):
+    wanted, found = (item if isinstance(item, Grid) else Grid.of(item) for item in (image, mask))
+    if not found.same_as(wanted):
         raise CaseError(
-            f"{name} is on another grid than the image: {Grid.of(mask)} against "
-            f"{Grid.of(image)}; resample it, or set `resample_mask: true` in a manifest cohort"
+            f"{name} is on another grid than the image: {found} against "
+            f"{wanted}; resample it, or have it resampled: `cacbench score --resample-mask`, in a study "
+            "`resample_mask: true` of a manifest cohort"
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from benchmark.case import Case, Scan
 from benchmark.errors import UserError
-from benchmark.execution.store import write_atomically
+from benchmark.execution.store import json_text, write_atomically
 from benchmark.execution.workers import workers
 from benchmark.images.writing import write_nifti
 from benchmark.plugins import Cohort
@@ -99,7 +99,7 @@ def _write_case(out: Path, task: Task) -> None:
         "masks": sorted(scan.masks),
         **task.source.record(),
     }
-    (partial_folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (partial_folder / RECORD).write_text(json_text(record))
     partial_folder.rename(folder)
 
 

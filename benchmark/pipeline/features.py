@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.case import Case, Exclusion
 from benchmark.errors import UserError
 from benchmark.execution.execution import Bundle, Done, Execution, Failure
-from benchmark.pipeline.cases import IdentifiedCases, about_cases, identify_cases
+from benchmark.pipeline.cases import IdentifiedCases, about_cases, identify_cases, list_cases
 from benchmark.pipeline.cost import cost
 from benchmark.pipeline.extraction import Extracted, ExtractionTask, Wanted, extract
 from benchmark.pipeline.regions import Regions
@@ -30,7 +30,7 @@ def extract_features(
 
     Raises `UserError` when every case of all tables was excluded.
     """
-    identified = identified or identify_cases(study.cohort.cases(), execution)
+    identified = identified or identify_cases(list_cases(study.cohort), execution)
     cases = identified.cases
     wanted, keys, unavailable = _wanted(study)
     outcomes = _outcomes(identified, wanted, keys, execution)

@@ -16,7 +16,7 @@ from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
-from benchmark.pipeline.cases import about_cases
+from benchmark.pipeline.cases import about_cases, refuse_unlabelled
 from benchmark.pipeline.results import Features, tally
 from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
@@ -138,9 +138,8 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
 
 
 def refuse_unsplittable(study: Study, cases: Sequence[Case]) -> None:
-    """Raise `UserError` where cases as listed cannot be split; those of which the label is not known do not count."""
-    about = about_cases(cases)
-    check_splits(study, about[about[study.target.column].notna()])
+    """Raise `UserError` where listed cases, less those that are known to drop out, lack labels or cannot be split."""
+    check_splits(study, about_cases(cases))
 
 
 def check_splits(study: Study, cases: pd.DataFrame) -> None:
@@ -148,6 +147,7 @@ def check_splits(study: Study, cases: pd.DataFrame) -> None:
 
     Frozen folds are not looked at: their file need not have the cases that will.
     """
+    refuse_unlabelled(study.cohort, cases, study.target.column)
     if study.protocol.split != "frozen":
         labels_and_splits(study, cases)
 

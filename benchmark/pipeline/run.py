@@ -12,7 +12,7 @@ from benchmark.evaluation.fold import choose_flat, evaluate, fit_final
 from benchmark.evaluation.records import FlatRecord, FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
-from benchmark.pipeline.cases import about_cases, identify_cases
+from benchmark.pipeline.cases import about_cases, identify_cases, list_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import FittedModel, StudyResult
@@ -54,7 +54,7 @@ def plan_study(study: Study, execution: Execution) -> EvaluationPlan:
     Raises `UserError`, see `plan_evaluation`. Cases that cannot be split are refused before anything is extracted:
     that may take hours.
     """
-    cases = identify_cases(study.cohort.cases(), execution)
+    cases = identify_cases(list_cases(study.cohort), execution)
     if cases.readable:
         about = about_cases(cases.readable)
         check_splits(study, about)

@@ -75,6 +75,20 @@ class Plugin(Declaration, ABC):
 class Cohort(Plugin):
     """Where cases come from."""
 
+    reads_files: ClassVar[bool] = True
+    """Whether its scans are read, so that a check of the files finds something; not where they are made."""
+    mask_names: ClassVar[tuple[str, ...] | None] = None
+    """Names of the masks that each of its scans has; None where that is the source's to say, or not known."""
+
+    @property
+    def place(self) -> str:
+        """Where its cases are listed, as a message names it: its file or folder, or what it is."""
+        return str(getattr(self, "path", type(self).__name__))
+
+    def notices(self) -> Sequence[str]:
+        """Return what people should be told once of its declaration. Raises `UserError` as `cases` does."""
+        return ()
+
     @abstractmethod
     def cases(self) -> Sequence[Case]:
         """List the cases without reading their images. Raises `UserError` for a mistake in the declaration."""
@@ -85,6 +99,11 @@ class Segmenter(Plugin):
 
     expensive: ClassVar[bool] = False
     """Whether what it finds is worth keeping in the store. It then asks for it by ``Scan.region(region_key(), …)``."""
+
+    @property
+    def masks_needed(self) -> tuple[str, ...]:
+        """Names of the scan's own masks without which it fails, those of segmenters within it left aside."""
+        return ()
 
     def region_key(self) -> str:
         """Return what identifies the region that is kept, free of what is cheap to do afterwards."""

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from benchmark.table_file import NUMBER
 
 _PLAIN = {
     "missing": "is missing; add it",
+    "finite_number": "must be a finite number",
     "tuple_type": "must be a list such as [a, b]",
     "too_short": "lists too few values: add one",
     "dict_type": "must be a mapping of keys to values",
@@ -22,13 +33,18 @@ _PLAIN = {
 class Declaration(BaseModel):
     """A frozen model that answers an unknown key with the nearest one it knows, however deep it stands in a file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="wrap")
     @classmethod
     def _name_known_keys(cls, declared: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        refuse(*_infinite(declared))
         try:
-            return handler(declared)
+            made = handler(declared)
+            if isinstance(declared, Mapping):
+                read = {name: getattr(made, name, None) for name in declared}
+                refuse(*_misread(declared, read))
+            return made
         except ValidationError as error:
             details = [
                 detail(
@@ -40,6 +56,30 @@ class Declaration(BaseModel):
                 for item in error.errors()
             ]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
+
+
+def _infinite(declared: Any, *place: str | int) -> Iterator[InitErrorDetails]:
+    """Yield a mistake for every number that is not finite, however deep, also where no field would ask."""
+    if isinstance(declared, float) and not math.isfinite(declared):
+        yield detail(*place, message="must be a finite number", kind="finite_number", given=declared)
+    elif isinstance(declared, Mapping | list | tuple):
+        for key, value in declared.items() if isinstance(declared, Mapping) else enumerate(declared):
+            yield from _infinite(value, *place, key if isinstance(key, int) else str(key))
+
+
+def _misread(declared: Any, read: Any, *place: str | int) -> Iterator[InitErrorDetails]:
+    """Yield a mistake for every text that was read as a number and is none in plain digits, such as ``1_000``."""
+    if isinstance(declared, str) and isinstance(read, int | float) and not isinstance(read, bool):
+        if not NUMBER.fullmatch(declared.strip()):
+            message = f"{declared!r} is no number in plain digits: write it without quotes, as in 1000"
+            yield detail(*place, message=message, given=declared)
+    elif isinstance(declared, Mapping) and isinstance(read, Mapping):
+        for (key, value), (read_key, read_value) in zip(declared.items(), read.items(), strict=False):
+            yield from _misread(key, read_key, *place, str(key))
+            yield from _misread(value, read_value, *place, str(key))
+    elif isinstance(declared, list | tuple) and isinstance(read, list | tuple):
+        for position, (value, read_value) in enumerate(zip(declared, read, strict=False)):
+            yield from _misread(value, read_value, *place, position)
 
 
 def _message(item: ErrorDetails, known: Iterable[str]) -> str:
@@ -62,6 +102,12 @@ def detail(*place: str | int, message: str, kind: str = "declaration", value: An
     return InitErrorDetails(type=error, loc=place, input=value)
 
 
+def refuse(*details: InitErrorDetails) -> None:
+    """Raise the validation error that holds the mistakes, if there are any."""
+    if details:
+        raise ValidationError.from_exception_data("declaration", list(details))
+
+
 def mistake(*place: str | int, message: str) -> ValidationError:
     """Return a validation error about the keys `place` of what is declared."""
     return ValidationError.from_exception_data("declaration", [detail(*place, message=message)])
@@ -72,3 +118,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known) or 'none'}"
+
+
+def _once(values: Any) -> Any:
+    """Refuse a list that names something twice, or a mapping in which two keys have one name."""
+    named = list(values.values()) if isinstance(values, Mapping) else list(values or ())
+    if (twice := next((value for value in named if named.count(value) > 1), None)) is None:
+        return values
+    if isinstance(values, Mapping):
+        alike = " and ".join(str(key) for key, value in values.items() if value == twice)
+        raise ValueError(f"{alike} are both called {twice!r}: give each a name of its own")
+    raise ValueError(f"{twice!r} is there twice: name each once")
+
+
+Once = AfterValidator(_once)
+"""The validator of a list, or of a mapping to names, that must not say anything twice."""

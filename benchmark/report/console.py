@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.plugins.registry import Kind, names, plugin_class
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from benchmark.calcium.scoring import CalciumScore
     from benchmark.networks.weights import RequiredWeights
 
-console = Console()
+console = Console(
+    markup=False, emoji=False
+)  # names and reasons are printed as they are, `[…]` and `:key:` too
 if not console.is_terminal:
-    console = Console(width=110)  # a log file has room for whole tables
+    console = Console(width=110, markup=False, emoji=False)  # a log file has room for whole tables
 
 
 def print_table(table: pd.DataFrame, title: str, styles: Sequence[str] = ()) -> None:
@@ -39,14 +42,27 @@ def _numeric(column: pd.Series) -> bool:
     return all(str(value)[:1] in "0123456789+-.–" or value in ("", "ref.") for value in column)
 
 
-def print_plan(study: str, cases: int, readiness: dict[str, str]) -> None:
-    """Print what a study would run."""
+def print_plan(
+    study: str, cases: int, readiness: dict[str, str], problems: Sequence[dict[str, str]] = ()
+) -> None:
+    """Print what a study would run, and the `problems` of cases: mappings case_id, file, reason."""
+    if problems:
+        print_problems(problems, cases)
     table = Table(
         "run", "state", title=f"{study}: {cases} cases, {len(readiness)} runs", title_justify="left"
     )
     for name, state in readiness.items():
         table.add_row(name, state, style="" if state == "ready" else "yellow")
     console.print(table)
+
+
+def print_problems(problems: Sequence[dict[str, str]], cases: int) -> None:
+    """Print one line per problem, whole however long it is, so that it can be searched and copied."""
+    left_out = len({problem["case_id"] for problem in problems})
+    console.print(f"{left_out} of {cases} cases would be left out:", highlight=False, soft_wrap=True)
+    for problem in problems:
+        line = ": ".join(filter(None, (problem["case_id"], problem["file"], problem["reason"])))
+        console.print(f"  {line}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def describe_plugins() -> dict[str, Any]:
@@ -60,9 +76,8 @@ def print_plugins(described: dict[str, Any]) -> None:
         table = Table("name", "state", "parameters", title=kind.replace("_", " ") + "s", title_justify="left")
         for name, about in plugins.items():
             parameters = "\n".join(f"{key} = {value}" for key, value in about["parameters"].items())
-            table.add_row(
-                f"{name}\n[dim]{about['summary']}[/dim]", about["state"], parameters, end_section=True
-            )
+            named = Text.assemble(f"{name}\n", (about["summary"], "dim"))
+            table.add_row(named, about["state"], parameters, end_section=True)
         console.print(table)
 
 
@@ -85,14 +100,14 @@ def print_score(score: CalciumScore) -> None:
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
     console.print(table)
     if score.note:
-        console.print(score.note, style="yellow", markup=False)
+        console.print(score.note, style="yellow")
 
 
 def print_check(table: pd.DataFrame, study: str, elsewhere: str) -> None:
     """Print what moved, or that nothing did, and what else differs from what made the guarded numbers."""
     moved = table[~table["ok"]]
     if elsewhere:
-        console.print(f"{study}: made with {elsewhere}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{study}: made with {elsewhere}", highlight=False, soft_wrap=True)
     if moved.empty:
         console.print(f"{study}: all {len(table)} headline numbers hold")
         return

@@ -21,12 +21,17 @@ def check_suffix(file: Path) -> None:
 
 
 def write_features(features: Features, file: Path, *, prefixed: bool) -> None:
-    """Write one row per case: case_id, label, cac_score, group, protocol, then the features.
+    """Write one row per case: what is known of it, covariates included, then the features.
 
-    With `prefixed` a feature is called ``extraction:feature``, so that several tables fit into one file.
+    With `prefixed` a feature is called ``extraction:feature``, so that several tables fit into one file. Raises
+    `UserError` where a covariate is called as a feature is.
     """
     tables = [table.add_prefix(f"{name}:") if prefixed else table for name, table in features.tables.items()]
     whole = pd.concat([features.cases, *tables], axis=1).reset_index()
+    if (twice := whole.columns[whole.columns.duplicated()]).size:
+        raise UserError(
+            f"--out {file}: {twice[0]!r} is a covariate and a feature: call the covariate otherwise"
+        )
     if file.suffix == ".csv":
         content = whole.to_csv(index=False, lineterminator="\n").encode()
     else:

@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY
 from benchmark.execution.environment import machine, versions
-from benchmark.execution.store import write_atomically
+from benchmark.execution.store import json_text, write_atomically
 from benchmark.pipeline.results import StudyResult
 
 HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc", "macro_f1", "quadratic_kappa")
@@ -75,7 +75,7 @@ def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
                     "tolerance": round((metrics[metric]["high"] - metrics[metric]["low"]) / 2, 6),
                 }
                 for metric in HEADLINE_METRICS
-                if metric in metrics
+                if metric in metrics and None not in metrics[metric].values()
             }
             for run, metrics in facts["runs"].items()
         },
@@ -124,7 +124,7 @@ def update_headline(facts: dict[str, Any], file: Path) -> None:
     """Make this study's numbers the guarded ones; other studies' entries stay."""
     content = _read(file) if file.exists() else {}
     content[facts["study"]] = headline_of(facts)
-    write_atomically(file, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(file, json_text(content, sort_keys=True).encode())
 
 
 def _guarded(facts: dict[str, Any], file: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from benchmark.execution.store import write_atomically
+from benchmark.execution.store import json_text, write_atomically
 from benchmark.report.page import write_page
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
@@ -99,7 +98,7 @@ def publish(report: Report, results: Path, study_file: Path) -> Published:
         pictures[name] = folder / f"{name}.png"
         write_atomically(pictures[name], content)
     page = write_page(folder / "report.html", report, pictures)
-    write_atomically(folder / report.facts_file, (json.dumps(report.facts, indent=1) + "\n").encode())
+    write_atomically(folder / report.facts_file, json_text(report.facts).encode())
     log = report.log or (lambda *places: _log(report, *places))
     log(folder, results, study_file)
     return Published(report, [page, *pictures.values(), *([tables] if report.tables else [])])
@@ -124,7 +123,7 @@ def show(published: Published, as_json: bool = False) -> None:
     """Print a report: as JSON and nothing else, or its tables and sentences and where everything is."""
     report = published.report
     if as_json:
-        print(json.dumps(report.facts, indent=1))
+        print(json_text(report.facts), end="")
         return
     from benchmark.report.console import console, print_table
 
@@ -134,13 +133,13 @@ def show(published: Published, as_json: bool = False) -> None:
             if section.note:
                 console.print(section.note, style="dim", soft_wrap=True)
     for sentence in report.sentences:
-        console.print(sentence, markup=False, soft_wrap=True)
+        console.print(sentence, soft_wrap=True)
     for warning in report.warnings:
-        console.print(warning, style="yellow", markup=False, soft_wrap=True)
+        console.print(warning, style="yellow", soft_wrap=True)
     if report.of_this_execution:
         console.print(report.of_this_execution)
     for path in published.paths:
-        console.print(str(path), markup=False, soft_wrap=True, highlight=False)
+        console.print(str(path), soft_wrap=True, highlight=False)
 
 
 def with_interval(value: Any, low: Any, high: Any, digits: int = 3, ends: int = 2, sign: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,10 @@ from benchmark.report.details import detail_tables
 from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
 from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.headline import headline_intervals
+from benchmark.table_file import Table, number, read_table
+
+NAMES = ("case_id", "run", "reference", "group", "protocol", "segmenter", "extractor", "classifier", "reason")
+"""Columns that hold names, which may look like numbers."""
 
 
 def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
@@ -109,5 +114,26 @@ def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read what `write_tables` wrote."""
-    return {file.stem: pd.read_csv(file) for file in sorted(folder.glob("*.csv"))}
+    """Read what `write_tables` wrote; names stay text, so that a case called 007 or NA is called so still."""
+    return {file.stem: typed(read_table(file, "results")) for file in sorted(folder.glob("*.csv"))}
+
+
+def typed(table: Table) -> pd.DataFrame:
+    """Return a table that was written: columns of numbers as numbers, NaN where empty, and the others as text."""
+    return pd.DataFrame(
+        {name: _column(name, [row.cells[name] for row in table.rows]) for name in table.columns},
+        columns=list(table.columns),
+    )
+
+
+def _column(name: str, cells: list[str]) -> pd.Series:
+    filled = [cell for cell in cells if cell]
+    if not filled or name in NAMES:
+        return pd.Series(cells, dtype=object)
+    if set(filled) <= {"True", "False"} and len(filled) == len(cells):
+        return pd.Series([cell == "True" for cell in cells])
+    if all(re.fullmatch("-?[0-9]+", cell) for cell in cells):
+        return pd.Series([int(cell) for cell in cells])
+    if all(number(cell) is not None or cell in ("inf", "-inf") for cell in filled):
+        return pd.Series([float(cell or "nan") for cell in cells])
+    return pd.Series(cells, dtype=object)

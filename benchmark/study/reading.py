@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import UserError
 from benchmark.plugins.declaration import Declaration, plain_message
-from benchmark.study.strict_yaml import load_yaml
+from benchmark.study.strict_yaml import AmbiguousError, load_yaml
 from benchmark.study.study import Study
 
 Declared = TypeVar("Declared", bound=Declaration)
@@ -43,7 +43,8 @@ def read_declaration(path: Path, example: str = "the runs.yaml of the project") 
         content = load_yaml(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+        fault = "" if isinstance(error, AmbiguousError) else "not valid YAML: "
+        raise UserError(f"{path}:{line}: {fault}{error.problem}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

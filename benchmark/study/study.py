@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -12,7 +13,7 @@ from benchmark.evaluation.protocol import Metric, Protocol
 from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
 from benchmark.plugins.base import Plugin
-from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
+from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
 
 Test = Literal[
@@ -41,15 +42,15 @@ class Comparisons(Declaration):
     reference: str | None = Field(
         None, description="the run all others are compared with; default: the first"
     )
-    pairs: tuple[tuple[str, str], ...] | None = Field(
+    pairs: Annotated[tuple[tuple[str, str], ...] | None, Once] = Field(
         None, min_length=1, description="runs compared, [run, with which]; default: all with the reference"
     )
-    metrics: tuple[Metric, ...] | None = Field(
+    metrics: Annotated[tuple[Metric, ...] | None, Once] = Field(
         None,
         min_length=1,
         description="compared by every test; default: accuracy and f1, of bands accuracy and quadratic_kappa",
     )
-    tests: tuple[Test, ...] = Field(
+    tests: Annotated[tuple[Test, ...], Once] = Field(
         (
             "paired_t",
             "nadeau_bengio",
@@ -94,7 +95,7 @@ class Study(Declaration):
     target: Target = Nonzero()
     protocol: Protocol = Protocol()
     comparisons: Comparisons = Comparisons()
-    runs: tuple[str, ...] | None = Field(
+    runs: Annotated[tuple[str, ...] | None, Once] = Field(
         None, description="`extractor/classifier` names; default: all of them"
     )
 
@@ -107,7 +108,7 @@ class Study(Declaration):
         for name, spec in parameters.items():
             if not isinstance(spec, Mapping):
                 raise mistake(name, message="must be a mapping such as `{segmenter: NAME}`")
-            regions[name] = spec.get("segmenter")
+            regions[name] = _segmenter_of(name, spec, segmenters)
             if segmenters and regions[name] not in segmenters:
                 raise mistake(name, "segmenter", message=_names_no("segmenter", regions[name], segmenters))
             parameters[name] = {key: value for key, value in spec.items() if key != "segmenter"}
@@ -202,6 +203,15 @@ class Study(Declaration):
 
 def _reasons(*plugins: Plugin) -> str:
     return "; ".join(state.reason for plugin in plugins if not (state := plugin.availability()).ready)
+
+
+def _segmenter_of(extractor: str, spec: Mapping[str, Any], known: Mapping[str, Segmenter]) -> Any:
+    """Return what an extractor's declaration names as its segmenter, by that key or none that is like it."""
+    if "segmenter" in spec:
+        return spec["segmenter"]
+    for key in get_close_matches("segmenter", [str(key) for key in spec], n=1):
+        raise mistake(extractor, key, message=f"unknown key; {did_you_mean(key, ['segmenter'])}")
+    raise mistake(extractor, "segmenter", message=f"is missing; {did_you_mean('', known)}")
 
 
 def _names_no(what: str, name: object, known: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -18,6 +18,7 @@ from benchmark.errors import CaseError
 from benchmark.networks.hub_download import sha256_of
 from benchmark.networks.inference import ResolvedDevice
 from benchmark.plugins import Availability, Segmenter
+from benchmark.plugins.declaration import Once
 from benchmark.plugins.fingerprint import digest_of
 from segmenters.reference import ReferenceSegmenter
 from segmenters.totalsegmentator.installation import (
@@ -54,7 +55,7 @@ class TotalSegmentatorSegmenter(Segmenter):
     libraries: ClassVar[tuple[str, ...]] = ("totalsegmentator", "nnunetv2", "torch")
 
     task: Task = Field("coronary_arteries", description="which of TotalSegmentator's tasks")
-    structures: tuple[str, ...] | None = Field(
+    structures: Annotated[tuple[str, ...] | None, Once] = Field(
         None, min_length=1, description="which of the task's structures to take; none: all of them"
     )
     dilation_mm: float = Field(0.0, ge=0, description="how far the surface moves outwards, in mm")

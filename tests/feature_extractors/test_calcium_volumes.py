@@ -64,6 +64,18 @@ def test_vessels_have_features_of_their_own_that_add_up(scan):
         assert parts == pytest.approx(features[f"calcium_{amount}"])
 
 
+@pytest.mark.parametrize(
+    ("vessels", "message"),
+    [
+        ({1: "LM", 2: "LM"}, "1 and 2 are both called 'LM': give each a name of its own"),
+        ({1: ""}, "at least 1 character"),
+    ],
+)
+def test_vessels_of_one_name_or_none_are_refused(vessels, message):
+    with pytest.raises(ValueError, match=message):
+        CalciumVolumesExtractor(vessels=vessels)
+
+
 @pytest.mark.parametrize("vessels", [{}, {1: "LM", 2: "LAD"}])
 def test_no_calcium_is_zeros_under_the_same_names_and_no_exclusion(scan, vessels):
     extractor = CalciumVolumesExtractor(vessels=vessels)

@@ -14,7 +14,7 @@ from benchmark.analyses.robustness.transfer import transferred_predictions
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from benchmark.pipeline.cases import about_cases, identify_cases
+from benchmark.pipeline.cases import about_cases, identify_cases, list_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import Features, tally
@@ -73,7 +73,7 @@ def measure_robustness(study: RobustnessStudy, execution: Execution) -> Robustne
 
 def _features(study: Study, execution: Execution) -> Features:
     """Return one condition's features. Raises `UserError`, before anything is extracted where it can."""
-    cases = identify_cases(study.cohort.cases(), execution)
+    cases = identify_cases(list_cases(study.cohort), execution)
     if cases.readable:
         check_splits(study, about_cases(cases.readable))
     return extract_features(study, execution, cases)

@@ -13,6 +13,7 @@ from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Bundle, Done, Execution
+from benchmark.pipeline.cases import list_cases
 from benchmark.pipeline.results import tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
@@ -41,7 +42,7 @@ def run_segmentation(study: SegmentationStudy, execution: Execution) -> Measured
     ready = [name for name in study.segmenters if name not in unavailable]
     if not ready:
         raise UserError(f"{study.name}: no segmenter can run here: {'; '.join(unavailable.values())}")
-    cases = [(cohort, case) for cohort, declared in study.cohorts.items() for case in declared.cases()]
+    cases = [(cohort, case) for cohort, declared in study.cohorts.items() for case in list_cases(declared)]
     bundles, exclusions = _bundles(study, ready, cases)
     done = execution.parts(KIND, measure, bundles, lambda _, measured: measured)
     exclusions += _exclusions(done)

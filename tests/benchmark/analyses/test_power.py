@@ -137,6 +137,32 @@ def test_a_study_without_predictions_is_sent_back_to_run(tmp_path):
         read_predictions(tmp_path)
 
 
+@pytest.fixture
+def finished(tmp_path):
+    """The folder of a finished study, but for its predictions."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "study.json").write_text(json.dumps({"reference": "a"}))
+    return tmp_path
+
+
+def test_cases_keep_names_that_look_like_something_else(finished):
+    names = ["NA", "null", "nan", "1e5", "007", "7"]
+    written = FINISHED.assign(case_id=(names + [str(n) for n in range(200, 394)]) * 3)
+    written.to_csv(finished / "tables" / "predictions.csv", index=False)
+    found, _ = read_predictions(finished)
+    assert found["case_id"].tolist() == written["case_id"].tolist()
+    for column in ("repeat", "fold", "label", "score", "predicted"):
+        assert (found[column].to_numpy() == written[column].to_numpy()).all()
+
+
+def test_predictions_that_are_no_numbers_are_refused_with_their_line(finished):
+    FINISHED.astype({"score": object}).assign(score="1_0").to_csv(
+        finished / "tables" / "predictions.csv", index=False
+    )
+    with pytest.raises(UserError, match=r"predictions\.csv, line 2: score is '1_0', not a number"):
+        read_predictions(finished)
+
+
 def test_the_command_reads_a_finished_study_and_writes_curve_and_figure(tmp_path, toy_declaration):
     file, results = tmp_path / "study.yaml", tmp_path / "r"
     file.write_text(yaml.safe_dump(toy_declaration))

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 import yaml
 
 from benchmark import __version__
@@ -70,6 +72,69 @@ def test_validate_refuses_cases_that_cannot_be_split(tmp_path, toy_declaration):
     assert "only 2 cases have label 1, too few for 3 folds" in done.stderr
 
 
+@pytest.fixture
+def checked(tmp_path, toy_declaration):
+    """A study on a manifest of 20 fit cases, to which lines can be added."""
+    voxels = np.random.default_rng(0).normal(0, 100, (8, 12, 12)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / "ct.nii.gz"))
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones_like(voxels)), str(tmp_path / "flat.nii.gz"))
+    toy_declaration["cohort"] = {"use": "manifest", "path": "manifest.csv"}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(toy_declaration))
+
+    def write(*lines):
+        fit = [f"c{n},ct.nii.gz,{n % 2}" for n in range(20)]
+        (tmp_path / "manifest.csv").write_text("\n".join(["case_id,image,label", *fit, *lines]) + "\n")
+        return tmp_path / "study.yaml"
+
+    return write
+
+
+def test_validate_lists_every_problem_and_fails_only_if_told_to(checked, tmp_path):
+    study = checked("x,gone.nii.gz,1", "y,lost.nii.gz,0")
+    done = cacbench("validate", study)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 22 cases would be left out:" in done.stdout
+    assert f"x: {tmp_path / 'gone.nii.gz'}: no such file" in done.stdout
+    assert f"y: {tmp_path / 'lost.nii.gz'}: no such file" in done.stdout
+    strict = cacbench("validate", study, "--strict", "--json")
+    assert strict.returncode == 2
+    assert "--strict: 2 of 22 cases would be left out" in strict.stderr
+    facts = json.loads(strict.stdout)
+    assert (facts["cases"], facts["left_out"]) == (22, 2)
+    assert facts["problems"][0] == {
+        "case_id": "x",
+        "file": str(tmp_path / "gone.nii.gz"),
+        "reason": "no such file",
+    }
+
+
+def test_validate_reads_voxels_only_if_told_to(checked):
+    study = checked("x,flat.nii.gz,1")
+    assert "left out" not in cacbench("validate", study).stdout
+    assert "the image is constant" in cacbench("validate", study, "--deep", "--jobs", 1).stdout
+
+
+def test_validate_fails_where_too_little_is_left_and_says_what_is_wrong(checked, tmp_path):
+    study = checked()
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("ct.nii.gz,1", "gone.nii.gz,1"))
+    few = cacbench("validate", study)
+    assert few.returncode == 2
+    assert "10 of 20 cases would be left out" in few.stdout
+    assert "all 10 cases have label 0" in few.stderr
+    manifest.write_text(manifest.read_text().replace("ct.nii.gz,0", "gone.nii.gz,0"))
+    assert "every one of the 20 cases would be left out" in cacbench("validate", study).stderr
+
+
+def test_validate_counts_and_names_cases_without_label_and_score(checked, tmp_path):
+    done = cacbench("validate", checked("x,ct.nii.gz,", "y,ct.nii.gz,", "z,gone.nii.gz,"))
+    assert done.returncode == 2
+    assert (
+        f"{tmp_path / 'manifest.csv'}: 2 of 22 cases have neither `label` nor `cac_score`: x, y;"
+        in done.stderr
+    )
+
+
 def test_list_shows_every_kind_with_parameters_and_state():
     described = json.loads(cacbench("list", "--json").stdout)
     assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]
@@ -86,6 +151,56 @@ def test_features_are_written_for_other_tools(study, tmp_path, name, read):
     assert list(table.columns[:5]) == ["case_id", "label", "cac_score", "group", "protocol"]
     assert "moments:mean" in table.columns
     assert len(table) == 40
+
+
+@pytest.fixture
+def unlabelled(tmp_path, toy_declaration):
+    """A study on a manifest as `cacbench convert` writes it, with a column of somebody's own."""
+    random = np.random.default_rng(0)
+    header = "case_id,image,cac_score,label,mask,group,protocol,contrast,age,site\n"
+    lines = [f"00{n},{n}.nii.gz,,,,,Calcium,,{50 + n},X\n" for n in range(3)]
+    for n in range(3):
+        image = sitk.GetImageFromArray(random.normal(0, 100, (8, 12, 12)).astype(np.int16))
+        sitk.WriteImage(image, str(tmp_path / f"{n}.nii.gz"))
+    (tmp_path / "manifest.csv").write_text(header + "".join(lines))
+    toy_declaration["cohort"] = {"use": "manifest", "path": "manifest.csv", "covariates": ["age"]}
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(toy_declaration))
+    return file
+
+
+def test_features_need_no_label_and_carry_covariates(unlabelled, tmp_path):
+    options = ("--results", tmp_path / "r", "--jobs", 1)
+    done = cacbench("features", unlabelled, "--out", tmp_path / "f.csv", *options)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "f.csv", dtype={"case_id": str})
+    assert table["case_id"].tolist() == ["000", "001", "002"]
+    assert table["age"].tolist() == [50, 51, 52]
+    assert table["label"].isna().all()
+    assert done.stderr.count("not used: site; `covariates: [site]` carries them beside the features") == 1
+    assert cacbench("features", unlabelled, "--out", tmp_path / "f.parquet", *options).returncode == 0
+    assert pd.read_parquet(tmp_path / "f.parquet")["age"].tolist() == ["50", "51", "52"]
+
+
+def test_a_run_without_labels_is_refused_in_one_sentence_with_the_file_and_the_cases(unlabelled, tmp_path):
+    done = cacbench("run", unlabelled, "--results", tmp_path / "r", "--jobs", 1)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"cacbench: {tmp_path / 'manifest.csv'}: 3 of 3 cases have neither `label` nor `cac_score`: 000, 001, 002; "
+        "give it, or use `cacbench features`, which needs none"
+    )
+
+
+def test_a_covariate_called_as_a_feature_is_refused(unlabelled, tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",age,", ",mean,"))
+    unlabelled.write_text(unlabelled.read_text().replace("- age", "- mean"))
+    out = tmp_path / "f.csv"
+    done = cacbench(
+        "features", unlabelled, "--extractor", "moments", "--out", out, "--results", tmp_path / "r"
+    )
+    assert (done.returncode, out.exists()) == (2, False)
+    assert "'mean' is a covariate and a feature: call the covariate otherwise" in done.stderr
 
 
 def test_check_guards_what_update_wrote_and_exits_1_when_a_number_moves(study, tmp_path):
@@ -116,6 +231,22 @@ def test_strict_makes_an_unavailable_run_an_error(study, tmp_path, toy_declarati
     assert cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1).returncode == 0
 
 
+def test_a_mask_on_another_grid_is_scored_by_the_option_that_the_refusal_names(tmp_path):
+    voxels = np.full((6, 20, 20), -100, np.int16)
+    voxels[2:4, 8:12, 8:12] = 300
+    image = sitk.GetImageFromArray(voxels)
+    sitk.WriteImage(image, str(tmp_path / "ct.nii.gz"))
+    sitk.WriteImage(sitk.Cast(image[:, :, 1:] > 0, sitk.sitkUInt8), str(tmp_path / "mask.nii.gz"))
+    arguments = ("score", tmp_path / "ct.nii.gz", "--mask", tmp_path / "mask.nii.gz", "--json")
+    refused = cacbench(*arguments)
+    assert refused.returncode == 2
+    assert (
+        "`cacbench score --resample-mask`, in a study `resample_mask: true` of a manifest" in refused.stderr
+    )
+    scored = json.loads(cacbench(*arguments, "--resample-mask").stdout)
+    assert scored["total"] == {**json.loads(cacbench(*arguments[:2], "--json").stdout)["total"]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +257,17 @@ def test_strict_makes_an_unavailable_run_an_error(study, tmp_path, toy_declarati
         ),
         (["score", "nowhere.nii.gz"], "nowhere.nii.gz"),
         (["score", "nowhere.nii.gz", "--connectivity", "5"], "--connectivity: "),
+        (
+            ["score", "nowhere.nii.gz", "--threshold-hu", "nan"],
+            "--threshold-hu': 'nan' is not a finite number",
+        ),
+        (["score", "nowhere.nii.gz", "--mass-calibration", "inf"], "'inf' is not a finite number"),
+        (["score", "nowhere.nii.gz", "--minimum-area-mm2", "1_0"], "in plain digits, such as 1000 or 0.5"),
+        (["power", "--difference", "nan"], "'nan' is not a finite number"),
+        (["power", "--power", "1"], "1 is not in the range from 0.05 to 0.999"),
+        (["quality", "--too-many", "nan"], "'nan' is not a finite number"),
+        (["phantom", "--zero", "1_0"], "'1_0' is not a finite number"),
+        (["audit", "--permutations", "2.5"], "2.5 is not a whole number"),
         (["features", "runs.yaml", "--out", "f.xlsx"], "end the name in .parquet or .csv"),
         (
             ["features", "runs.yaml", "--out", "f.csv", "--extractor", "x"],

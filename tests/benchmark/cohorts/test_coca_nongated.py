@@ -121,10 +121,12 @@ def test_rows_without_folder_and_folders_without_row_are_exclusions(folder):
     [
         ([("1A", 0, 0, 0, 0, "?")], HEADER, r"row 2: total is '\?'"),
         ([("1A", 0, 0, 0, 0, 0), ("2A", -1, 0, 0, 0, 0)], HEADER, "row 3: LCA is -1"),
-        ([("1A", 0, 0, None, 0, 0)], HEADER, "row 2: LCX is None"),
+        ([("1A", "1_000", 0, 0, 0, 0)], HEADER, "row 2: LCA is '1_000'"),
+        ([("1A", True, 0, 0, 0, 1)], HEADER, "row 2: LCA is 'True'"),
+        ([("1A", 0, 0, None, 0, 0)], HEADER, "row 2: LCX is empty"),
         ([("1A", 0, 0, 0, 0, 0), ("1A", 0, 0, 0, 0, 0)], HEADER, "1A is there twice"),
         ([(None, 0, 0, 0, 0, 0)], HEADER, "row 2: no filename"),
-        ([], ("id", "LCA", "LAD", "LCX", "RCA", "total"), "no column filename"),
+        ([], ("id", "LCA", "LAD", "LCX", "RCA", "total"), "no column 'filename'"),
     ],
 )
 def test_a_mistake_in_the_sheet_is_named_with_its_row(folder, rows, header, message):

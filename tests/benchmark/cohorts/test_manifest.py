@@ -61,9 +61,70 @@ def test_the_label_follows_from_the_score(folder, score, label):
     assert only_case(folder, "case_id,image,cac_score", f"a,ct.nii.gz,{score}").label == label
 
 
-def test_a_given_label_stands_beside_a_score(folder):
-    case = only_case(folder, "case_id,image,cac_score,label", "a,ct.nii.gz,50,0")
-    assert (case.label, case.cac_score) == (0, 50)
+@pytest.mark.parametrize(("score", "label"), [("50", "0"), ("0", "1"), ("0.0", "1.0"), ("1e-3", "0")])
+def test_a_label_that_is_the_opposite_of_its_score_is_refused_with_both(folder, score, label):
+    with pytest.raises(UserError) as error:
+        cohort(folder, "case_id,image,cac_score,label", "b,x.nii,,1", f"a,ct.nii.gz,{score},{label}").cases()
+    assert str(error.value) == (
+        f"{folder / 'manifest.csv'}, line 3: label {label} is the opposite of cac_score {score}; a score above 0 is "
+        "label 1, and 0 is label 0: correct one or empty it"
+    )
+
+
+@pytest.mark.parametrize("name", ["NA", "null", "nan", "1e5", "007"])
+def test_a_case_id_stays_what_it_is(folder, name):
+    assert only_case(folder, "case_id,image,label", f"{name},ct.nii.gz,1").case_id == name
+
+
+@pytest.mark.parametrize(
+    "lines", [["case_id,image", "a,ct.nii.gz"], ["case_id,image,label,cac_score", "a,ct.nii.gz,,"]]
+)
+def test_neither_label_nor_score_is_needed_to_list_a_case(folder, lines):
+    case = only_case(folder, *lines)
+    assert (case.label, case.cac_score) == (None, None)
+
+
+OWN = ("case_id,image,label,age,sex,scanner,", "a,ct.nii.gz,1, 61,f,A,,", "b,ct.nii.gz,0,,m,B,", ",,,,,,")
+
+
+def test_columns_of_ones_own_are_left_and_named_once_for_all_cases(folder):
+    manifest = cohort(folder, *OWN)
+    assert [case.covariates for case in manifest.cases()] == [{}, {}]
+    (notice,) = manifest.notices()
+    assert notice == (
+        f"{folder / 'manifest.csv'}: not used: age, sex, scanner; `covariates: [age, sex, scanner]` carries them "
+        "beside the features"
+    )
+
+
+def test_columns_that_covariates_names_are_carried_as_they_are_written(folder):
+    manifest = cohort(folder, *OWN, covariates=("sex", "age"))
+    assert [case.covariates for case in manifest.cases()] == [
+        {"sex": "f", "age": "61"},
+        {"sex": "m", "age": ""},
+    ]
+    assert "not used: scanner; " in manifest.notices()[0]
+    assert cohort(folder, *OWN, covariates=("sex", "age", "scanner")).notices() == []
+
+
+def test_a_column_called_nearly_like_one_that_is_there_is_ones_own(folder):
+    assert cohort(folder, "case_id,image,label,label2", "a,ct.nii.gz,1,0").notices()
+    manifest = cohort(folder, "case_id,image,scroe", "a,ct.nii.gz,high", covariates=("scroe",))
+    assert manifest.cases()[0].covariates == {"scroe": "high"}
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("agee", "there is no column 'agee'; did you mean 'age'?"),
+        ("label", "'label' has a meaning of its own"),
+    ],
+)
+def test_covariates_that_are_no_columns_of_ones_own_are_refused(folder, name, hint):
+    manifest = cohort(folder, *OWN, covariates=(name,))
+    for listed in (manifest.cases, manifest.notices):
+        with pytest.raises(UserError, match=hint):
+            listed()
 
 
 def test_empty_cells_blank_lines_and_a_byte_order_mark_are_no_trouble(folder):
@@ -118,16 +179,20 @@ def test_the_digest_follows_the_bytes_of_image_and_mask(folder, changed):
         ),
         (["case_id,image,label", "a,ct.nii.gz,2"], "line 2", "label '2' is not 0 or 1"),
         (["case_id,image,label", "a,ct.nii.gz,yes"], "line 2", "label 'yes' is not 0 or 1"),
-        (["case_id,image,label,cac_score", "a,ct.nii.gz,,"], "line 2", "both missing"),
-        (["case_id,image", "a,ct.nii.gz"], "line 2", "both missing"),
         (["case_id,image,cac_score", "a,ct.nii.gz,-3"], "line 2", "cac_score '-3'"),
         (["case_id,image,cac_score", "a,ct.nii.gz,nan"], "line 2", "cac_score 'nan'"),
+        (["case_id,image,cac_score", "a,ct.nii.gz,1_000"], "line 2", "cac_score '1_000'"),
         (["case_id,image,cac_score", "a,ct.nii.gz,low"], "line 2", "cac_score 'low'"),
         (["case_id,image,label", "a,,1"], "line 2", "image is empty"),
         (["case_id,image,label", ",ct.nii.gz,1"], "line 2", "case_id is empty"),
         (["case_id,label", "a,1"], "line 1", "no column 'image'"),
         (["case_id;image;label", "a;ct.nii.gz;1"], "line 1", "separate columns with commas"),
         (["case_id,image,lable", "a,ct.nii.gz,1"], "line 1", "did you mean 'label'?"),
+        (["case_id,image,scroe", "a,ct.nii.gz,1"], "line 1", "'scroe'; did you mean 'cac_score'?"),
+        (["case_id,image,Agatston", "a,ct.nii.gz,1"], "line 1", "did you mean 'cac_score'?"),
+        (["case_id,image,Label", "a,ct.nii.gz,1"], "line 1", "name it in `covariates: [Label]`"),
+        (["case_id,image,mask_coronary", "a,ct.nii.gz,x"], "line 1", "did you mean 'mask'?"),
+        (["case_id,image,label,", "a,ct.nii.gz,1,x"], "line 2", "column 4 has the value 'x' and no name"),
         (["case_id,image,label,label", "a,ct.nii.gz,1,1"], "line 1", "twice"),
         (["case_id,image,label", "a,ct,1.nii.gz,1"], "line 2", "more or fewer values"),
         (["case_id,image,label", "a,ct.nii.gz"], "line 2", "more or fewer values"),

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import CaseFilter
 from benchmark.evaluation.protocol import Protocol
-from benchmark.evaluation.splits import cross_validator
+from benchmark.evaluation.splits import cross_validator, frozen_folds
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
@@ -187,16 +187,30 @@ def test_declarations_that_contradict_themselves_are_refused(parameters, message
     ("content", "message"),
     [
         ("case_id,fold\nc000,0\n", "119 of the 120 cases have no fold in repeat 0, c001 is the first"),
-        ("case_id\nc000\n", "lacks the column fold"),
+        ("case_id\nc000\n", "no column 'fold'"),
         ("case_id,fold\nc000,x\n", "a fold is not a whole number"),
         ("case_id,fold\nc000,0\nc000,1\n", "case c000 is in two folds of repeat 0"),
-        ("", "cannot be read as a CSV of folds"),
+        ("case_id,fold\nc000,1_0\n", "line 2: a fold is not a whole number from 0 up but '1_0'"),
+        ("", "is empty; start it with the header case_id,fold"),
     ],
 )
 def test_a_file_of_folds_that_does_not_fit_is_refused_with_the_place(tmp_path, content, message):
     file = tmp_path / "folds.csv"
     file.write_text(content)
     assert message in refusal(Protocol(split="frozen", folds_file=file))
+
+
+def test_frozen_folds_know_cases_by_names_that_look_like_something_else(tmp_path):
+    names = ["NA", "null", "nan", "1e5", "007", "7", "True", "2026-01-01"]
+    file = tmp_path / "folds.csv"
+    file.write_text("case_id,fold\n" + "".join(f"{name},{fold % 2}\n" for fold, name in enumerate(names)))
+    assert frozen_folds(file, pd.Index(names))[0].tolist() == [0, 1] * 4
+
+
+def test_frozen_folds_may_have_a_byte_order_mark_and_come_from_a_spreadsheet(tmp_path):
+    file = tmp_path / "folds.csv"
+    file.write_bytes("\ufeffcase_id, fold,,\r\na,1.0,,\r\nb,0,,\r\n,,,\r\n".encode())
+    assert frozen_folds(file, pd.Index(["a", "b"]))[0].tolist() == [1, 0]
 
 
 def test_a_missing_file_of_folds_is_named(tmp_path):

@@ -35,6 +35,7 @@ class ScoredCohort(ToyCohort):
         return [
             replace(
                 case,
+                label=int(scores[number % 5] > 0),
                 cac_score=scores[number % 5],
                 source=replace(case.source, label=number % 5, contrast=150.0),
                 group="ab"[number % 2],
@@ -170,7 +171,8 @@ def test_what_a_target_has_not_is_refused(toy_study, changes, message):
 
 
 def test_a_case_without_a_score_is_named(toy_study, tmp_path):
-    with workers(1) as pool, pytest.raises(UserError, match="case toy-000 has no Agatston score"):
+    message = r"ToyCohort: 40 of 40 cases have no Agatston score \(`cac_score`\): toy-000, toy-001"
+    with workers(1) as pool, pytest.raises(UserError, match=message):
         run_study(toy_study(target="bands"), Execution(Store(tmp_path), pool))
 
 

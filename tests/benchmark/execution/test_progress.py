@@ -49,3 +49,12 @@ def test_without_a_terminal_and_without_work_nothing_is_said(capfd):
 )
 def test_durations_read_as_people_say_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_what_is_said_is_shown_as_it_is(capsys):
+    said = "pip install 'cacbench[totalsegmentator]' [/] :warning:"
+    with bars("[red]: cases", 1) as advance:
+        advance(said)
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert "[red]: cases: 1 of 1" in shown

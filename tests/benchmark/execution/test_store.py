@@ -1,12 +1,19 @@
+import json
 import math
 import shutil
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.execution.store import Store, write_atomically
+from benchmark.execution.store import Store, json_text, write_atomically
+
+
+def test_json_for_other_programs_has_null_for_what_is_no_finite_number():
+    text = json_text({"a": float("nan"), "b": [float("inf"), 1.5, (np.float64("-inf"),)], "c": "NaN"})
+    assert json.loads(text, parse_constant=pytest.fail) == {"a": None, "b": [None, 1.5, [None]], "c": "NaN"}
 
 
 @given(st.dictionaries(st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False), max_size=5))

@@ -1,9 +1,9 @@
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Discriminator, Field, ValidationError, model_validator
 
-from benchmark.plugins.declaration import Declaration, did_you_mean, mistake, plain_message
+from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake, plain_message
 
 
 class Inner(Declaration):
@@ -23,6 +23,10 @@ class Other(Declaration):
 
 
 class Outer(Declaration):
+    sizes: dict[float, tuple[float, ...]] = Field({})
+    names: Annotated[dict[int, str], Once] = Field({})
+    anything: Any = None
+    flag: bool = False
     one: Inner = Inner(name="a")
     several: tuple[Inner, ...] = ()
     either: Annotated[Inner | Other, Discriminator("use")] = Other()
@@ -59,6 +63,25 @@ def mistakes(**declared) -> dict[str, str]:
         ({"one": {"name": "nobody"}}, "one", "nobody is no name: choose another"),
         ({"several": [{"name": "a"}] * 3}, "several", "two at most"),
         ({"one": {"name": "a", "threshold": -1}}, "one.threshold", "Input should be greater than 0"),
+        ({"one": {"name": "a", "threshold": float("nan")}}, "one.threshold", "must be a finite number"),
+        ({"one": {"name": "a", "threshold": "inf"}}, "one.threshold", "must be a finite number"),
+        ({"sizes": {1: [2, float("inf")]}}, "sizes.1.1", "must be a finite number"),
+        ({"anything": {"deep": [float("nan")]}}, "anything.deep.0", "must be a finite number"),
+        (
+            {"sizes": {"1_0": [1]}},
+            "sizes.1_0",
+            "'1_0' is no number in plain digits: write it without quotes, as in 1000",
+        ),
+        (
+            {"sizes": {1: ["1_0"]}},
+            "sizes.1.0",
+            "'1_0' is no number in plain digits: write it without quotes, as in 1000",
+        ),
+        (
+            {"names": {1: "LM", 2: "LAD", 3: "LM"}},
+            "names",
+            "1 and 3 are both called 'LM': give each a name of its own",
+        ),
         ({"one": 3}, "one", "must be a mapping of keys to values"),
         ({"several": 3}, "several", "must be a list such as [a, b]"),
         ({"either": {"use": "iner"}}, "either", "there is no 'iner'; did you mean 'inner'?"),
@@ -66,6 +89,11 @@ def mistakes(**declared) -> dict[str, str]:
 )
 def test_a_mistake_says_at_its_place_what_to_do(declared, place, message):
     assert mistakes(**declared) == {place: message}
+
+
+def test_text_in_plain_digits_is_a_number_and_a_flag_is_no_number():
+    read = Outer(sizes={"1": ["2.5", " 3e1 "]}, flag="yes", anything="1_000")
+    assert (read.sizes, read.flag, read.anything) == ({1.0: (2.5, 30.0)}, True, "1_000")
 
 
 def test_all_mistakes_are_told_at_once():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.plugins.registry import build
-from benchmark.study.strict_yaml import load_yaml
+from benchmark.study.strict_yaml import Loader, load_yaml
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 DOCUMENTS = st.recursive(
@@ -12,9 +12,62 @@ DOCUMENTS = st.recursive(
 )
 
 
+class Dumper(yaml.SafeDumper):
+    """Writes version 1.2: it quotes what the loader would not read as text."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+
+
 @given(DOCUMENTS)
-def test_whatever_pyyaml_writes_is_read_back_as_it_was(document):
-    assert load_yaml(yaml.safe_dump(document)) == document
+def test_whatever_is_written_is_read_back_as_it_was(document):
+    assert load_yaml(yaml.dump(document, Dumper=Dumper)) == document
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", 12),
+        ("-3", -3),
+        ("+3", 3),
+        ("0", 0),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("1e-3", 0.001),
+        ("1E5", 1e5),
+        ("1.5e5", 1.5e5),
+        (".5", 0.5),
+        ("+.5", 0.5),
+        ("12.", 12.0),
+        ("-.inf", float("-inf")),
+        ("~", None),
+        ("", None),
+        ("Null", None),
+        ("2026-01-01", "2026-01-01"),
+        ("tRUE", "tRUE"),
+        ("1.2.3", "1.2.3"),
+        ("3D", "3D"),
+        ("a_1", "a_1"),
+        ("'010'", "010"),
+        ('"1_000"', "1_000"),
+        ("1:a", "1:a"),
+    ],
+)
+def test_a_value_is_what_version_1_2_says(text, value):
+    read = load_yaml(f"key: {text}")["key"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1_000", "1_0.5", "010", "08", "-012", "1:30", "190:20:30.15", "0b101", "-0x1F", "0x_1F", "+1_0e+3"],
+)
+@pytest.mark.parametrize("place", ["a: 1\nkey: {}", "a: 1\n{}: key", "a:\n  - [2, {}]"])
+def test_what_the_versions_read_differently_is_refused_with_line_and_remedy(text, place):
+    with pytest.raises(yaml.MarkedYAMLError, match="write a number in plain decimal digits") as caught:
+        load_yaml(place.format(text))
+    assert caught.value.problem.startswith(f"{text} is one thing to YAML 1.1")
+    assert caught.value.problem_mark.line + 1 == 2
 
 
 @pytest.mark.parametrize("word", ["on", "off", "yes", "no", "Off", "NO"])

@@ -81,6 +81,16 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
             "extractors.moments.segmenter",
             "there are: toy_centre",
         ),
+        (
+            {"extractors": {"moments": {"use": "toy_moments", "segmentr": "toy_centre"}}},
+            "extractors.moments.segmentr: unknown key",
+            "did you mean 'segmenter'?",
+        ),
+        (
+            {"extractors": {"moments": {"use": "toy_moments", "segmenter": "toy_center"}}},
+            "extractors.moments.segmenter: 'toy_center' names no segmenter",
+            "did you mean 'toy_centre'?",
+        ),
         ({"extractors": {"moments": 5}}, "extractors.moments: must be a mapping", "{segmenter: NAME}"),
         (
             {"extractors": {"moments": "toy_moments"}},
@@ -96,6 +106,33 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
         ),
         ({"runs": ["moments/xgboost"]}, "runs: 'moments/xgboost' names no run", "moments/toy_nearest"),
         ({"name": "a/b"}, "name", "match pattern"),
+        ({"protocol": {"folds": "1_0"}}, "protocol.folds: '1_0' is no number in plain digits", "as in 1000"),
+        ({"seed": float("nan")}, "seed: must be a finite number", "finite"),
+        (
+            {"classifiers": {"logistic_regression": {"grid": {"C": [1.0, float("inf")]}}}},
+            "classifiers.logistic_regression.grid.C.1: must be a finite number",
+            "finite",
+        ),
+        (
+            {"cohort": {"use": "toy_cohort", "contrast": "nan"}},
+            "cohort.contrast: must be a finite number",
+            "finite",
+        ),
+        (
+            {"comparisons": {"metrics": ["f1", "f1"]}},
+            "comparisons.metrics: 'f1' is there twice",
+            "name each once",
+        ),
+        (
+            {"comparisons": {"tests": ["mcnemar"] * 2}},
+            "comparisons.tests: 'mcnemar' is there",
+            "name each once",
+        ),
+        (
+            {"runs": ["moments/toy_nearest"] * 2},
+            "runs: 'moments/toy_nearest' is there twice",
+            "name each once",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_with_file_line_place_and_remedy(
@@ -122,6 +159,10 @@ def test_several_mistakes_are_told_at_once(tmp_path, toy_declaration):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (
+            "name: a\nseed: 1_000\n",
+            "study.yaml:2: 1_000 is one thing to YAML 1.1 and another to YAML 1.2; write a",
+        ),
         ("name: [", "study.yaml:1: not valid YAML: expected the node content"),
         ("name: a\nseed: 1\nname: b\n", "study.yaml:3: not valid YAML: 'name' is there already; remove one"),
         ("- a\n", "holds no study"),

@@ -417,6 +417,7 @@ def test_it_is_listed_with_what_is_missing():
     ("parameters", "message"),
     [
         ({"task": "total", "structures": ["liver"]}, "total finds no liver; it finds heart, aorta"),
+        ({"task": "total", "structures": ["heart", "heart"]}, "'heart' is there twice: name each once"),
         ({"structures": ["heart"]}, "coronary_arteries finds no heart"),
         ({"dilation_mm": -1}, "dilation_mm"),
     ],
