@@ -61,7 +61,7 @@ class Declaration(BaseModel):
 def _infinite(declared: Any, *place: str | int) -> Iterator[InitErrorDetails]:
     """Yield a mistake for every number that is not finite, however deep, also where no field would ask."""
     if isinstance(declared, float) and not math.isfinite(declared):
-        yield detail(*place, message="must be a finite number", kind="finite_number", given=declared)
+        yield detail(*place, message="must be a finite number", kind="finite_number", value=declared)
     elif isinstance(declared, Mapping | list | tuple):
         for key, value in declared.items() if isinstance(declared, Mapping) else enumerate(declared):
             yield from _infinite(value, *place, key if isinstance(key, int) else str(key))
@@ -72,7 +72,7 @@ def _misread(declared: Any, read: Any, *place: str | int) -> Iterator[InitErrorD
     if isinstance(declared, str) and isinstance(read, int | float) and not isinstance(read, bool):
         if not NUMBER.fullmatch(declared.strip()):
             message = f"{declared!r} is no number in plain digits: write it without quotes, as in 1000"
-            yield detail(*place, message=message, given=declared)
+            yield detail(*place, message=message, value=declared)
     elif isinstance(declared, Mapping) and isinstance(read, Mapping):
         for (key, value), (read_key, read_value) in zip(declared.items(), read.items(), strict=False):
             yield from _misread(key, read_key, *place, str(key))
