@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark import __version__ as __version__
-    from benchmark.calcium.scoring import cac_drs as cac_drs
-    from benchmark.calcium.scoring import risk_band as risk_band
+    from benchmark.calcium.risk import cac_drs as cac_drs
+    from benchmark.calcium.risk import risk_band as risk_band
     from benchmark.calcium.scoring import score as score
     from benchmark.case import Anomaly as Anomaly
     from benchmark.case import Case as Case
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "__version__": "benchmark",
-    **dict.fromkeys(("cac_drs", "risk_band", "score"), "benchmark.calcium.scoring"),
+    **dict.fromkeys(("cac_drs", "risk_band"), "benchmark.calcium.risk"),
+    "score": "benchmark.calcium.scoring",
     **dict.fromkeys(("Anomaly", "Case", "Exclusion", "Scan"), "benchmark.case"),
     **dict.fromkeys(("CaseError", "UserError"), "benchmark.errors"),
     **dict.fromkeys(("Execution", "open_execution"), "benchmark.execution.execution"),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.calcium.scoring import risk_band
+from benchmark.calcium.risk import risk_band
 
 BANDS = ("0", "1-10", "11-100", "101-400", ">400")
 METRICS = (

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.calcium.scoring import CalciumScoring, cac_drs, calcium_mask, risk_band, score
+from benchmark.calcium.risk import cac_drs, risk_band
+from benchmark.calcium.scoring import CalciumScoring, calcium_mask, score
 from benchmark.errors import CaseError
 from benchmark.images.reading import read_image
 
