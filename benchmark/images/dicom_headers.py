@@ -33,11 +33,20 @@ TAGS = [
     "Columns",
     "NumberOfFrames",
     "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelData",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
     "ImagerPixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
     "RescaleType",
+    "ModalityLUTSequence",
     "SeriesDescription",
     "SliceThickness",
     "GantryDetectorTilt",
@@ -51,6 +60,8 @@ TAGS = [
 DAMAGED = (
     "cannot be decoded: it is damaged, truncated or compressed in an unknown way; fetch the series again"
 )
+LARGE = 4096
+"""Bytes above which a value stays in the file until it is asked for: voxels."""
 HALF_FETCHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
 
 
@@ -79,17 +90,23 @@ def read_headers(folder: Path) -> dict[Path, Dataset]:
 
 
 def read_header(file: Path, tags: Iterable[str] = TAGS) -> Dataset | None:
-    """Return the header of a DICOM file, with or without preamble; None of a file that is none."""
+    """Return the header of a DICOM file, with or without preamble; None of a file that is none.
+
+    Its voxels, if `tags` name them, are read when they are asked for.
+    """
     import pydicom
 
-    if not begins_like_dicom(file):
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd values; those that are used are checked
-            return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(tags), force=True)
-    except Exception:  # pydicom raises a dozen kinds on damaged bytes
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd values; those that are used are checked
+        for force in (False, True):
+            try:
+                return pydicom.dcmread(file, specific_tags=list(tags), defer_size=LARGE, force=force)
+            except pydicom.errors.InvalidDicomError:
+                if not begins_like_dicom(file):
+                    return None
+            except Exception:  # pydicom raises a dozen kinds on damaged bytes
+                return None
+    return None
 
 
 def decimals(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:

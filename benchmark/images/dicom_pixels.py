@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,77 +21,80 @@ from benchmark.images.dicom_headers import DAMAGED, decimal
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-TAGS = (
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "NumberOfFrames",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "ModalityLUTSequence",
-    "PixelData",
-)
-
 INTEGERS = (np.int16, np.int32, np.int64)
 
 
-def read_hu(files: Sequence[Path]) -> NDArray[Any]:
-    """Return the slices' HU, shape (slices, rows, columns).
+def read_hu(slices: Iterable[tuple[Path, Dataset]], count: int) -> NDArray[Any]:
+    """Return the HU of `count` slices, given as files and headers in their order, shape (slices, rows, columns).
 
     Whole HU are 16-bit integers, or 32-bit ones where these do not hold them; others are 64-bit floats. Raises
     `CaseError` that names a slice whose values cannot be decoded or are no HU.
     """
-    volume: NDArray[Any] | None = None
-    for place, file in enumerate(files):
-        hu = _slice_hu(file)
-        if volume is None:
-            volume = np.empty((len(files), *hu.shape), hu.dtype)
-        if hu.shape != volume.shape[1:]:
-            raise CaseError(f"slice {file.name} {DAMAGED}")
-        volume = volume.astype(np.promote_types(volume.dtype, hu.dtype), copy=False)
-        volume[place] = hu
-    return np.empty((0, 0, 0), np.int16) if volume is None else volume
-
-
-def _slice_hu(file: Path) -> NDArray[Any]:
-    """Return one slice in HU, shape (rows, columns)."""
-    import pydicom
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of padding bytes and odd values; those that are used are checked
+    volume: NDArray[Any] = np.empty((0, 0, 0), np.int16)
+    for place, (file, header) in enumerate(slices):
         try:
-            header = pydicom.dcmread(file, specific_tags=list(TAGS), force=True)
-            stored = _stored(header)
+            stored, possible, rescale = _decoded(header), _possible(header), _rescale(header)
+        except CaseError as error:
+            raise CaseError(f"slice {file.name}: {error}") from error
         except Exception as error:  # decoders raise a dozen kinds on damaged bytes
             raise CaseError(f"slice {file.name} {DAMAGED}") from error
+        kind = _type_of(stored, possible, *rescale)
+        if place == 0:
+            volume = np.empty((count, *stored.shape), kind)
+        elif stored.shape != volume.shape[1:]:
+            raise CaseError(f"slice {file.name} {DAMAGED}")
+        volume = volume.astype(np.promote_types(volume.dtype, kind), copy=False)
+        _rescale_into(volume[place], stored, *rescale)
+    return volume
+
+
+def _rescale(header: Dataset) -> tuple[float, float]:
+    """Return slope and intercept; 1 and 0 where they are absent, and the values then tell. Raises `CaseError`."""
     if "ModalityLUTSequence" in header:
-        raise CaseError(
-            f"slice {file.name}: its values become HU by a table (Modality LUT); convert it to plain CT"
-        )
-    try:
-        slope, intercept = decimal(header, "RescaleSlope"), decimal(header, "RescaleIntercept")
-    except CaseError as error:
-        raise CaseError(f"slice {file.name}: {error}") from error
-    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
+        raise CaseError("its values become HU by a table (Modality LUT); convert it to plain CT")
+    slope, intercept = decimal(header, "RescaleSlope"), decimal(header, "RescaleIntercept")
+    slope = 1.0 if slope is None else slope
     if slope <= 0:
-        raise CaseError(
-            f"slice {file.name}: its RescaleSlope is {slope:g}, which makes no HU; correct the header"
-        )
-    return _rescaled(stored, slope, intercept)
+        raise CaseError(f"its RescaleSlope is {slope:g}, which makes no HU; correct the header")
+    return slope, intercept or 0.0
 
 
-def _rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
+def _type_of(stored: NDArray[Any], possible: tuple[int, int], slope: float, intercept: float) -> Any:
+    """Return the narrowest type that holds the HU of a slice without rounding."""
     if not (slope.is_integer() and intercept.is_integer()):
-        return stored * slope + intercept
-    low, high = (int(end) * int(slope) + int(intercept) for end in (stored.min(), stored.max()))
-    kind = next(kind for kind in INTEGERS if np.iinfo(kind).min <= low <= high <= np.iinfo(kind).max)
-    wide = stored.astype(np.promote_types(kind, stored.dtype)) * int(slope) + int(intercept)
-    return wide.astype(kind)
+        return np.float64
+    if _fits(np.int16, possible, slope, intercept):
+        return np.int16  # nearly always: 12 bits, or 16 signed ones; the values need not be looked at
+    ends = int(stored.min()), int(stored.max())
+    return next(kind for kind in INTEGERS if _fits(kind, ends, slope, intercept))
+
+
+def _fits(kind: type[np.signedinteger[Any]], ends: tuple[int, int], slope: float, intercept: float) -> bool:
+    low, high = (end * int(slope) + int(intercept) for end in ends)
+    return bool(np.iinfo(kind).min <= low <= high <= np.iinfo(kind).max)
+
+
+def _possible(header: Dataset) -> tuple[int, int]:
+    """Return the lowest and the highest value that the stored bits can hold."""
+    bits = int(header.BitsStored)
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if header.PixelRepresentation else (0, (1 << bits) - 1)
+
+
+def _rescale_into(hu: NDArray[Any], stored: NDArray[Any], slope: float, intercept: float) -> None:
+    """Write the HU of stored values. Integers may wrap on the way: the result fits, `_type_of` has made sure of it."""
+    if slope == 1 and hu.dtype.kind == "i" and abs(intercept) <= np.iinfo(np.int16).max:
+        np.add(stored, hu.dtype.type(intercept), out=hu, dtype=hu.dtype, casting="unsafe")
+    else:
+        hu[:] = stored * slope + intercept
+
+
+def _decoded(header: Dataset) -> NDArray[Any]:
+    """Return the stored values of a slice and let go of the bytes they came from."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of padding bytes and odd values; those that are used are checked
+        stored = _stored(header)
+    del header.PixelData
+    return stored
 
 
 def _stored(header: Dataset) -> NDArray[Any]:

@@ -42,7 +42,9 @@ def read_series(folder: Path, choice: SeriesChoice = ANY) -> SeriesVolume:
 
     series, slices, anomalies = _meant(folder, choice)
     try:
-        image = sitk.GetImageFromArray(read_hu(slices.files))
+        image = sitk.GetImageFromArray(
+            read_hu(((file, series.headers[file]) for file in slices.files), len(slices.files))
+        )
     except CaseError as error:
         raise CaseError(f"{folder.name}: {error}") from error
     image.SetSpacing(slices.grid.spacing)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,7 @@ def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
             "training: the cohort has fewer than 2 cases: patients to learn from, and others to stop by"
         )
     scans, excluded = _scans(cases, plan, execution)
+    _refuse_same_scans(scans)
     kept = _validation_patients(list(scans), plan)
     parts = [[scan for name, scan in scans.items() if (name in kept) == held] for held in (False, True)]
     for scans_of_part, purpose in zip(parts, ("to learn from", "to stop by"), strict=True):
@@ -83,6 +85,17 @@ def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
                 "add cases with lesions"
             )
     return TrainingSet(tuple(parts[0]), tuple(parts[1]), excluded)
+
+
+def _refuse_same_scans(scans: Mapping[str, TrainingScan]) -> None:
+    """Raise `UserError` for one scan under two ids: the network would be stopped by what it learnt."""
+    first: dict[str, str] = {}
+    for name, scan in scans.items():
+        other = first.setdefault(
+            digest_of([scan.hu.shape, hashlib.sha256(scan.hu.tobytes()).hexdigest()]), name
+        )
+        if other != name:
+            raise UserError(f"training: cases {other} and {name} are the same scan; keep one of them")
 
 
 @dataclass(frozen=True)
