@@ -78,7 +78,7 @@ def test_a_smallest_size_that_is_enough_is_said_to_be_no_lower_bound(toy_study):
 
 
 def test_by_default_the_best_other_run_meets_the_studys_reference(toy_study):
-    plan = plan_power(toy_study(), FINISHED, default_reference_run="a", sizes=(50,))
+    plan = plan_power(toy_study(), FINISHED, default_reference="a", sizes=(50,))
     assert (plan.run, plan.reference_run) == ("b", "a")
     assert plan_power(toy_study(), FINISHED, reference_run="b", sizes=(50,)).run == "a"
 
