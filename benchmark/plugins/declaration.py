@@ -68,9 +68,12 @@ def _infinite(declared: Any, *place: str | int) -> Iterator[InitErrorDetails]:
 
 
 def _misread(declared: Any, read: Any, *place: str | int) -> Iterator[InitErrorDetails]:
-    """Yield a mistake for every text that was read as a number and is none in plain digits, such as ``1_000``."""
-    if isinstance(declared, str) and isinstance(read, int | float) and not isinstance(read, bool):
-        if not NUMBER.fullmatch(declared.strip()):
+    """Yield a mistake for what was read as a number and is none in plain digits: text such as ``1_000``, and true."""
+    if isinstance(declared, str | bool) and isinstance(read, int | float) and not isinstance(read, bool):
+        if isinstance(declared, bool):
+            message = f"{str(declared).lower()} is no number: write one, such as 1"
+            yield detail(*place, message=message, given=declared)
+        elif not NUMBER.fullmatch(declared.strip()):
             message = f"{declared!r} is no number in plain digits: write it without quotes, as in 1000"
             yield detail(*place, message=message, given=declared)
     elif isinstance(declared, Mapping) and isinstance(read, Mapping):

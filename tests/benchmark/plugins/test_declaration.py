@@ -82,6 +82,11 @@ def mistakes(**declared) -> dict[str, str]:
             "names",
             "1 and 3 are both called 'LM': give each a name of its own",
         ),
+        (
+            {"one": {"name": "a", "threshold": True}},
+            "one.threshold",
+            "true is no number: write one, such as 1",
+        ),
         ({"one": 3}, "one", "must be a mapping of keys to values"),
         ({"several": 3}, "several", "must be a list such as [a, b]"),
         ({"either": {"use": "iner"}}, "either", "there is no 'iner'; did you mean 'inner'?"),
