@@ -150,7 +150,8 @@ class ManifestCohort(Cohort):
 
 
 def _known(column: str) -> bool:
-    return column in COLUMNS or (column.startswith(MASK_PREFIX) and column != "mask_coronary")
+    named = column.startswith(MASK_PREFIX) and column not in (MASK_PREFIX, "mask_coronary")
+    return column in COLUMNS or named
 
 
 def _contrast(row: Row) -> bool | None:

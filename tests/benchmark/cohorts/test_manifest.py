@@ -205,6 +205,7 @@ def test_the_digest_follows_the_bytes_of_image_and_mask(folder, changed):
         (["case_id,image,scroe", "a,ct.nii.gz,1"], "line 1", "'scroe'; did you mean 'cac_score'?"),
         (["case_id,image,Agatston", "a,ct.nii.gz,1"], "line 1", "did you mean 'cac_score'?"),
         (["case_id,image,Label", "a,ct.nii.gz,1"], "line 1", "name it in `covariates: [Label]`"),
+        (["case_id,image,mask_", "a,ct.nii.gz,x"], "line 1", "did you mean 'mask'?"),
         (["case_id,image,mask_coronary", "a,ct.nii.gz,x"], "line 1", "did you mean 'mask'?"),
         (["case_id,image,label,", "a,ct.nii.gz,1,x"], "line 2", "column 4 has the value 'x' and no name"),
         (["case_id,image,label,label", "a,ct.nii.gz,1,1"], "line 1", "twice"),
