@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark import __version__ as __version__
-    from benchmark.calcium.scoring import cac_drs as cac_drs
-    from benchmark.calcium.scoring import risk_band as risk_band
+    from benchmark.calcium.risk import cac_drs as cac_drs
+    from benchmark.calcium.risk import risk_band as risk_band
     from benchmark.calcium.scoring import score as score
     from benchmark.case import Anomaly as Anomaly
     from benchmark.case import Case as Case
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from benchmark.plugins.training import TrainingJob as TrainingJob
     from benchmark.report.tables import read_tables as read_tables
     from benchmark.statistics.comparison.pairwise import compare_all as compare_all
+    from benchmark.statistics.intervals.bootstrap import Resampling as Resampling
     from benchmark.statistics.intervals.calibration import brier_score as brier_score
     from benchmark.statistics.intervals.classes import class_metrics as class_metrics
     from benchmark.statistics.intervals.headline import bootstrap_metrics as bootstrap_metrics
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "__version__": "benchmark",
-    **dict.fromkeys(("cac_drs", "risk_band", "score"), "benchmark.calcium.scoring"),
+    **dict.fromkeys(("cac_drs", "risk_band"), "benchmark.calcium.risk"),
+    "score": "benchmark.calcium.scoring",
     **dict.fromkeys(("Anomaly", "Case", "Exclusion", "Scan"), "benchmark.case"),
     **dict.fromkeys(("CaseError", "UserError"), "benchmark.errors"),
     **dict.fromkeys(("Execution", "open_execution"), "benchmark.execution.execution"),
@@ -63,6 +65,7 @@ _HOME = {
     **dict.fromkeys(("Trainer", "TrainingJob"), "benchmark.plugins.training"),
     "read_tables": "benchmark.report.tables",
     "compare_all": "benchmark.statistics.comparison.pairwise",
+    "Resampling": "benchmark.statistics.intervals.bootstrap",
     "brier_score": "benchmark.statistics.intervals.calibration",
     "class_metrics": "benchmark.statistics.intervals.classes",
     "bootstrap_metrics": "benchmark.statistics.intervals.headline",
@@ -102,9 +105,9 @@ def main() -> None:
 
 
 def _refuse_another_benchmark() -> None:
-    found = import_module("benchmark")
-    if not getattr(found, "IS_CACBENCH", False):
-        place = getattr(found, "__file__", None) or next(iter(getattr(found, "__path__", ["?"])))
+    package = import_module("benchmark")
+    if not getattr(package, "IS_CACBENCH", False):
+        place = getattr(package, "__file__", None) or next(iter(getattr(package, "__path__", ["?"])))
         raise ImportError(
             f"another package named 'benchmark' is found first, at {place}: uninstall it, or install cacbench into "
             "an environment of its own"

@@ -25,16 +25,21 @@ class LightGBM(TabularClassifier):
         """Return the unfitted booster."""
         from lightgbm import LGBMClassifier
 
+        # Left to choose, LightGBM times rows against columns, and a clock must not decide a result.
         return LGBMClassifier(
             random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbosity=-1
         )
 
     def parameter_names(self) -> Collection[str]:
         """Return those of LGBMClassifier, and LightGBM's own with their aliases."""
-        from lightgbm.basic import _ConfigAliases
+        from lightgbm.basic import _ConfigAliases  # it lists its parameters nowhere else
 
-        own = _ConfigAliases._get_all_param_aliases()
-        return {*super().parameter_names(), *own, *(alias for aliases in own.values() for alias in aliases)}
+        aliases_by_name = _ConfigAliases._get_all_param_aliases()
+        return {
+            *super().parameter_names(),
+            *aliases_by_name,
+            *(alias for aliases in aliases_by_name.values() for alias in aliases),
+        }
 
     def staged_probabilities(self, model: Any, X: Any, stages: list[int]) -> Any:
         """Predict from the first rounds of the booster."""

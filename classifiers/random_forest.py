@@ -29,7 +29,7 @@ class RandomForest(TabularClassifier):
         """Average the first trees' probabilities in the order in which scikit-learn adds them up."""
         import numpy as np
 
-        values = X.astype(np.float32)
+        values = X.astype(np.float32)  # as the forest does once for all its trees, which then need no check
         total = np.zeros((len(X), len(model.classes_)))
         at = {}
         for count, tree in enumerate(model.estimators_[: max(stages)], start=1):

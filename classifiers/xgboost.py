@@ -31,6 +31,7 @@ class XGBoost(TabularClassifier):
 
     libraries: ClassVar[tuple[str, ...]] = (
         "scikit-learn",
+        # the distribution that pyproject.toml takes on this system
         "xgboost-cpu" if sys.platform == "linux" else "xgboost",
     )
     stages: ClassVar[str | None] = "n_estimators"

@@ -45,14 +45,14 @@ class FrozenEmbedding(FeatureExtractor):
         """Add to `weights` what was left out: the published repository and the name of the file in it."""
         if not isinstance(values, Mapping):
             return values
-        given = values.get("weights", {})
-        if not isinstance(given, Mapping) or {"untrained", "file"} & set(given):
+        weights = values.get("weights", {})
+        if not isinstance(weights, Mapping) or {"untrained", "file"} & set(weights):
             return values
         published = cls.published(values)
-        if "folder" in given:
-            rest = {key: value for key, value in given.items() if key != "folder"}
-            return {**values, "weights": {"file": f"{given['folder']}/{published.filename}", **rest}}
-        return {**values, "weights": {**published.model_dump(), **given}}
+        if "folder" in weights:
+            rest = {key: value for key, value in weights.items() if key != "folder"}
+            return {**values, "weights": {"file": f"{weights['folder']}/{published.filename}", **rest}}
+        return {**values, "weights": {**published.model_dump(), **weights}}
 
     @classmethod
     @abstractmethod

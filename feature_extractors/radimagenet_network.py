@@ -55,10 +55,10 @@ def renamer(backbone: Backbone) -> Callable[[str], str]:
     layers = BACKBONES[backbone].layers
 
     def rename(name: str) -> str:
-        found = re.match(r"backbone\.(\d+)\.", name)
-        if found is None or int(found[1]) >= len(layers):
+        match = re.match(r"backbone\.(\d+)\.", name)
+        if match is None or int(match[1]) >= len(layers):
             return name.removeprefix("backbone.")
-        return f"{layers[int(found[1])]}.{name[found.end() :]}"
+        return f"{layers[int(match[1])]}.{name[match.end() :]}"
 
     return rename
 

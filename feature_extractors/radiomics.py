@@ -78,9 +78,9 @@ class RadiomicsExtractor(FeatureExtractor):
             raise CaseError(
                 "the ROI is empty" if self.label is None else f"the ROI has no label {self.label}"
             )
-        found = self._diagnostics(image, region) if self.diagnostics else {}
-        found |= self._features(*self._box(image, region))
-        features = pd.Series(found, dtype=np.float64)
+        values = self._diagnostics(image, region) if self.diagnostics else {}
+        values |= self._features(*self._box(image, region))
+        features = pd.Series(values, dtype=np.float64)
         broken = features.index[~np.isfinite(features.to_numpy())]
         if len(broken):
             raise CaseError(f"radiomics feature {broken[0]} is {features[broken[0]]}")

@@ -33,7 +33,7 @@ class PowerPlan:
     """A power curve (see `power_curve`) and the number of scans at which it reaches the wanted power, or None."""
 
     run: str
-    reference: str
+    reference_run: str
     metric: str
     power: float
     observed: bool
@@ -43,7 +43,7 @@ class PowerPlan:
 
     @property
     def difference(self) -> float:
-        """The difference (run - reference) that is planned for."""
+        """The difference (run - reference_run) that is planned for."""
         return float(self.curve["difference"].iloc[0])
 
     @property
@@ -55,9 +55,7 @@ class PowerPlan:
         if self.scans is None:
             enough = f"More than {last} scans, the largest size tried, would be needed to"
         verb = "separate" if self.scans is not None else "tell"
-        found = (
-            f"{enough} {verb} {self.run} from {self.reference} by {points} with a power of {self.power:g}."
-        )
+        conclusion = f"{enough} {verb} {self.run} from {self.reference_run} by {points} with a power of {self.power:g}."
         test = {"accuracy": "McNemar's exact", "roc_auc": "DeLong's"}[self.metric]
         limits = [f"That is {test} test at 0.05, of models as they were fitted here."]
         if self.observed:
@@ -65,7 +63,7 @@ class PowerPlan:
                 "The difference is the observed one, which is itself uncertain: the band is the power at the ends of "
                 "its 95 % interval. Plan for the smallest difference that would matter with --difference."
             )
-        return [found, *limits]
+        return [conclusion, *limits]
 
 
 def plan_power(
@@ -73,14 +71,14 @@ def plan_power(
     predictions: pd.DataFrame,
     *,
     run: str | None = None,
-    reference: str | None = None,
+    reference_run: str | None = None,
     metric: str = "accuracy",
     difference: float | None = None,
     power: float = 0.8,
     sizes: Sequence[int] = SIZES,
     default_reference: str | None = None,
 ) -> PowerPlan:
-    """Return the power to tell `run` from `reference` in studies of other sizes.
+    """Return the power to tell `run` from `reference_run` in studies of other sizes.
 
     By default the reference is the study's, or `default_reference`, and the run the best other one by `metric`.
     Raises `UserError` for what cannot be planned.
@@ -91,17 +89,17 @@ def plan_power(
         raise UserError(
             "--difference 0: no number of scans separates equal methods; name the difference that matters"
         )
-    reference = _known("--reference", reference or default_reference or study.reference_run, names)
+    reference_run = _known("--reference", reference_run or default_reference or study.reference_run, names)
     run = _known(
-        "--run", run or _best(predictions, metric, [name for name in names if name != reference]), names
+        "--run", run or _best(predictions, metric, [name for name in names if name != reference_run]), names
     )
-    if run == reference:
+    if run == reference_run:
         raise UserError(f"{run} is both run and reference: name two runs of {', '.join(names)}")
     try:
         curve = power_curve(
             predictions,
             run,
-            reference,
+            reference_run,
             metric,
             sorted(set(sizes)),
             difference=difference,
@@ -109,7 +107,7 @@ def plan_power(
         )
     except ValueError as error:
         raise UserError(f"power: {error}") from None
-    return PowerPlan(run, reference, metric, power, difference is None, curve, scans_needed(curve, power))
+    return PowerPlan(run, reference_run, metric, power, difference is None, curve, scans_needed(curve, power))
 
 
 def read_predictions(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -128,56 +126,66 @@ def read_predictions(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return typed(table), facts
 
 
-def report_of(plan: PowerPlan, study: Study) -> Report:
+def report_of(power_plan: PowerPlan, study: Study) -> Report:
     """Return the report: the answer, the curve and its figure."""
     named = {
-        "run": plan.run,
-        "reference": plan.reference,
-        "metric": plan.metric,
-        "power": plan.power,
-        "difference": plan.difference,
-        "observed": plan.observed,
+        "run": power_plan.run,
+        "reference": power_plan.reference_run,
+        "metric": power_plan.metric,
+        "power": power_plan.power,
+        "difference": power_plan.difference,
+        "observed": power_plan.observed,
     }
-    curve = plan.curve.to_dict("records")
+    curve = power_plan.curve.to_dict("records")
     return Report(
         study=study.name,
         name="power",
         folder=Path(study.name) / "power",
-        lead=f"{plan.run} against {plan.reference}, {plan.metric.replace('_', ' ')}.",
-        sections=[Section("Power by number of scans", plan.curve.round(3), figures=["power"], where="page")],
-        tables={"power": plan.curve},
+        lead=f"{power_plan.run} against {power_plan.reference_run}, {power_plan.metric.replace('_', ' ')}.",
+        sections=[
+            Section("Power by number of scans", power_plan.curve.round(3), figures=["power"], where="page")
+        ],
+        tables={"power": power_plan.curve},
         facts={
             "study": study.name,
             **named,
-            "scans": plan.scans,
-            "sentences": plan.sentences,
+            "scans": power_plan.scans,
+            "sentences": power_plan.sentences,
             "curve": curve,
         },
-        figures={"power": power_figure(plan)},
-        sentences=plan.sentences,
+        figures={"power": power_figure(power_plan)},
+        sentences=power_plan.sentences,
         parameters=named,
-        metrics={} if plan.scans is None else {"scans_needed": plan.scans},
+        metrics={} if power_plan.scans is None else {"scans_needed": power_plan.scans},
         curves={"power": [(int(row["scans"]), float(row["power"])) for row in curve]},
     )
 
 
-def power_figure(plan: PowerPlan) -> Figure:
+def power_figure(power_plan: PowerPlan) -> Figure:
     """Draw the curve with its band, the wanted power, and where the curve reaches it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     axis = figure.subplots()
-    curve = plan.curve
-    band = "95 % interval of the observed difference" if plan.observed else "95 % interval of the simulation"
+    curve = power_plan.curve
+    band = (
+        "95 % interval of the observed difference"
+        if power_plan.observed
+        else "95 % interval of the simulation"
+    )
     axis.fill_between(
         curve["scans"], curve["low"], curve["high"], color="C0", alpha=0.2, linewidth=0, label=band
     )
     axis.plot(curve["scans"], curve["power"], "o-", color="C0", markersize=3)
-    axis.axhline(plan.power, color="0.5", linewidth=0.8, linestyle="--")
-    if plan.scans is not None:
-        axis.axvline(plan.scans, color="C1", linewidth=1.2)
+    axis.axhline(power_plan.power, color="0.5", linewidth=0.8, linestyle="--")
+    if power_plan.scans is not None:
+        axis.axvline(power_plan.scans, color="C1", linewidth=1.2)
         axis.annotate(
-            f"{plan.scans} scans", (plan.scans, 0.02), xytext=(4, 0), textcoords="offset points", color="C1"
+            f"{power_plan.scans} scans",
+            (power_plan.scans, 0.02),
+            xytext=(4, 0),
+            textcoords="offset points",
+            color="C1",
         )
     axis.set(xlabel="scans", ylabel="power", ylim=(0, 1.02), xscale="log")
     axis.set_xticks(curve["scans"], [str(size) for size in curve["scans"]], rotation=45, minor=False)
@@ -186,8 +194,8 @@ def power_figure(plan: PowerPlan) -> Figure:
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, fontsize=8, loc="outside lower center")
     axis.set_title(
-        f"{plan.run} against {plan.reference}: {100 * plan.difference:+.1f} points of "
-        f"{plan.metric.replace('_', ' ')}",
+        f"{power_plan.run} against {power_plan.reference_run}: {100 * power_plan.difference:+.1f} points of "
+        f"{power_plan.metric.replace('_', ' ')}",
         fontsize=9,
     )
     return figure
@@ -212,8 +220,8 @@ def _best(predictions: pd.DataFrame, metric: str, names: Sequence[str]) -> str:
         raise UserError("power: the study has predictions of one run alone; two are needed")
     runs = predictions.groupby("run")
     values = {
-        name: decided_metric(metric, mine["label"], mine["predicted"], mine["score"])
+        name: decided_metric(metric, rows_of_run["label"], rows_of_run["predicted"], rows_of_run["score"])
         for name in names
-        for mine in [runs.get_group(name)]
+        for rows_of_run in [runs.get_group(name)]
     }
     return max(names, key=lambda name: values[name])

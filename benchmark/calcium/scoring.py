@@ -1,12 +1,11 @@
-"""Calcium scoring: Agatston, volume and mass score, lesion count, risk bands.
+"""Calcium scoring: Agatston, volume and mass score, lesion count.
 
 Agatston et al., J Am Coll Cardiol 1990;15:827 (Agatston score); Callister et al., Radiology 1998;208:807
-(volume); Hong et al., AJR 2003;181:1539 (mass); Rumberger et al., Mayo Clin Proc 1999;74:243 (risk bands);
-Hecht et al., J Cardiovasc Comput Tomogr 2018;12:185 (CAC-DRS).
+(volume); Hong et al., AJR 2003;181:1539 (mass).
 
-Candidates are the voxels of the region at or above the threshold. They are joined to components slice by
-slice (in the plane), and a component smaller than the minimum area does not count. A component that reaches
-over two labels of the mask is not cut: it counts whole, for the label that holds most of its pixels (the
+Candidates are the voxels of the region at or above the threshold, and not above the ceiling. They are joined to
+components slice by slice (in the plane), and a component smaller than the minimum area does not count. A component
+that reaches over two labels of the mask is not cut: it counts whole, for the label that holds most of its pixels (the
 lower label in a tie). The total therefore does not depend on how the mask is divided, and it is the sum of
 the regions. A lesion is a set of counted components that touch in three dimensions; one that reaches over
 two regions counts as a lesion of each, and once in the total.
@@ -14,7 +13,6 @@ two regions counts as a lesion of each, and once in the total.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from benchmark.calcium.risk import risk_band
 from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:
@@ -38,6 +37,11 @@ class CalciumScoring(Declaration):
 
     threshold_hu: float = Field(
         130.0, gt=0, description="lowest HU of calcium; 130 at 120 kVp, 147 at 100 kVp"
+    )
+    ceiling_hu: float = Field(
+        3071.0,
+        gt=0,
+        description="highest HU of calcium; above the end of a 12-bit scale are padding and metal",
     )
     connectivity: Literal[4, 8] = Field(
         8, description="neighbours that join pixels of a slice; 8 joins 26 in 3-D, 4 joins 6"
@@ -145,24 +149,6 @@ def calcium_mask(
     return result
 
 
-def risk_band(agatston: float) -> str:
-    """Return Rumberger's band of an Agatston score: 0, 1-10, 11-100, 101-400 or >400.
-
-    A score need not be whole: a band begins above the upper limit of the one before, so 10.4 is in 11-100.
-    """
-    _refuse_no_score(agatston)
-    upper = {"0": 0.0, "1-10": 10.0, "11-100": 100.0, "101-400": 400.0, ">400": math.inf}
-    return next(band for band, limit in upper.items() if agatston <= limit)
-
-
-def cac_drs(agatston: float) -> str:
-    """Return the CAC-DRS category of an Agatston score: A0 = 0, A1 < 100, A2 < 300, A3 from 300."""
-    _refuse_no_score(agatston)
-    if agatston == 0:
-        return "A0"
-    return "A1" if agatston < 100 else "A2" if agatston < 300 else "A3"
-
-
 @dataclass(frozen=True)
 class _Calcium:
     """The counted components (one row each) and their voxels; slices are the first axis."""
@@ -204,7 +190,7 @@ def _summarise(
 def _find(image: sitk.Image, mask: sitk.Image | None, scoring: CalciumScoring, pixel_area: float) -> _Calcium:
     """Find the components that count and what is scored of each."""
     hu, labels = _slices_first(image), None if mask is None else _slices_first(mask)
-    candidate = hu >= scoring.threshold_hu
+    candidate = (hu >= scoring.threshold_hu) & (hu <= scoring.ceiling_hu)
     if labels is not None:
         candidate &= labels > 0
     voxels, component, lesion_of_voxel = _join(candidate, scoring, pixel_area)
@@ -291,8 +277,3 @@ def _refuse_other_grid(image: sitk.Image, mask: sitk.Image | None) -> None:
         from benchmark.images.geometry import refuse_other_grid
 
         refuse_other_grid(image, mask)
-
-
-def _refuse_no_score(agatston: float) -> None:
-    if not agatston >= 0:
-        raise ValueError(f"an Agatston score is 0 or more, not {agatston}")

@@ -49,5 +49,5 @@ def audit(
     from benchmark.report.report import publish, show
 
     with open_execution(results, jobs, dask) as execution:
-        found = audit_study(declared, run or (), permutations, execution)
-    show(publish(report_of(found), results, study), as_json)
+        audited = audit_study(declared, run or (), permutations, execution)
+    show(publish(report_of(audited), results, study), as_json)

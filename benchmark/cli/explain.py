@@ -32,5 +32,5 @@ def explain(
     from benchmark.report.report import publish, show
 
     with open_execution(results, jobs) as execution:
-        found = explain_run(declared, run, execution, shap=shap)
-    show(publish(report_of(found), results, study), as_json)
+        explanation = explain_run(declared, run, execution, shap=shap)
+    show(publish(report_of(explanation), results, study), as_json)

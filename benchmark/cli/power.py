@@ -17,7 +17,7 @@ def power(
     run: Annotated[
         str | None, typer.Option("--run", help="Default: the best run that is not the reference.")
     ] = None,
-    reference: Annotated[
+    reference_run: Annotated[
         str | None, typer.Option("--reference", help="Default: the study's reference.")
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="accuracy or roc_auc.")] = "accuracy",
@@ -46,18 +46,18 @@ def power(
     declared = read_study(study)
     tried = SIZES if sizes is None else _numbers(sizes)
     predictions, facts = read_predictions(results / declared.name)
-    plan = plan_power(
+    power_plan = plan_power(
         declared,
         predictions,
         run=run,
-        reference=reference,
+        reference_run=reference_run,
         metric=metric,
         difference=difference,
         power=wanted,
         sizes=tried,
         default_reference=facts["reference"],
     )
-    show(publish(report_of(plan, declared), results, study), as_json)
+    show(publish(report_of(power_plan, declared), results, study), as_json)
 
 
 def _numbers(text: str) -> list[int]:

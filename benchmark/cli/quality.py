@@ -46,5 +46,5 @@ def quality(
     tell_notices(declared.cohort)
     cases = list_cases(declared.cohort)
     with open_execution(results, jobs, dask) as execution:
-        found = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
-    show(publish(report_of(found, declared), results, study), as_json)
+        judged = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
+    show(publish(report_of(judged, declared), results, study), as_json)

@@ -79,15 +79,15 @@ def validate(
     cases = list_cases(declared.cohort)
     # Headers are read faster than processes start; folders of DICOM slices may be worth --jobs.
     with _nothing_lost(), open_execution(DEFAULT_RESULTS, jobs or (None if deep else 1)) as execution:
-        found = check_cases(declared, cases, execution, deep=deep)
-    problems = [{"case_id": name, **asdict(item)} for name, items in found.items() for item in items]
-    plan = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
+        problems_of = check_cases(declared, cases, execution, deep=deep)
+    problems = [{"case_id": name, **asdict(item)} for name, items in problems_of.items() for item in items]
+    readiness = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}
     if as_json:
-        counts = {"cases": len(cases), "left_out": len(found)}
-        print(json_text({"study": declared.name, **counts, "runs": plan, "problems": problems}), end="")
+        counts = {"cases": len(cases), "left_out": len(problems_of)}
+        print(json_text({"study": declared.name, **counts, "runs": readiness, "problems": problems}), end="")
     else:
-        print_plan(declared.name, len(cases), plan, problems)
-    left = [case for case in cases if case.case_id not in found]
+        print_plan(declared.name, len(cases), readiness, problems)
+    left = [case for case in cases if case.case_id not in problems_of]
     if not left:
         raise UserError(
             f"{declared.name}: every one of the {len(cases)} cases would be left out; mend them first"
@@ -95,9 +95,9 @@ def validate(
     refuse_unsplittable(declared, left)
     if strict:
         _refuse_unavailable(declared)
-        if found:
+        if problems_of:
             raise UserError(
-                f"--strict: {len(found)} of {len(cases)} cases would be left out; mend or remove them"
+                f"--strict: {len(problems_of)} of {len(cases)} cases would be left out; mend or remove them"
             )
 
 

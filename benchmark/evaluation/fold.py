@@ -57,6 +57,7 @@ class FoldTask:
         """Return the SHA-256 of all that decides the result, except for names and places."""
         arrays = [self.X[self.train], self.X[self.test], self.y[self.train], self.y[self.test]]
         if self.groups is not None:
+            # Which cases belong together decides the inner folds, not the numbers of their groups.
             arrays.append(np.unique(self.groups[self.train], return_inverse=True)[1])
         return digest_of(
             {

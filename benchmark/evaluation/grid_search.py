@@ -56,9 +56,9 @@ def best_point(
     scores = []
     out_of_fold = np.full((len(points), len(y), classes), np.nan)
     for train, test in cv.split(X, y, groups):
-        found = grid_probabilities(classifier, X[train], y[train], X[test], seed, classes)
-        scores.append([probability_score(scoring, y[test], probabilities) for probabilities in found])
-        out_of_fold[:, test] = found
+        by_point = grid_probabilities(classifier, X[train], y[train], X[test], seed, classes)
+        scores.append([probability_score(scoring, y[test], probabilities) for probabilities in by_point])
+        out_of_fold[:, test] = by_point
     mean = np.mean(scores, axis=0)
     best = int(mean.argmax())
     return Chosen(points[best], float(mean[best]), out_of_fold[best])
@@ -77,15 +77,15 @@ def grid_probabilities(
     `y` holds codes below `classes`. A class without a training case has probability 0.
     """
     points = grid_points(classifier)
-    found: dict[int, Matrix] = {}
+    by_point: dict[int, Matrix] = {}
     present, y = np.unique(y, return_inverse=True)
     for shared, members in _by_preprocessing(points):
         pipeline = clone(classifier.estimator(seed)).set_params(**shared)
         before, model = pipeline[:-1], pipeline[-1]
         seen = before.fit_transform(X, y)
         for group in _by_fit(members, points, classifier.staged_parameter):
-            found |= _fit_group(classifier, model, group, points, (seen, y, before.transform(unseen)))
-    return spread(np.stack([found[index] for index in range(len(points))]), present, classes)
+            by_point |= _fit_group(classifier, model, group, points, (seen, y, before.transform(unseen)))
+    return spread(np.stack([by_point[index] for index in range(len(points))]), present, classes)
 
 
 def spread(probabilities: Matrix, present: Labels, classes: int) -> Matrix:
@@ -113,10 +113,10 @@ def _fit_group(
     seen, y, unseen = data
     stages = [points[index].get(f"model__{classifier.staged_parameter}", 0) for index in group]
     largest = points[group[int(np.argmax(stages))]]
-    own = {
+    model_parameters = {
         name.removeprefix("model__"): value for name, value in largest.items() if name.startswith("model__")
     }
-    fitted = clone(model).set_params(**own).fit(seen, y)
+    fitted = clone(model).set_params(**model_parameters).fit(seen, y)
     if len(group) == 1:
         return {group[0]: fitted.predict_proba(unseen)}
     return dict(zip(group, classifier.staged_probabilities(fitted, unseen, stages), strict=True))

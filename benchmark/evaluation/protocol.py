@@ -105,7 +105,7 @@ class Protocol(Declaration):
         checks.classes(may_train, may_test)
         if self.by_group:
             checks.groups()
-        splits = list(self._drawn(labels, seed, cases, may_train, may_test))
+        splits = list(self._draw_splits(labels, seed, cases, may_train, may_test))
         for split in splits:
             checks.fold(split, may_train)
         for split in splits if self.by_group and inner else ():
@@ -139,7 +139,7 @@ class Protocol(Declaration):
             )
         return may_train, may_test
 
-    def _drawn(
+    def _draw_splits(
         self,
         labels: NDArray[np.intp],
         seed: object,
@@ -154,9 +154,9 @@ class Protocol(Declaration):
             return
         taking_part = np.flatnonzero(may_train | may_test)
         strata = (labels + (labels.max() + 1) * may_test)[taking_part]
-        mine = None if cases is None else cases.iloc[taking_part]
-        groups = mine["group"].to_numpy() if self.by_group and mine is not None else None
-        for repeat, validator in self._validators(seed, mine):
+        candidates = None if cases is None else cases.iloc[taking_part]
+        groups = candidates["group"].to_numpy() if self.by_group and candidates is not None else None
+        for repeat, validator in self._validators(seed, candidates):
             for fold, parts in enumerate(validator.split(strata, strata, groups)):
                 train, test = (taking_part[part] for part in parts)
                 if may_test[test].any():  # a left-out group may be one that only trains

@@ -51,7 +51,7 @@ def frozen_folds(file: Path, case_ids: pd.Index) -> dict[int, NDArray[np.intp]]:
     A study's ``predictions.csv`` is such a file. Cases that only the file knows are ignored. Raises `UserError`
     for a file that cannot be read, a case without a fold, or one that is in two folds of a repeat.
     """
-    found = {}
+    by_repeat = {}
     for repeat, folds in sorted(_read(file).items()):
         missing = [case_id for case_id in case_ids if case_id not in folds]
         if missing:
@@ -59,8 +59,8 @@ def frozen_folds(file: Path, case_ids: pd.Index) -> dict[int, NDArray[np.intp]]:
                 f"{file}: {len(missing)} of the {len(case_ids)} cases have no fold in repeat {repeat}, "
                 f"{min(missing)} is the first: give them one, or leave them out of the cohort"
             )
-        found[repeat] = np.array([folds[case_id] for case_id in case_ids], dtype=np.intp)
-    return found
+        by_repeat[repeat] = np.array([folds[case_id] for case_id in case_ids], dtype=np.intp)
+    return by_repeat
 
 
 def _read(file: Path) -> dict[int, dict[str, int]]:

@@ -28,13 +28,13 @@ _NAMED = (
 
 def versions() -> dict[str, str]:
     """Return Python's version and those of the libraries that make the numbers."""
-    found = {"python": platform.python_version()}
+    library_versions = {"python": platform.python_version()}
     for name in _NAMED:
         try:
-            found[name] = version(name)
+            library_versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return library_versions
 
 
 def machine() -> dict[str, str]:

@@ -105,8 +105,8 @@ class Execution:
 
     def results(self, stage: str, function: Callable[[Any], Any], tasks: Mapping[Name, Any]) -> Done[Name]:
         """Do every task, in the order given, and keep nothing. Raises `UserError` of a task."""
-        found = dict(self.do(stage, function, tasks))
-        done = {name: found[name] for name in tasks}
+        outcomes = dict(self.do(stage, function, tasks))
+        done = {name: outcomes[name] for name in tasks}
         return Done(
             {name: result for name, result in done.items() if not isinstance(result, Failure)},
             {name: result for name, result in done.items() if isinstance(result, Failure)},
@@ -155,7 +155,7 @@ class Execution:
             for name, bundle in bundles.items()
             if (missing := tuple(part for part in bundle.keys if (name, part) not in records))
         }
-        found, failures = len(records), {}
+        stored, failures = len(records), {}
         # A bundle may have some of its records: its task makes the others alone, and loads the scan once.
         tasks = {name: bundles[name].task(missing) for name, missing in lacking.items()}
         for name, result in self.do(kind, function, tasks, tell_cost):
@@ -168,7 +168,7 @@ class Execution:
                 else:
                     self.store.put(kind, bundles[name].keys[part], outcome, codec)
                     records[name, part] = outcome
-        return Done(records, failures, len(records) - found)
+        return Done(records, failures, len(records) - stored)
 
     def _results(
         self,

@@ -41,7 +41,7 @@ class Workers:
         A worker that dies takes no other item with it: what was in flight is tried again one item at a time, and
         the one that kills its worker again comes back as `WorkerDiedError`.
         """
-        if self.jobs == 1:
+        if self.jobs == 1:  # the one process is this one: nothing is spawned, nothing pickled
             yield from ((position, _attempt(function, item)) for position, item in enumerate(items))
             return
         suspects: list[int] = []
@@ -119,6 +119,7 @@ def _process_pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _leave_interrupts_to_the_parent() -> None:
+    # Ctrl-C reaches every process of the terminal, and the parent alone decides what is given up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -135,6 +136,7 @@ def _dask_workers(address: str) -> Iterator[Workers]:
             f"--dask {address}: no scheduler answers ({error}); start one or correct it"
         ) from None
     with client:
+        # At least two: a single job would be done in this process (see `map`) and not on the cluster.
         yield Workers(client.get_executor, max(2, len(client.scheduler_info()["workers"])))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.errors import CaseError
 from benchmark.images.dicom_headers import decimals
-from benchmark.images.geometry import Grid
+from benchmark.images.geometry import Grid, refuse_sheared
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -45,16 +45,17 @@ def order_slices(folder: str, slices: Mapping[Path, Dataset]) -> OrderedSlices:
     rows, columns, spacing = _common_size(folder, slices)
     positions, orientation = _positions(folder, slices)
     normal = np.cross(orientation[:3], orientation[3:])
+    direction = np.stack([orientation[:3], orientation[3:], normal], axis=1).ravel().tolist()
+    refuse_sheared(folder, direction)
     order = np.argsort(positions @ normal, kind="stable")
     files = tuple(np.array(list(slices), object)[order].tolist())
     along, positions = (positions @ normal)[order], positions[order]
     step = _increment(folder, files, along)
     _refuse_sheared(folder, positions, normal)
     _refuse_interleaved(folder, [slices[file] for file in files])
-    direction = np.stack([orientation[:3], orientation[3:], normal], axis=1)
     origin = tuple(positions[0].tolist())
     size = (columns, rows, len(files))
-    return OrderedSlices(files, Grid(size, (*spacing[::-1], step), origin, tuple(direction.ravel().tolist())))
+    return OrderedSlices(files, Grid(size, (*spacing[::-1], step), origin, tuple(direction)))
 
 
 def _common_size(folder: str, slices: Mapping[Path, Dataset]) -> tuple[int, int, tuple[float, ...]]:

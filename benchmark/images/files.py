@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mhd", ".mha")
 
@@ -26,6 +30,23 @@ def file_digest(path: Path) -> str:
 
     data = [_bytes_digest(file) for file in data_files(path)]
     return hashlib.sha256("".join([own, *data]).encode()).hexdigest() if data else own
+
+
+def voxel_digest(image: sitk.Image) -> str:
+    """Return the SHA-256 of a scan's voxels as whole HU, axes turned to left, posterior, superior.
+
+    It is the same whatever file format and header the scan is in, and in whatever order its axes are stored. Geometry
+    in mm does not count: a header with another spacing does not make another patient.
+    """
+    import numpy as np
+    import SimpleITK as sitk
+
+    turned = sitk.DICOMOrient(image, "LPS")
+    values = sitk.GetArrayViewFromImage(turned)
+    whole = np.rint(values) if values.dtype.kind == "f" else values
+    limits = np.iinfo(np.int16)
+    hu = np.clip(whole, limits.min, limits.max).astype("<i2")
+    return hashlib.sha256(str(hu.shape).encode() + hu.tobytes()).hexdigest()
 
 
 def files_of(folder: Path) -> list[Path]:

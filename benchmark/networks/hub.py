@@ -47,10 +47,10 @@ class HubFile:
         """Return the file in the hub's cache, or None. Touches no network."""
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(
+        file = try_to_load_from_cache(
             self.repo, self.filename, cache_dir=cache_folder(), revision=self.revision
         )
-        return Path(found) if isinstance(found, str) else None
+        return Path(file) if isinstance(file, str) else None
 
     @property
     def folder(self) -> Path:
@@ -128,12 +128,12 @@ def metadata(file: HubFile, timeout: float) -> HfFileMetadata:
     """Return what the hub says of `file`. Raises what huggingface_hub raises, `UserError` for another server."""
     from huggingface_hub import get_hf_file_metadata
 
-    found = get_hf_file_metadata(file.url, timeout=timeout, endpoint=endpoint())
-    if not found.etag or not found.commit_hash or found.size is None:
+    announced = get_hf_file_metadata(file.url, timeout=timeout, endpoint=endpoint())
+    if not announced.etag or not announced.commit_hash or announced.size is None:
         raise UserError(
             f"{file.url}: what answers is not a hub: a portal or proxy stands between; check HF_ENDPOINT"
         )
-    return found
+    return announced
 
 
 def advice(error: Exception) -> str:

@@ -38,10 +38,10 @@ def download(file: HubFile, progress: Progress | None = None) -> Path:
             f"{file}: cannot be fetched while HF_HUB_OFFLINE is set; unset it or give `weights: {{file: …}}`"
         )
     try:
-        found = metadata(file, 10.0)
-        blob = file.folder / "blobs" / str(found.etag)
+        announced = metadata(file, 10.0)
+        blob = file.folder / "blobs" / str(announced.etag)
         if not blob.exists():
-            _download_blob(found, blob, progress)
+            _download_blob(announced, blob, progress)
         # The blob is here: what is left for the library is the reference and the link under the file's name.
         return Path(
             hf_hub_download(
@@ -58,7 +58,7 @@ def download(file: HubFile, progress: Progress | None = None) -> Path:
         raise UserError(f"{file}: not fetched: {advice(error)}") from error
 
 
-def _download_blob(found: HfFileMetadata, blob: Path, progress: Progress | None) -> None:
+def _download_blob(announced: HfFileMetadata, blob: Path, progress: Progress | None) -> None:
     from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
     blob.parent.mkdir(parents=True, exist_ok=True)
@@ -66,8 +66,8 @@ def _download_blob(found: HfFileMetadata, blob: Path, progress: Progress | None)
     with WeakFileLock(partial.with_suffix(".lock")):
         if blob.exists():
             return
-        _append_rest(found, partial, progress)
-        _verify(found, partial)
+        _append_rest(announced, partial, progress)
+        _verify(announced, partial)
         os.replace(partial, blob)
 
 
@@ -85,14 +85,14 @@ class _Watched(io.BufferedWriter):
         return written
 
 
-def _append_rest(found: HfFileMetadata, partial: Path, progress: Progress | None) -> None:
+def _append_rest(announced: HfFileMetadata, partial: Path, progress: Progress | None) -> None:
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
     from huggingface_hub.utils.tqdm import silent_tqdm
 
-    total = found.size or 0
+    total = announced.size or 0
     # A token is for the hub, not for the store of files it may redirect to.
-    token = None if urlsplit(found.location).netloc == urlsplit(endpoint()).netloc else False
+    token = None if urlsplit(announced.location).netloc == urlsplit(endpoint()).netloc else False
     with _Watched(partial, total, progress) as file:
         here = file.tell()
         if here > total:
@@ -100,7 +100,7 @@ def _append_rest(found: HfFileMetadata, partial: Path, progress: Progress | None
         if shutil.disk_usage(partial.parent).free < total - here:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         http_get(
-            found.location,
+            announced.location,
             file,
             resume_size=here,
             headers=build_hf_headers(token=token),
@@ -109,18 +109,18 @@ def _append_rest(found: HfFileMetadata, partial: Path, progress: Progress | None
         )
 
 
-def _verify(found: HfFileMetadata, partial: Path) -> None:
+def _verify(announced: HfFileMetadata, partial: Path) -> None:
     """Refuse a download that is not what the hub announced. The ETag of a large file is its SHA-256."""
-    etag, size = str(found.etag), partial.stat().st_size
-    if size != found.size:
-        problem = f"{size} bytes arrived instead of {found.size}"
+    etag, size = str(announced.etag), partial.stat().st_size
+    if size != announced.size:
+        problem = f"{size} bytes arrived instead of {announced.size}"
     elif len(etag) == 64 and (digest := sha256_of(partial)) != etag:
         problem = f"its SHA-256 is {digest}, announced was {etag}"
     else:
         return
     partial.unlink()
     raise UserError(
-        f"{found.location}: what arrived is not what the hub announced ({problem}); fetch it again"
+        f"{announced.location}: what arrived is not what the hub announced ({problem}); fetch it again"
     )
 
 

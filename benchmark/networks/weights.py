@@ -230,12 +230,12 @@ def required_weights(plugins: Mapping[str, Plugin]) -> list[RequiredWeights]:
 
 def _sources(plugin: Plugin) -> list[Weights]:
     """Return the sets of weights of a plug-in and of those within it."""
-    found: list[Weights] = []
+    sources: list[Weights] = []
     for each in with_nested(plugin):
         declared = getattr(each, "weights", ())
         several = declared if isinstance(declared, tuple) else (declared,)
-        found += [source for source in several if isinstance(source, Weights)]
-    return found
+        sources += [source for source in several if isinstance(source, Weights)]
+    return sources
 
 
 def _row(name: str, source: Weights) -> RequiredWeights:

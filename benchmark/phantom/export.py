@@ -106,10 +106,10 @@ def _write_case(out: Path, task: Task) -> None:
 def _written_digest(folder: Path) -> str | None:
     """Return the digest of a case written earlier; None where there is none."""
     try:
-        found = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text())
     except (OSError, ValueError):
         return None
-    return str(found.get("digest"))
+    return str(record.get("digest"))
 
 
 def _manifest(out: Path, tasks: Sequence[Task]) -> str:

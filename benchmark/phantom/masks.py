@@ -38,8 +38,8 @@ def lesion_labels(anatomy: Anatomy, grid: Grid, disease: Disease, profile_sigma_
     mask = np.zeros(grid.shape, np.uint8)
     layer = PartialVolume(grid, profile_sigma_mm)
     for lesion in disease.lesions:
-        if (found := layer.share(lesion_shape(lesion, anatomy))) is not None:
-            box, share = found
+        if (covered := layer.share(lesion_shape(lesion, anatomy))) is not None:
+            box, share = covered
             filled[lesion.vessel][box] += share
             mask[box][np.unravel_index(np.argmax(share), share.shape)] = lesion.vessel
     for vessel, fraction in sorted(filled.items()):
@@ -50,8 +50,8 @@ def lesion_labels(anatomy: Anatomy, grid: Grid, disease: Disease, profile_sigma_
 def heart_mask(anatomy: Anatomy, grid: Grid) -> Labels:
     """Return the pericardial sac."""
     mask = np.zeros(grid.shape, np.uint8)
-    if (found := anatomy.heart.sac.occupancy(grid)) is not None:
-        mask[found[0]] = found[1] >= 0.5
+    if (covered := anatomy.heart.sac.occupancy(grid)) is not None:
+        mask[covered[0]] = covered[1] >= 0.5
     return mask
 
 
@@ -59,7 +59,7 @@ def aorta_mask(anatomy: Anatomy, grid: Grid) -> Labels:
     """Return the ascending and the descending aorta as far as the scan reaches."""
     mask = np.zeros(grid.shape, np.uint8)
     for tube in (anatomy.ascending_aorta, anatomy.descending_aorta):
-        found = nearby(tube, grid, float(tube.radius.max()))
-        inside = found.distance(tube) <= tube.radius[found.node]
-        mask.reshape(-1)[found.voxels[inside]] = 1
+        near = nearby(tube, grid, float(tube.radius.max()))
+        inside = near.distance(tube) <= tube.radius[near.node]
+        mask.reshape(-1)[near.voxels[inside]] = 1
     return mask

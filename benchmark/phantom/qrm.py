@@ -100,13 +100,15 @@ class QrmPhantom(BaseModel):
     @cached_property
     def cylinders(self) -> tuple[Cylinder, ...]:
         """The nine cylinders."""
-        found: list[Cylinder] = []
+        cylinders: list[Cylinder] = []
         for density in DENSITIES_MG_CM3:
             angle = np.deg2rad(SPOKES_DEG[density])
             for size in SIZES_MM:
                 y, x = RADII_MM[size] * np.sin(angle), RADII_MM[size] * np.cos(angle)
-                found.append(Cylinder(len(found) + 1, density, size, (self.z_offset_mm, float(y), float(x))))
-        return tuple(found)
+                cylinders.append(
+                    Cylinder(len(cylinders) + 1, density, size, (self.z_offset_mm, float(y), float(x)))
+                )
+        return tuple(cylinders)
 
     @cached_property
     def grid(self) -> Grid:

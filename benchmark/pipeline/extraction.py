@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmark.case import Case, Scan, Stage
 from benchmark.execution.execution import Failure, reason_of
+from benchmark.images.files import voxel_digest
 from benchmark.pipeline.regions import Regions
 from benchmark.plugins import FeatureExtractor, Segmenter
 
@@ -85,10 +86,14 @@ class _Once(Generic[T]):
 
 
 def extract(task: ExtractionTask) -> Extracted:
-    """Return for each wanted extraction its record (``features``, ``seconds``, ``anomalies``) or its `Failure`."""
+    """Return for each wanted extraction its `Failure` or its record.
+
+    A record has ``features``, ``seconds``, ``anomalies`` and ``voxels``, see `voxel_digest`.
+    """
     results: dict[str, dict[str, Any] | Failure] = {}
     begin = time.perf_counter()
     scan = _Once(lambda: _guarded("read", lambda: _load(task)))
+    voxels = _Once(lambda: voxel_digest(scan.get().image))
     regions: dict[str, _Once[sitk.Image]] = {}
     seconds: dict[str, float] = {}
     for wanted in task.wanted:
@@ -98,7 +103,7 @@ def extract(task: ExtractionTask) -> Extracted:
             loaded = scan.get()
             seconds.setdefault(READING, time.perf_counter() - begin)
             begin = time.perf_counter()
-            results[wanted.name] = _features(wanted, loaded, region.get())
+            results[wanted.name] = _features(wanted, loaded, region.get()) | {"voxels": voxels.get()}
         except _StageError as error:
             results[wanted.name] = Failure(str(error), error.stage)
         seconds[wanted.name] = time.perf_counter() - begin
@@ -130,7 +135,7 @@ def _features(wanted: Wanted, scan: Scan, roi: sitk.Image) -> dict[str, Any]:
     return {
         "features": dict(zip(map(str, features.index), values.tolist(), strict=True)),
         "seconds": seconds,
-        "anomalies": [[met.kind, met.detail] for met in scan.anomalies],
+        "anomalies": [[anomaly.kind, anomaly.detail] for anomaly in scan.anomalies],
     }
 
 

@@ -20,7 +20,7 @@ from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.study.study import Study
 
 Outcomes = Done[tuple[str, str]]
-"""By case id and extraction: the stored record (``features``, ``seconds``, ``anomalies``) or why there is none."""
+"""By case id and extraction: the stored record, see `extract`, or why there is none."""
 
 
 def extract_features(
@@ -35,7 +35,7 @@ def extract_features(
     wanted, keys, unavailable = _wanted(study)
     outcomes = _outcomes(identified, wanted, keys, execution)
     records = {item.name: _records(item.name, cases, outcomes) for item in wanted}
-    tables = {name: _table(name, mine) for name, mine in records.items()}
+    tables = {name: _table(name, records_of_extractor) for name, records_of_extractor in records.items()}
     exclusions = _exclusions(identified, wanted, outcomes)
     if wanted and all(table.empty for table in tables.values()):
         raise UserError(
@@ -46,9 +46,10 @@ def extract_features(
         tables,
         exclusions,
         unavailable,
-        {name: _mean_seconds(mine) for name, mine in records.items()},
+        {name: _mean_seconds(records_of_extractor) for name, records_of_extractor in records.items()},
         outcomes.computed,
         _anomalies(cases, outcomes),
+        {case_id: record["voxels"] for (case_id, _), record in outcomes.records.items()},
     )
 
 
@@ -132,7 +133,8 @@ def _mean_seconds(records: dict[str, dict[str, Any]]) -> float:
 
 def _anomalies(cases: Sequence[Case], outcomes: Outcomes) -> pd.DataFrame:
     """Return what was met while listing and while reading: columns case_id, anomaly, detail."""
-    rows = [(case.case_id, met.kind, met.detail) for case in cases for met in case.anomalies]
+    rows = [(case.case_id, anomaly.kind, anomaly.detail) for case in cases for anomaly in case.anomalies]
+    # Sorted, because records come in the order of completion.
     rows += [
         (case_id, kind, detail)
         for (case_id, _), record in sorted(outcomes.records.items(), key=lambda item: item[0])

@@ -18,6 +18,7 @@ from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases, refuse_unlabelled
 from benchmark.pipeline.results import Features, tally
+from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
 from benchmark.study.study import Run, Study
 
@@ -108,13 +109,15 @@ class EvaluationPlan:
         scores = pd.DataFrame(
             {
                 **dict(zip(keys, key, strict=True)),
-                "n_test": len(mine),
+                "n_test": len(rows_of_fold),
                 **{
-                    metric: decided_metric(metric, mine["label"], mine["predicted"], mine["score"])
+                    metric: decided_metric(
+                        metric, rows_of_fold["label"], rows_of_fold["predicted"], rows_of_fold["score"]
+                    )
                     for metric in self.study.target.metrics
                 },
             }
-            for key, mine in predictions.groupby(keys, sort=False)
+            for key, rows_of_fold in predictions.groupby(keys, sort=False)
         )
         trained = pd.DataFrame(
             [(split.repeat, split.fold, len(split.train)) for split in self.splits],
@@ -129,6 +132,7 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
     runs = [run for run in study.all_runs() if run.name not in failed]
     require_runs(study, runs, failed)
     case_ids = _shared_cases(study, features, runs)
+    refuse_same_scans(study, features.cases.loc[case_ids], features.voxels)
     labels, splits = labels_and_splits(study, features.cases.loc[case_ids])
     return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
 
@@ -173,8 +177,8 @@ def _why_not_evaluated(study: Study, features: Features) -> dict[str, str]:
         elif not state.ready:
             failed[run.name] = f"unavailable: {state.reason}"
         elif features.tables[run.extractor].empty:
-            mine = [item for item in features.exclusions if item.excluded_from == run.extractor]
-            failed[run.name] = f"every case was excluded: {tally(mine)}"
+            exclusions = [item for item in features.exclusions if item.excluded_from == run.extractor]
+            failed[run.name] = f"every case was excluded: {tally(exclusions)}"
         elif (features.tables[run.extractor].nunique() < 2).all():
             failed[run.name] = "every feature is the same in all cases: there is nothing to learn from"
     return failed

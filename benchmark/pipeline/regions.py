@@ -34,10 +34,10 @@ class Regions:
     @classmethod
     def load(cls, store: Store, scan: str, segmenters: Iterable[Segmenter]) -> Regions:
         """Return what the store has of the scan with this digest and these segmenters."""
-        found = {
+        stored = {
             key: store.get("regions", digest_of([scan, key]), _PACKED) for key in region_keys(segmenters)
         }
-        return cls({key: content for key, content in found.items() if content is not None})
+        return cls({key: content for key, content in stored.items() if content is not None})
 
     def save(self, store: Store, scan: str) -> None:
         """Store the regions of the scan with this digest."""
@@ -52,9 +52,9 @@ class Regions:
         """Return the regions that were found in a scan and not lent to it. Failures are not kept."""
         return Regions(
             {
-                key: _pack(found)
-                for key, found in scan.regions.items()
-                if key not in self.packed and not isinstance(found, CaseError)
+                key: _pack(region)
+                for key, region in scan.regions.items()
+                if key not in self.packed and not isinstance(region, CaseError)
             }
         )
 

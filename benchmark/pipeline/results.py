@@ -31,6 +31,8 @@ class Features:
         default_factory=lambda: pd.DataFrame(columns=["case_id", "anomaly", "detail"])
     )
     """What was odd about the cases' data and left as it is: case_id, anomaly, detail."""
+    voxels: dict[str, str] = field(default_factory=dict)
+    """What identifies each scan's voxels, by case id, whatever file they are in."""
 
 
 def tally(exclusions: list[Exclusion]) -> str:

@@ -16,6 +16,7 @@ from benchmark.pipeline.cases import about_cases, identify_cases, list_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import FittedModel, StudyResult
+from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.study.study import Study
 
 FlatRecords = Mapping[tuple[str, Split], FlatRecord]
@@ -55,7 +56,9 @@ def plan_study(study: Study, execution: Execution) -> EvaluationPlan:
     """
     cases = identify_cases(list_cases(study.cohort), execution)
     if cases.readable:
-        check_splits(study, about_cases(cases.readable))
+        about = about_cases(cases.readable)
+        check_splits(study, about)
+        refuse_same_scans(study, about, cases.scans)
     return plan_evaluation(study, extract_features(study, execution, cases))
 
 
@@ -76,13 +79,13 @@ def _best_points(plan: EvaluationPlan, records: FlatRecords) -> Records:
     for name in dict.fromkeys(name for name, _ in records):
         for repeat in dict.fromkeys(split.repeat for split in plan.splits):
             splits = [split for split in plan.splits if split.repeat == repeat]
-            found = choose_flat(
+            one_point = choose_flat(
                 [records[name, split] for split in splits],
                 plan.study.learner(runs[name]),
                 [plan.labels[split.test] for split in splits],
                 plan.study.protocol.scoring,
             )
-            chosen |= {(name, split): record for split, record in zip(splits, found, strict=True)}
+            chosen |= {(name, split): record for split, record in zip(splits, one_point, strict=True)}
     return chosen
 
 

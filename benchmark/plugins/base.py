@@ -60,6 +60,7 @@ class Plugin(Declaration, ABC):
         return digest_of(
             {
                 "class": f"{cls.__module__}:{cls.__qualname__}",
+                # Of a plug-in within this one, code and weights decide the result as well as its parameters.
                 "parameters": {
                     name: value.fingerprint() if isinstance(value, Plugin) else _plain(value)
                     for name, value in ((name, getattr(self, name)) for name in cls.model_fields)

@@ -51,7 +51,7 @@ class Declaration(BaseModel):
                     *item["loc"],
                     message=_message(item, cls.model_fields),
                     kind=item["type"],
-                    given=item["input"],
+                    value=item["input"],
                 )
                 for item in error.errors()
             ]
@@ -61,7 +61,7 @@ class Declaration(BaseModel):
 def _infinite(declared: Any, *place: str | int) -> Iterator[InitErrorDetails]:
     """Yield a mistake for every number that is not finite, however deep, also where no field would ask."""
     if isinstance(declared, float) and not math.isfinite(declared):
-        yield detail(*place, message="must be a finite number", kind="finite_number", given=declared)
+        yield detail(*place, message="must be a finite number", kind="finite_number", value=declared)
     elif isinstance(declared, Mapping | list | tuple):
         for key, value in declared.items() if isinstance(declared, Mapping) else enumerate(declared):
             yield from _infinite(value, *place, key if isinstance(key, int) else str(key))
@@ -75,10 +75,10 @@ def _misread(declared: Any, read: Any, *place: str | int) -> Iterator[InitErrorD
     if isinstance(declared, str | bool) and isinstance(read, int | float) and not isinstance(read, bool):
         if isinstance(declared, bool) and read == int(declared):
             message = f"{str(declared).lower()} is no number: write one, such as 1"
-            yield detail(*place, message=message, given=declared)
+            yield detail(*place, message=message, value=declared)
         elif isinstance(declared, str) and _only_python_reads(declared):
             message = f"{declared!r} is no number in plain digits: write it without quotes, as in 1000"
-            yield detail(*place, message=message, given=declared)
+            yield detail(*place, message=message, value=declared)
     elif isinstance(declared, Mapping) and isinstance(read, Mapping):
         for (key, value), (read_key, read_value) in zip(declared.items(), read.items(), strict=False):
             yield from _misread(key, read_key, *place, str(key))
@@ -111,10 +111,10 @@ def plain_message(item: ErrorDetails) -> str:
     return _PLAIN.get(item["type"], item["msg"].removeprefix("Value error, "))
 
 
-def detail(*place: str | int, message: str, kind: str = "declaration", given: Any = None) -> InitErrorDetails:
+def detail(*place: str | int, message: str, kind: str = "declaration", value: Any = None) -> InitErrorDetails:
     """Return an item of a validation error: a message about the keys `place`."""
     error = PydanticCustomError(kind, "{message}", {"message": message})
-    return InitErrorDetails(type=error, loc=place, input=given)
+    return InitErrorDetails(type=error, loc=place, input=value)
 
 
 def refuse(*details: InitErrorDetails) -> None:

@@ -44,21 +44,21 @@ def code_digest(module: str) -> str:
     stale. Raises `ModuleNotFoundError` where there is no such module.
     """
     used = sorted(code_of(module) - {module})
-    return digest_of([_own_digest(module), {name: _own_digest(name) for name in used}])
+    return digest_of([_source_digest(module), {name: _source_digest(name) for name in used}])
 
 
 def code_of(module: str) -> set[str]:
     """Return the names of the modules whose code `module` depends on, its own included."""
     projects = {*PROJECT, module.partition(".")[0]}
-    found: set[str] = set()
+    modules: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            own = (used for used in _imported(name) if used.partition(".")[0] in projects)
-            waiting += [used for used in map(_module, own) if not _is_contract(used)]
-    return found
+        if name not in modules:
+            modules.add(name)
+            of_projects = (used for used in _imported(name) if used.partition(".")[0] in projects)
+            waiting += [used for used in map(_module, of_projects) if not _is_contract(used)]
+    return modules
 
 
 def _is_contract(name: str) -> bool:
@@ -110,7 +110,7 @@ def _located(module: str) -> Path | None:
     return None
 
 
-def _own_digest(module: str) -> str:
+def _source_digest(module: str) -> str:
     file = _file(module)
     source = file.read_bytes()
     return hashlib.sha256(_code(source).encode() if file.suffix == ".py" else source).hexdigest()

@@ -66,16 +66,16 @@ def plugin_class(kind: Kind, name: str) -> type[Plugin]:
     """Import and return the class of a plug-in. Raises `ValueError` for an unknown or unfit one."""
     if name in BUILTINS[kind]:
         module, _, attribute = BUILTINS[kind][name].partition(":")
-        found = getattr(importlib.import_module(module), attribute)
+        plugin = getattr(importlib.import_module(module), attribute)
     elif name in _external(kind):
-        found = _external(kind)[name].load()
+        plugin = _external(kind)[name].load()
     else:
         raise ValueError(f"no {kind} is called {name!r}; {did_you_mean(name, names(kind))}")
-    if not (isinstance(found, type) and issubclass(found, BASES[kind])):
+    if not (isinstance(plugin, type) and issubclass(plugin, BASES[kind])):
         raise ValueError(
-            f"plug-in {name!r} is not a {BASES[kind].__name__}: derive {found!r} from benchmark.plugins"
+            f"plug-in {name!r} is not a {BASES[kind].__name__}: derive {plugin!r} from benchmark.plugins"
         )
-    return found
+    return plugin
 
 
 def build(kind: Kind, spec: Any, context: Mapping[str, Any] | None = None) -> Plugin:

@@ -42,12 +42,16 @@ def _numeric(column: pd.Series) -> bool:
     return all(str(value)[:1] in "0123456789+-.–" or value in ("", "ref.") for value in column)
 
 
-def print_plan(study: str, cases: int, plan: dict[str, str], problems: Sequence[dict[str, str]] = ()) -> None:
+def print_plan(
+    study: str, cases: int, readiness: dict[str, str], problems: Sequence[dict[str, str]] = ()
+) -> None:
     """Print what a study would run, and the `problems` of cases: mappings case_id, file, reason."""
     if problems:
         print_problems(problems, cases)
-    table = Table("run", "state", title=f"{study}: {cases} cases, {len(plan)} runs", title_justify="left")
-    for name, state in plan.items():
+    table = Table(
+        "run", "state", title=f"{study}: {cases} cases, {len(readiness)} runs", title_justify="left"
+    )
+    for name, state in readiness.items():
         table.add_row(name, state, style="" if state == "ready" else "yellow")
     console.print(table)
 

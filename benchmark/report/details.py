@@ -18,13 +18,15 @@ def detail_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
     """Return the tables by name, each with a column run; of repeated folds the first repeat is counted."""
     names = result.study.target.classes
     tables = {
-        "classes": _per_run(result, lambda mine: class_table(mine["label"], mine["predicted"], names)),
-        "confusion": _per_run(result, lambda mine: _counts(mine, names)),
-        "groups": _per_run(result, lambda mine: _by_group(mine, result.features.cases)),
+        "classes": _per_run(
+            result, lambda rows_of_run: class_table(rows_of_run["label"], rows_of_run["predicted"], names)
+        ),
+        "confusion": _per_run(result, lambda rows_of_run: _counts(rows_of_run, names)),
+        "groups": _per_run(result, lambda rows_of_run: _by_group(rows_of_run, result.features.cases)),
     }
     if result.study.target.binary:
         tables["calibration"] = _per_run(
-            result, lambda mine: calibration_curve(mine["label"], mine["score"], bins=5)
+            result, lambda rows_of_run: calibration_curve(rows_of_run["label"], rows_of_run["score"], bins=5)
         )
     return tables
 
@@ -49,19 +51,24 @@ def _per_run(result: StudyResult, table: Callable[[pd.DataFrame], pd.DataFrame])
     return pd.concat(parts, ignore_index=True)
 
 
-def _counts(mine: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+def _counts(rows_of_run: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     """Return one row per true and predicted class: their names and how many cases."""
-    counts = confusion_table(mine["label"], mine["predicted"], names)
+    counts = confusion_table(rows_of_run["label"], rows_of_run["predicted"], names)
     return counts.reset_index().melt(id_vars="true", value_name="cases")
 
 
-def _by_group(mine: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+def _by_group(rows_of_run: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """Return one row per group of the cohort: cases, accuracy, its Wilson interval."""
-    group = mine["case_id"].map(cases["group"]).to_numpy()
-    right = (mine["label"] == mine["predicted"]).to_numpy()
+    group = rows_of_run["case_id"].map(cases["group"]).to_numpy()
+    right = (rows_of_run["label"] == rows_of_run["predicted"]).to_numpy()
     rows = [
-        (name, int(own.sum()), float(right[own].mean()), *wilson(int(right[own].sum()), int(own.sum())))
+        (
+            name,
+            int(in_group.sum()),
+            float(right[in_group].mean()),
+            *wilson(int(right[in_group].sum()), int(in_group.sum())),
+        )
         for name in sorted(set(group))
-        for own in [np.asarray(group == name)]
+        for in_group in [np.asarray(group == name)]
     ]
     return pd.DataFrame(rows, columns=["group", "cases", "accuracy", "low", "high"])

@@ -53,10 +53,10 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
     if not result.study.target.binary or result.study.protocol.permute_labels:
         return [*_exclusions(result)]
     for name, extraction in result.study.extractors.items():
-        mine = metrics[metrics.index.str.startswith(f"{name}/")]
-        if len(mine) and not getattr(extraction.extractor, "untrained", False):
-            best = str(mine["accuracy"].idxmax())
-            findings += _of_run(result, best, mine.loc[[best]].to_dict("records")[0])
+        runs_of_extractor = metrics[metrics.index.str.startswith(f"{name}/")]
+        if len(runs_of_extractor) and not getattr(extraction.extractor, "untrained", False):
+            best = str(runs_of_extractor["accuracy"].idxmax())
+            findings += _of_run(result, best, runs_of_extractor.loc[[best]].to_dict("records")[0])
     return [*findings, *_exclusions(result)]
 
 

@@ -35,10 +35,12 @@ def calibration_figure(calibration: pd.DataFrame) -> Figure:
     """Draw observed against predicted frequency, a panel per run, with Wilson intervals."""
     figure, panels = _panels(list(dict.fromkeys(calibration["run"])))
     for run, axis in panels.items():
-        mine = calibration[calibration["run"] == run]
+        rows_of_run = calibration[calibration["run"] == run]
         axis.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-        errors = np.abs(mine[["low", "high"]].to_numpy().T - mine["observed"].to_numpy())
-        axis.errorbar(mine["predicted"], mine["observed"], errors, fmt="o-", markersize=4, capsize=2)
+        errors = np.abs(rows_of_run[["low", "high"]].to_numpy().T - rows_of_run["observed"].to_numpy())
+        axis.errorbar(
+            rows_of_run["predicted"], rows_of_run["observed"], errors, fmt="o-", markersize=4, capsize=2
+        )
         axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     figure.supxlabel("predicted probability", fontsize=9)
     figure.supylabel("observed share of label 1, 95 % interval", fontsize=9)
@@ -49,8 +51,8 @@ def confusion_figure(confusion: pd.DataFrame, classes: tuple[str, ...]) -> Figur
     """Draw each run's counts, true class by predicted class; shade is the share of the true class."""
     figure, panels = _panels(list(dict.fromkeys(confusion["run"])))
     for run, axis in panels.items():
-        mine = confusion[confusion["run"] == run]
-        table = mine.pivot(index="true", columns="predicted", values="cases")
+        rows_of_run = confusion[confusion["run"] == run]
+        table = rows_of_run.pivot(index="true", columns="predicted", values="cases")
         counts = table.loc[list(classes), list(classes)].to_numpy()
         axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(counts):

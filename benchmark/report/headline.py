@@ -95,9 +95,9 @@ def compare_with_headline(facts: dict[str, Any], file: Path) -> pd.DataFrame:
         for name in ("cases", "excluded")
     ]
     for run, metrics in guarded["runs"].items():
-        found = facts["runs"].get(run, {})
+        measured = facts["runs"].get(run, {})
         for metric, expected in metrics.items():
-            value = found.get(metric, {}).get("value")
+            value = measured.get(metric, {}).get("value")
             near = value is not None and abs(value - expected["value"]) <= expected["tolerance"]
             rows.append((run, metric, expected["value"], expected["tolerance"], value, near))
     return pd.DataFrame(rows, columns=["run", "metric", "expected", "tolerance", "found", "ok"])

@@ -48,7 +48,7 @@ def write_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     import matplotlib as mpl
 
     files = []
-    with mpl.rc_context({"svg.hashsalt": name}):
+    with mpl.rc_context({"svg.hashsalt": name}):  # without a salt the ids in an SVG are random
         for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)

@@ -93,15 +93,15 @@ def publish(report: Report, results: Path, study_file: Path) -> Published:
     folder = results / report.folder
     tables = folder / report.tables_below
     write_tables(dict(report.tables), tables)
-    drawn = {name: write_figure(figure, folder, name)[0] for name, figure in report.figures.items()}
+    pictures = {name: write_figure(figure, folder, name)[0] for name, figure in report.figures.items()}
     for name, content in report.pictures.items():
-        drawn[name] = folder / f"{name}.png"
-        write_atomically(drawn[name], content)
-    page = write_page(folder / "report.html", report, drawn)
+        pictures[name] = folder / f"{name}.png"
+        write_atomically(pictures[name], content)
+    page = write_page(folder / "report.html", report, pictures)
     write_atomically(folder / report.facts_file, json_text(report.facts).encode())
     log = report.log or (lambda *places: _log(report, *places))
     log(folder, results, study_file)
-    return Published(report, [page, *drawn.values(), *([tables] if report.tables else [])])
+    return Published(report, [page, *pictures.values(), *([tables] if report.tables else [])])
 
 
 def _log(report: Report, folder: Path, results: Path, study_file: Path) -> None:

@@ -81,8 +81,8 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
     if facts["excluded"]:
         said.append(f"{facts['excluded']} cases excluded, see tables/exclusions.csv")
     if facts["anomalies"]:
-        met = "; ".join(f"{count} × {kind}" for kind, count in facts["anomalies"].items())
-        said.append(f"anomalies, left as they are (tables/anomalies.csv): {met}")
+        anomalies = "; ".join(f"{count} × {kind}" for kind, count in facts["anomalies"].items())
+        said.append(f"anomalies, left as they are (tables/anomalies.csv): {anomalies}")
     return said
 
 
@@ -152,15 +152,15 @@ def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _classes(classes: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run and class: how many cases, how many called so, the share found with its interval."""
-    found = [
+    sensitivities = [
         row["note"] or with_interval(row["sensitivity"], row["low"], row["high"], ends=3)
         for row in classes.to_dict("records")
     ]
-    return classes[["run", "class", "cases", "predicted"]].assign(sensitivity=found)
+    return classes[["run", "class", "cases", "predicted"]].assign(sensitivity=sensitivities)
 
 
 def _brier(intervals: pd.DataFrame) -> pd.DataFrame | None:
     """Return one row per run with its Brier score, best first; None where the target has none."""
-    mine = intervals[intervals["metric"] == "brier"].sort_values("value", kind="stable")
-    text = [with_interval(row.value, row.low, row.high, ends=3) for row in mine.itertuples()]
-    return mine[["run"]].assign(**{"Brier score": text}) if len(mine) else None
+    brier_rows = intervals[intervals["metric"] == "brier"].sort_values("value", kind="stable")
+    text = [with_interval(row.value, row.low, row.high, ends=3) for row in brier_rows.itertuples()]
+    return brier_rows[["run"]].assign(**{"Brier score": text}) if len(brier_rows) else None

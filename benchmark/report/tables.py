@@ -13,6 +13,7 @@ from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.details import detail_tables
 from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
+from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.headline import headline_intervals
 from benchmark.table_file import Table, number, read_table
 
@@ -43,16 +44,16 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
 
 def intervals(result: StudyResult) -> pd.DataFrame:
     """Return one row per run, metric and method: pooled out-of-fold value with its BCa or Wilson 95 % interval."""
-    seed = derive_seed(result.study.seed, "bootstrap")
+    resampling = Resampling(seed=derive_seed(result.study.seed, "bootstrap"))
     rows = []
     for run in result.all_runs():
-        mine = result.predictions[result.predictions["run"] == run.name]
+        rows_of_run = result.predictions[result.predictions["run"] == run.name]
         label, score, predicted = (
-            mine.pivot(index="repeat", columns="case_id", values=column).to_numpy()
+            rows_of_run.pivot(index="repeat", columns="case_id", values=column).to_numpy()
             for column in ("label", "score", "predicted")
         )
         table = headline_intervals(
-            label[0], score, predicted=predicted, metrics=result.study.target.metrics, seed=seed
+            label[0], score, resampling, predicted=predicted, metrics=result.study.target.metrics
         )
         rows.append(table.assign(cases=label.shape[1]))
         rows[-1].insert(0, "run", run.name)
@@ -95,9 +96,9 @@ def comparisons(result: StudyResult) -> pd.DataFrame:
             pairs,
             result.study.compared_metrics,
             tests=declared.tests,
+            resampling=Resampling(seed=derive_seed(result.study.seed, "comparisons")),
             rope=declared.rope,
             family=declared.family,
-            seed=derive_seed(result.study.seed, "comparisons"),
         )
     except ValueError as error:  # what only the folds show, a metric that is undefined in one of them
         raise UserError(f"{result.study.name}: comparisons: {error}") from None

@@ -154,8 +154,8 @@ def _shares_of_candidates(hu: Numbers, numbers: NDArray[np.int32]) -> Floats:
     candidates, _ = ndimage.label((hu >= CANDIDATE_HU) | (numbers > 0), np.ones((3, 3, 3)))
     sizes = np.bincount(candidates.ravel())
     first = dict(zip(numbers[numbers > 0], candidates[numbers > 0], strict=True))
-    own = np.bincount(numbers.ravel())[1:]
-    return np.array([own[n - 1] / sizes[first[n]] for n in range(1, len(own) + 1)])
+    lesion_sizes = np.bincount(numbers.ravel())[1:]
+    return np.array([lesion_sizes[n - 1] / sizes[first[n]] for n in range(1, len(lesion_sizes) + 1)])
 
 
 def _company(numbers: NDArray[np.int32], spacing: Floats, count: int) -> list[list[float]]:

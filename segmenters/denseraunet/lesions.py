@@ -64,16 +64,16 @@ class FoundLesion:
         mass = np.maximum(self.hu[self.inside] - self.tissue_hu, 1)
         centre = np.average(points, axis=0, weights=mass)
         away = points - centre
-        own = np.diag(np.square(self.spacing) / 12)
-        values, vectors = np.linalg.eigh((away * (mass / mass.sum())[:, None]).T @ away + own)
+        voxel_covariance = np.diag(np.square(self.spacing) / 12)
+        values, vectors = np.linalg.eigh((away * (mass / mass.sum())[:, None]).T @ away + voxel_covariance)
         return centre, np.sqrt(values[::-1]), vectors[:, 2]
 
 
-def label_lesions(called: sitk.Image) -> sitk.Image:
+def label_lesions(mask: sitk.Image) -> sitk.Image:
     """Return the number of each voxel's lesion, from 1 on. Voxels that touch (26 neighbours) are of one lesion."""
     import SimpleITK as sitk
 
-    return sitk.ConnectedComponent(called, True)
+    return sitk.ConnectedComponent(mask, True)
 
 
 def lying_arrays(
@@ -93,12 +93,12 @@ def cut_out(
     """Return the lesions in the order of their numbers."""
     from scipy import ndimage
 
-    margin, found = np.ceil(MARGIN_MM / spacing).astype(int), []
+    margin, lesions = np.ceil(MARGIN_MM / spacing).astype(int), []
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         wide = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(box, margin, strict=True))
         inside = numbers[wide] == number
         others = (numbers[wide] > 0) & ~inside
-        found.append(
+        lesions.append(
             FoundLesion(hu[wide].astype(float), probability[wide].astype(float), inside, others, spacing)
         )
-    return found
+    return lesions

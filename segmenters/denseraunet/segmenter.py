@@ -73,6 +73,7 @@ class DenseRAUnetSegmenter(Segmenter):
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
         probability = self.probability(scan.image)
         predicted = self.predicted_mask(scan.image, probability)
+        # The check has learnt from lesions under the candidate rule alone.
         if not (self.lesion_check and self.candidate_rule):
             return predicted
         check = _lesion_check(self.weights.path, self.weights_digest())
@@ -83,7 +84,7 @@ class DenseRAUnetSegmenter(Segmenter):
         import SimpleITK as sitk
 
         threshold = self.threshold if self.threshold is not None else read_header(self.weights.path).threshold
-        predicted = sitk.BinaryThreshold(probability, threshold, 2.0)
+        predicted = sitk.BinaryThreshold(probability, threshold, 2.0)  # no probability reaches the upper end
         if not self.candidate_rule:
             return predicted
         scoring = CalciumScoring(threshold_hu=self.hu, minimum_area_mm2=self.minimum_area_mm2)
@@ -102,7 +103,7 @@ class DenseRAUnetSegmenter(Segmenter):
         network = _load(
             self.weights.path, self.weights_digest(), self.network, self.input, self.device, self.precision
         )
-        found = sitk.GetImageFromArray(
+        probability = sitk.GetImageFromArray(
             predict(
                 network,
                 volume,
@@ -112,9 +113,11 @@ class DenseRAUnetSegmenter(Segmenter):
                 window=self.window_pixels,
             )
         )
-        found.CopyInformation(on_grid)
+        probability.CopyInformation(on_grid)
         return (
-            found if on_grid is image else sitk.Resample(found, image, sitk.Transform(), sitk.sitkLinear, 0.0)
+            probability
+            if on_grid is image
+            else sitk.Resample(probability, image, sitk.Transform(), sitk.sitkLinear, 0.0)
         )
 
 
@@ -132,9 +135,12 @@ def _load(
     from segmenters.denseraunet.network import build_network
 
     header = read_header(path)
-    for name, wanted, found in (("network", network, header.network), ("input", network_input, header.input)):
-        if wanted != found:
-            raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, found)}")
+    for name, wanted, in_file in (
+        ("network", network, header.network),
+        ("input", network_input, header.input),
+    ):
+        if wanted != in_file:
+            raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, in_file)}")
     module = build_network(network, network_input)
     load_strictly(module, path, classifier_head=(LESION_CHECK,))
     return prepare(module, device, precision)
@@ -157,9 +163,9 @@ def _lesion_check(path: Path, digest: str) -> LesionCheck | None:
         raise UserError(f"{path}: {error}: train again, or look once with `lesion_check: false`") from None
 
 
-def _difference(name: str, wanted: object, found: object) -> str:
+def _difference(name: str, wanted: object, in_file: object) -> str:
     """Return e.g. ``input.slices is 5 in the file and 3 in the study: …``."""
-    ours, theirs = vars(wanted), vars(found)
+    ours, theirs = vars(wanted), vars(in_file)
     key = next(key for key in {**theirs, **ours} if ours.get(key) != theirs.get(key))
     return (
         f"{name}.{key} is {theirs.get(key)} in the file and {ours.get(key)} in the study: "

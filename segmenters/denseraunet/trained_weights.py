@@ -23,8 +23,8 @@ class TrainedWeights(Plugin):
     @field_validator("file", mode="after")
     @classmethod
     def _from_the_study(cls, file: Path, info: ValidationInfo) -> Path:
-        own = Path((info.context or {}).get("base", ".")) / file.expanduser()
-        return own if own.is_file() or file.parent != Path() else file
+        beside_study = Path((info.context or {}).get("base", ".")) / file.expanduser()
+        return beside_study if beside_study.is_file() or file.parent != Path() else file
 
     @property
     def path(self) -> Path:

@@ -77,8 +77,8 @@ class Installation(Plugin):
         """The folder that holds the weights, as TotalSegmentator would find it."""
         if self.weights_folder is not None:
             return self.weights_folder
-        given = os.environ.get("TOTALSEG_WEIGHTS_PATH")
-        return Path(given) if given else _home() / "nnunet" / "results"
+        configured = os.environ.get("TOTALSEG_WEIGHTS_PATH")
+        return Path(configured) if configured else _home() / "nnunet" / "results"
 
     def licence(self) -> str:
         """Return the licence number, or nothing where there is none."""
@@ -137,11 +137,11 @@ class DatasetWeights(Weights):
 
     def path(self) -> Path:
         """Return the checkpoint. Raises `UserError` if it is not here: nothing is fetched unless told."""
-        if (found := self.locate()) is None:
+        if (checkpoint := self.locate()) is None:
             raise UserError(
                 f"{self.installation.folder / str(self)}: no weights; run `cacbench weights --fetch`"
             )
-        return found
+        return checkpoint
 
     def availability(self) -> Availability:
         """Say whether the weights could be fetched: that takes the package and, for some, a licence."""
@@ -164,5 +164,5 @@ class DatasetWeights(Weights):
 
 
 def _home() -> Path:
-    given = os.environ.get("TOTALSEG_HOME_DIR")
-    return Path(given) if given else Path.home() / ".totalsegmentator"
+    configured = os.environ.get("TOTALSEG_HOME_DIR")
+    return Path(configured) if configured else Path.home() / ".totalsegmentator"

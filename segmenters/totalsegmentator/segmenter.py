@@ -102,12 +102,12 @@ class TotalSegmentatorSegmenter(Segmenter):
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the structures on the scan's grid. Raises `CaseError` if none is found or the process fails."""
-        mask = scan.region(self.region_key(), lambda: self._found(scan.image))
+        mask = scan.region(self.region_key(), lambda: self._segment_structures(scan.image))
         if not self.dilation_mm:
             return mask
         return ReferenceSegmenter(dilation_mm=self.dilation_mm).segment(Scan(scan.image, {"coronary": mask}))
 
-    def _found(self, image: sitk.Image) -> sitk.Image:
+    def _segment_structures(self, image: sitk.Image) -> sitk.Image:
         import numpy as np
         import SimpleITK as sitk
 
@@ -118,9 +118,9 @@ class TotalSegmentatorSegmenter(Segmenter):
         if not labels.any():
             names = ", ".join(self.structures or LABELS[self.task])
             raise CaseError(f"TotalSegmentator found no {names}")
-        found = sitk.GetImageFromArray(labels)
-        found.CopyInformation(image)
-        return found
+        structures = sitk.GetImageFromArray(labels)
+        structures.CopyInformation(image)
+        return structures
 
     def _run(self, image: sitk.Image) -> sitk.Image:
         """Return what the task found, a label image on the image's grid."""

@@ -18,7 +18,13 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import with_one_point
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, percentile_interval, resample
+from benchmark.statistics.intervals.bootstrap import (
+    Resampled,
+    Resampling,
+    bca_interval,
+    percentile_interval,
+    resample,
+)
 from benchmark.study.study import Run
 
 Kept = Literal["all", "alone", "left_out"]
@@ -41,7 +47,7 @@ class Ablation:
     def of(self, task: FoldTask) -> FoldTask:
         """Return the task with these features alone; all features give the task as it is."""
         if self.kept == "all":
-            return task
+            return task  # the run's own, so that its key is, too, and the store has the result
         X = np.ascontiguousarray(task.X[:, list(self.columns)])
         return replace(task, X=X, features=tuple(task.features[column] for column in self.columns))
 
@@ -110,14 +116,16 @@ def ablation_table(
         [variant.name for variant in evaluated.records],
         metrics,
     )
-    seed = derive_seed(plan.study.seed, "bootstrap")
-    drawn = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
-    resampled = dict(zip(evaluated.records, drawn, strict=True))
+    resampling = Resampling(replicates, seed=derive_seed(plan.study.seed, "bootstrap"))
+    resampled_variants = resample(list(cases.runs.values()), cases.label, metrics, resampling)
+    resampled = dict(zip(evaluated.records, resampled_variants, strict=True))
     rows: list[dict[str, Any]] = []
     for variant in (*evaluated.records, *evaluated.failed):
         about = {"family": variant.family, "kept": variant.kept, "features": len(variant.columns)}
         for place, metric in enumerate(metrics):
-            numbers = _numbers(resampled[variant], drawn[0], place) if variant in resampled else {}
+            numbers = (
+                _numbers(resampled[variant], resampled_variants[0], place) if variant in resampled else {}
+            )
             rows.append({**about, "metric": metric, **numbers, "note": evaluated.failed.get(variant, "")})
     columns = ["family", "kept", "features", "metric", *NUMBERS, "note"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(NUMBERS, "Float64"))
@@ -126,14 +134,14 @@ def ablation_table(
 NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")
 
 
-def _numbers(mine: Resampled, everything: Resampled, place: int) -> dict[str, float]:
-    value, drawn = float(mine.value[place]), mine.replicates[:, place]
-    own = (value, *bca_interval(value, drawn, mine.jackknife[:, place], mine.label))
-    if mine is everything:
-        return dict(zip(NUMBERS, own, strict=False))
-    difference = mine - everything
+def _numbers(variant: Resampled, all_features: Resampled, place: int) -> dict[str, float]:
+    value, replicates = float(variant.value[place]), variant.replicates[:, place]
+    estimate = (value, *bca_interval(value, replicates, variant.jackknife[:, place], variant.label))
+    if variant is all_features:
+        return dict(zip(NUMBERS, estimate, strict=False))
+    difference = variant - all_features
     ends = percentile_interval(difference.replicates[:, place])
-    return dict(zip(NUMBERS, (*own, float(difference.value[place]), *ends), strict=True))
+    return dict(zip(NUMBERS, (*estimate, float(difference.value[place]), *ends), strict=True))
 
 
 def _nothing_to_learn(plan: EvaluationPlan, run: Run, variant: Ablation) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.analyses.explanation.ablation import ablation_table, evaluate_variants, variants_of
 from benchmark.analyses.explanation.importance import HeldOut, held_out_importance, importance_table
+from benchmark.analyses.explanation.records import ImportanceRecord
 from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.explanation.selection import selection_table, stability_table
 from benchmark.analyses.feature_families import feature_families
@@ -122,7 +123,7 @@ def _losses(
     metrics: tuple[str, ...],
     permutations: int,
     execution: Execution,
-) -> list[dict[str, Any]]:
+) -> list[ImportanceRecord]:
     tasks = {
         split: HeldOut(
             fold,

@@ -21,9 +21,9 @@ def ablation_figure(table: pd.DataFrame, metric: str, title: str) -> Figure:
     everything = rows[rows["kept"] == "all"].iloc[0]
     families = list(dict.fromkeys(rows.loc[rows["kept"] != "all", "family"]))
     for offset, kept, colour in ((-0.2, "alone", "C0"), (0.2, "left_out", "C1")):
-        mine = rows[rows["kept"] == kept].set_index("family").loc[families].dropna(subset="value")
-        numbers = mine[["value", "low", "high"]].astype(float)
-        places = [families.index(family) + offset for family in mine.index]
+        kept_rows = rows[rows["kept"] == kept].set_index("family").loc[families].dropna(subset="value")
+        numbers = kept_rows[["value", "low", "high"]].astype(float)
+        places = [families.index(family) + offset for family in kept_rows.index]
         errors = numbers[["low", "high"]].sub(numbers["value"], axis=0).abs().to_numpy().T
         label = kept.replace("_", " ")
         axis.bar(places, numbers["value"], 0.38, yerr=errors, color=colour, label=label, capsize=2)
@@ -40,8 +40,8 @@ def importance_figure(table: pd.DataFrame, metric: str, title: str) -> Figure:
     """Draw the most important features and every family with their 95 % intervals over the folds."""
     from matplotlib.figure import Figure
 
-    mine = table[(table["metric"] == metric) & (table["folds_kept"] > 0)]
-    parts = [mine[mine["kind"] == kind].head(SHOWN).iloc[::-1] for kind in ("feature", "family")]
+    kept_rows = table[(table["metric"] == metric) & (table["folds_kept"] > 0)]
+    parts = [kept_rows[kept_rows["kind"] == kind].head(SHOWN).iloc[::-1] for kind in ("feature", "family")]
     parts = [part for part in parts if len(part)]
     figure = Figure(figsize=(8.0, 1.4 + 0.24 * sum(map(len, parts))), layout="constrained")
     axes = figure.subplots(len(parts), 1, squeeze=False, height_ratios=[len(part) + 1 for part in parts])[

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmark.analyses.explanation.records import ImportanceRecord
 from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.feature_families import family_of
 from benchmark.plugins.fingerprint import code_digest, digest_of
@@ -44,11 +45,10 @@ class HeldOut:
         return digest_of([self.fold.key(), self.families, self.metrics, self.permutations, self.seed, code])
 
 
-def held_out_importance(held_out: HeldOut) -> dict[str, Any]:
+def held_out_importance(held_out: HeldOut) -> ImportanceRecord:
     """Refit the fold on one thread and permute what its selection kept.
 
-    Returns ``value``, each metric of the fold as it is, and ``features`` and ``families``: by name, the mean loss of
-    each metric. What the selection dropped cannot change a prediction: its loss is exactly 0 and not listed.
+    What the selection dropped cannot change a prediction: its loss is exactly 0 and not listed.
     """
     task = held_out.fold.task
     with threadpool_limits(limits=1):
@@ -63,10 +63,10 @@ def held_out_importance(held_out: HeldOut) -> dict[str, Any]:
         }
         value = score(fitted.probabilities(X))
     means = {
-        kind: {name: loss.mean(axis=0).tolist() for name, loss in found.items()}
-        for kind, found in losses.items()
+        kind: {name: loss.mean(axis=0).tolist() for name, loss in loss_by_name.items()}
+        for kind, loss_by_name in losses.items()
     }
-    return {"value": value.tolist(), **means}
+    return {"value": value.tolist(), "features": means["features"], "families": means["families"]}
 
 
 def _kept_groups(held_out: HeldOut, columns: NDArray[np.intp]) -> dict[str, dict[str, list[int]]]:
@@ -102,13 +102,13 @@ def permutation_losses(
     for name, columns in groups.items():
         permuted = np.repeat(X[None], len(orders), axis=0)
         permuted[:, :, list(columns)] = X[orders][:, :, list(columns)]
-        found = predict(permuted.reshape(-1, X.shape[1]))
-        losses[name] = value - np.stack([score(one) for one in np.split(found, len(orders))])
+        probabilities = predict(permuted.reshape(-1, X.shape[1]))
+        losses[name] = value - np.stack([score(one) for one in np.split(probabilities, len(orders))])
     return losses
 
 
 def importance_table(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[ImportanceRecord],
     features: Sequence[str],
     families: Groups,
     metrics: Sequence[str],
@@ -122,12 +122,12 @@ def importance_table(
     """
     rows = []
     for kind, names in (("feature", features), ("family", list(families))):
-        found = [record["features" if kind == "feature" else "families"] for record in records]
+        losses_by_fold = [record["features" if kind == "feature" else "families"] for record in records]
         for name in names:
-            kept = sum(name in losses for losses in found)
+            kept = sum(name in losses for losses in losses_by_fold)
             family = name if kind == "family" else family_of(name) or ""
             for place, metric in enumerate(metrics):
-                losses = [fold[name][place] if name in fold else 0.0 for fold in found]
+                losses = [fold[name][place] if name in fold else 0.0 for fold in losses_by_fold]
                 about = {"kind": kind, "name": name, "family": family, "metric": metric, "folds_kept": kept}
                 rows.append({**about, **_over_folds(losses, kept, test_to_train)})
     order = {metric: place for place, metric in enumerate(metrics)}
@@ -140,5 +140,10 @@ def _over_folds(losses: list[float], kept: int, test_to_train: float) -> dict[st
         return {"importance": 0.0, "low": 0.0, "high": 0.0, "note": "dropped in every fold"}
     if not any(losses):
         return {"importance": 0.0, "low": 0.0, "high": 0.0, "note": "no loss in any fold"}
-    found = nadeau_bengio(losses, np.zeros(len(losses)), test_to_train)
-    return {"importance": found.difference, "low": found.low, "high": found.high, "note": found.note}
+    paired_test = nadeau_bengio(losses, np.zeros(len(losses)), test_to_train)
+    return {
+        "importance": paired_test.difference,
+        "low": paired_test.low,
+        "high": paired_test.high,
+        "note": paired_test.note,
+    }

@@ -18,25 +18,30 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-def report_of(found: Explanation) -> Report:
+def report_of(explanation: Explanation) -> Report:
     """Return the report of one run's explanation."""
-    tables, figures = found.tables, _figures(found)
+    tables, figures = explanation.tables, _figures(explanation)
     return Report(
-        study=found.study.name,
-        name=f"explain {found.run.name}",
-        folder=Path(found.study.name) / "explain" / found.run.name.replace("/", "_"),
-        lead=f"What {found.run.name} learns from.",
-        sections=_sections(found, list(figures)),
+        study=explanation.study.name,
+        name=f"explain {explanation.run.name}",
+        folder=Path(explanation.study.name) / "explain" / explanation.run.name.replace("/", "_"),
+        lead=f"What {explanation.run.name} learns from.",
+        sections=_sections(explanation, list(figures)),
         tables=tables,
-        facts={"study": found.study.name, "run": found.run.name, "notes": found.notes, **_as_json(tables)},
+        facts={
+            "study": explanation.study.name,
+            "run": explanation.run.name,
+            "notes": explanation.notes,
+            **_as_json(tables),
+        },
         figures=figures,
         sentences=[_stability(tables["stability"].iloc[0])],
-        warnings=[*_ablation_notes(tables["ablation"]), *found.notes],
+        warnings=[*_ablation_notes(tables["ablation"]), *explanation.notes],
         parameters={
-            "run": found.run.name,
-            "seed": found.study.seed,
-            "target": found.study.target.use,
-            "protocol": found.study.protocol.model_dump(mode="json"),
+            "run": explanation.run.name,
+            "seed": explanation.study.seed,
+            "target": explanation.study.target.use,
+            "protocol": explanation.study.protocol.model_dump(mode="json"),
         },
         metrics=_metrics(tables),
     )
@@ -64,37 +69,37 @@ def _metrics(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     }
 
 
-def _figures(found: Explanation) -> dict[str, Figure]:
-    title = f"{found.study.name}, {found.run.name}"
-    metric = importance_metrics(found.study)[-1]
+def _figures(explanation: Explanation) -> dict[str, Figure]:
+    title = f"{explanation.study.name}, {explanation.run.name}"
+    metric = importance_metrics(explanation.study)[-1]
     figures = {}
-    if len(found.tables["ablation"]["kept"].unique()) > 1:
-        figures["ablation"] = ablation_figure(found.tables["ablation"], "accuracy", title)
-    figures["importance"] = importance_figure(found.tables["importance"], metric, title)
-    if "shap" not in found.tables:
+    if len(explanation.tables["ablation"]["kept"].unique()) > 1:
+        figures["ablation"] = ablation_figure(explanation.tables["ablation"], "accuracy", title)
+    figures["importance"] = importance_figure(explanation.tables["importance"], metric, title)
+    if "shap" not in explanation.tables:
         return figures
-    table, summary = found.tables["shap"], found.tables["shap_summary"]
+    table, summary = explanation.tables["shap"], explanation.tables["shap_summary"]
     explained = list(dict.fromkeys(table["explained"]))
     for place, name in enumerate(explained):
         rows, largest = (part[part["explained"] == name] for part in (table, summary))
-        drawn = "shap" if len(explained) == 1 else f"shap_{place}"
-        figures[drawn] = shap_figure(rows, largest, found.features, title)
+        figure_name = "shap" if len(explained) == 1 else f"shap_{place}"
+        figures[figure_name] = shap_figure(rows, largest, explanation.features, title)
     return figures
 
 
-def _sections(found: Explanation, figures: list[str]) -> list[Section]:
-    tables, metric = found.tables, importance_metrics(found.study)[-1]
+def _sections(explanation: Explanation, figures: list[str]) -> list[Section]:
+    tables, metric = explanation.tables, importance_metrics(explanation.study)[-1]
     sections = []
     if len(tables["ablation"]["kept"].unique()) > 1:
-        sections.append(_ablation(tables["ablation"], found.run.name))
+        sections.append(_ablation(tables["ablation"], explanation.run.name))
     sections.append(_importance(tables["importance"], metric))
     if "shap_summary" in tables:
         rows = tables["shap_summary"].groupby("explained", sort=False).head(SHOWN)
         shown = rows[["explained", "feature"]].assign(
             **{"mean |SHAP|": rows["mean_abs_shap"].map("{:.4f}".format)}
         )
-        drawn = [name for name in figures if name.startswith("shap")]
-        sections.append(Section("mean |SHAP| over the held-out cases", shown, figures=drawn))
+        shap_figures = [name for name in figures if name.startswith("shap")]
+        sections.append(Section("mean |SHAP| over the held-out cases", shown, figures=shap_figures))
     return sections
 
 
@@ -123,7 +128,7 @@ def _ablation_notes(table: pd.DataFrame) -> list[str]:
 
 def _importance(table: pd.DataFrame, metric: str) -> Section:
     name = metric.replace("_", " ")
-    mine = table[(table["metric"] == metric) & (table["folds_kept"] > 0)]
+    kept_rows = table[(table["metric"] == metric) & (table["folds_kept"] > 0)]
     rows = [
         {
             "feature": f"{row['name']} (family)" if kind == "family" else row["name"],
@@ -131,7 +136,7 @@ def _importance(table: pd.DataFrame, metric: str) -> Section:
             f"loss of {name}": with_interval(row["importance"], row["low"], row["high"], 4, 4, "+"),
         }
         for kind in ("family", "feature")
-        for row in mine[mine["kind"] == kind].head(SHOWN).to_dict("records")
+        for row in kept_rows[kept_rows["kind"] == kind].head(SHOWN).to_dict("records")
     ]
     title = f"loss of {name} when permuted on held-out folds [95 % interval over the folds]"
     return Section(title, pd.DataFrame(rows), figures=["importance"])

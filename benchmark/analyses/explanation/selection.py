@@ -15,7 +15,9 @@ def selection_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> p
 
     `kept` holds the names that each training fold kept.
     """
-    counts = pd.Series([sum(name in own for own in kept) for name in features], index=list(features))
+    counts = pd.Series(
+        [sum(name in kept_in_fold for kept_in_fold in kept) for name in features], index=list(features)
+    )
     counts = counts[counts > 0].sort_values(ascending=False, kind="stable")
     return pd.DataFrame(
         {
@@ -29,7 +31,7 @@ def selection_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> p
 
 def stability_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> pd.DataFrame:
     """Return one row: folds, features, mean_kept, Nogueira's stability with its interval (low, high), note."""
-    found = (
+    stability = (
         selection_stability(kept, features)
         if len(kept) > 1
         else Stability(None, None, None, "one fold: stability compares at least two")
@@ -38,9 +40,9 @@ def stability_table(kept: Sequence[Sequence[str]], features: Sequence[str]) -> p
         "folds": len(kept),
         "features": len(features),
         "mean_kept": sum(map(len, kept)) / len(kept),
-        "stability": found.value,
-        "low": found.low,
-        "high": found.high,
-        "note": found.note,
+        "stability": stability.value,
+        "low": stability.low,
+        "high": stability.high,
+        "note": stability.note,
     }
     return pd.DataFrame([row]).astype(dict.fromkeys(("stability", "low", "high"), "Float64"))

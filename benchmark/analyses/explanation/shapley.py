@@ -7,16 +7,17 @@ the model's output for a case and its mean output over the training cases. Needs
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmark.analyses.explanation.records import Scale, ShapRecord
 from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.feature_families import family_of
 from benchmark.errors import UserError
@@ -26,7 +27,6 @@ from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 Floats = NDArray[np.float64]
-Scale = Literal["log-odds", "probability", "margin"]
 
 TOLERANCE = 1e-4
 """How far base value and SHAP values may add up to something else than the model's output (single precision)."""
@@ -49,12 +49,10 @@ class ShapFold:
         return digest_of([self.fold.key(), code_digest(__name__), version("shap")])
 
 
-def held_out_shap(task: ShapFold) -> dict[str, Any]:
+def held_out_shap(task: ShapFold) -> ShapRecord:
     """Refit the fold and explain its test cases, on one thread.
 
-    Returns ``features`` (names of those the selection kept; the others' values are exactly 0), and per explained
-    output ``scale``, ``base`` (outputs,), ``values`` (outputs, test cases, features), ``output`` (outputs, test
-    cases). Raises `ValueError` for a model that is neither trees nor linear, and where values do not add up.
+    Raises `ValueError` for a model that is neither trees nor linear, and where values do not add up.
     """
     fold = task.fold.task
     with threadpool_limits(limits=1):
@@ -113,13 +111,13 @@ def _values(model: Any, background: Floats, X: Floats) -> Floats:
 
     masker = shap.maskers.Independent(background, max_samples=len(background))  # by default it samples 100
     if hasattr(model, "coef_"):
-        found = shap.LinearExplainer(model, masker).shap_values(X)
+        shap_values = shap.LinearExplainer(model, masker).shap_values(X)
     else:
         explainer = shap.TreeExplainer(
             model, masker, feature_perturbation="interventional", model_output="raw"
         )
-        found = explainer.shap_values(X, check_additivity=False)
-    values = np.asarray(found, dtype=float)
+        shap_values = explainer.shap_values(X, check_additivity=False)
+    values = np.asarray(shap_values, dtype=float)
     return np.moveaxis(values, -1, 0) if values.ndim == 3 else values[None]
 
 
@@ -128,17 +126,17 @@ def _outputs(model: Any, X: Floats) -> tuple[Scale, Floats]:
     name, classes = type(model).__name__, len(model.classes_)
     scale: Scale
     if name == "XGBClassifier":
-        scale, found = "log-odds", model.predict(X, output_margin=True)
+        scale, output = "log-odds", model.predict(X, output_margin=True)
     elif name == "LGBMClassifier":
-        scale, found = "log-odds", model.predict(X, raw_score=True)
+        scale, output = "log-odds", model.predict(X, raw_score=True)
     elif hasattr(model, "coef_"):
-        scale, found = "log-odds", model.decision_function(X)
+        scale, output = "log-odds", model.decision_function(X)
     elif hasattr(model, "estimators_") and name.endswith(("ForestClassifier", "TreesClassifier")):
-        scale, found = "probability", model.predict_proba(X)[:, 1 if classes == 2 else 0 :]
+        scale, output = "probability", model.predict_proba(X)[:, 1 if classes == 2 else 0 :]
     else:
         raise ValueError(f"SHAP here explains trees and linear models, not {name}: choose another run")
-    found = np.asarray(found, dtype=float)
-    return ("margin" if scale == "log-odds" and classes > 2 else scale), found.reshape(len(X), -1).T
+    output = np.asarray(output, dtype=float)
+    return ("margin" if scale == "log-odds" and classes > 2 else scale), output.reshape(len(X), -1).T
 
 
 def _refuse_mixtures(steps: Any) -> None:
@@ -152,7 +150,7 @@ def _refuse_mixtures(steps: Any) -> None:
 
 
 def shap_table(
-    plan: EvaluationPlan, records: dict[Split, dict[str, Any]], features: Sequence[str]
+    plan: EvaluationPlan, records: Mapping[Split, ShapRecord], features: Sequence[str]
 ) -> pd.DataFrame:
     """Return one row per repeat, out-of-fold case and explained output.
 
@@ -175,8 +173,8 @@ def shap_table(
                     "model_output": output[place],
                 }
             )
-            own = pd.DataFrame(values[place], columns=record["features"])
-            tables.append(about.join(own.reindex(columns=kept, fill_value=0.0)))
+            shap_values = pd.DataFrame(values[place], columns=record["features"])
+            tables.append(about.join(shap_values.reindex(columns=kept, fill_value=0.0)))
     return pd.concat(tables, ignore_index=True)
 
 

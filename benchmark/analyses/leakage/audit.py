@@ -72,15 +72,17 @@ def audit_study(study: Study, names: Sequence[str], permutations: int, execution
     plans = [plan, *(permuted_plan(plan, number) for number in range(1, permutations + 1))]
     evaluated = evaluate_variants(plans, variants, diagnostics, execution)
     findings = []
-    for run, mine in variants.items():
-        found = {variant.name: evaluated[run.name, variant.name] for variant in mine}
+    for run, variants_of_run in variants.items():
+        predictions_by_variant = {
+            variant.name: evaluated[run.name, variant.name] for variant in variants_of_run
+        }
         controls = {
             name: PermutedControl(tuple(map(balanced_accuracy, permuted)), 1 / tested_classes(plan))
-            for name, (_, *permuted) in found.items()
+            for name, (_, *permuted) in predictions_by_variant.items()
         }
-        predictions = pd.concat(true.assign(run=name) for name, (true, *_) in found.items())
+        predictions = pd.concat(true.assign(run=name) for name, (true, *_) in predictions_by_variant.items())
         seed = derive_seed(study.seed, "audit", "bootstrap")
-        findings += assess(run.name, mine, predictions, controls, seed)
+        findings += assess(run.name, variants_of_run, predictions, controls, seed)
     left_out = {
         (run, variant.name): reason
         for run, reason in without.items()

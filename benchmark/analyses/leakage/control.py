@@ -103,7 +103,7 @@ def permuted_label_control(
         raise UserError(
             f"X has {len(values)} cases and y {len(codes)} of {classes} labels: give as many of both, of two labels"
         )
-    found = []
+    accuracies = []
     for number in range(permutations):
         permuted = np.random.default_rng(derive_seed(seed, "permute", number)).permutation(codes)
         predicted = np.asarray(pipeline(values, permuted.copy(), derive_seed(seed, "pipeline", number)))
@@ -111,5 +111,5 @@ def permuted_label_control(
             raise UserError(
                 f"the pipeline returned shape {predicted.shape} for {len(codes)} cases: return one class per case"
             )
-        found.append(float(balanced_accuracy_score(permuted, predicted)))
-    return PermutedControl(tuple(found), 1 / classes)
+        accuracies.append(float(balanced_accuracy_score(permuted, predicted)))
+    return PermutedControl(tuple(accuracies), 1 / classes)

@@ -56,8 +56,8 @@ def evaluate_variants(
     tasks = {
         (number, run.name, variant.name, split): task
         for number, plan in enumerate(plans)
-        for run, mine in variants.items()
-        for variant in mine
+        for run, variants_of_run in variants.items()
+        for variant in variants_of_run
         for split, task in _tasks(plan, run, variant, diagnostics[run.name]).items()
     }
     done = execution.records("folds", evaluate, tasks)
@@ -72,8 +72,8 @@ def evaluate_variants(
             )
             for number, plan in enumerate(plans)
         ]
-        for run, mine in variants.items()
-        for variant in mine
+        for run, variants_of_run in variants.items()
+        for variant in variants_of_run
     }
 
 
@@ -91,16 +91,16 @@ def _tasks(
     whole = variant.change(plan.final_task(run), diagnostics)
     tasks = {}
     for split in plan.splits:
-        own = plan.task(run, split)
-        tasks[split] = replace(whole, train=own.train, test=own.test, seed=own.seed)
+        fold_task = plan.task(run, split)
+        tasks[split] = replace(whole, train=fold_task.train, test=fold_task.test, seed=fold_task.seed)
     return tasks
 
 
 def balanced_accuracy(predictions: pd.DataFrame) -> float:
     """Return the balanced accuracy of pooled out-of-fold predictions, the mean over the repeats."""
     values = [
-        decided_metric("balanced_accuracy", mine["label"], mine["predicted"], mine["score"])
-        for _, mine in predictions.groupby("repeat")
+        decided_metric("balanced_accuracy", repeat["label"], repeat["predicted"], repeat["score"])
+        for _, repeat in predictions.groupby("repeat")
     ]
     return float(np.mean(values))
 

@@ -11,10 +11,9 @@ import pandas as pd
 from benchmark.analyses.leakage.control import PermutedControl
 from benchmark.analyses.leakage.variants import Variant
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, resample
+from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, bca_interval, resample
 
 METRICS = ("balanced_accuracy", "accuracy")
-REPLICATES = 10_000
 Verdict = Literal["leaks", "confounded", "silent"]
 
 
@@ -56,16 +55,16 @@ class Finding:
     def _conclusion(self) -> str:
         control, variant = self.control, self.variant
         if self.verdict == "leaks":
-            found = (
+            evidence = (
                 f"finds {control.mean:.3f} in labels that mean nothing, where chance is {control.chance:.3f}"
             )
             remedy = (
                 "look for a leak, and audit with more permutations: one sound protocol in twenty is flagged"
             )
             if variant.sound or variant.needs_diagnostics:
-                return f"{found}: {remedy}"
+                return f"{evidence}: {remedy}"
             points = f"{self.optimism.value:+.1f} points; it " if self.optimism else ""
-            return f"{points}{found}: its number cannot be trusted"
+            return f"{points}{evidence}: its number cannot be trusted"
         if self.verdict == "confounded":
             return "they tell the true labels better than permuted ones, so the cohort is confounded"
         if variant.shows_confounding:
@@ -106,8 +105,8 @@ def assess(
     names = [variant.name for variant in variants]
     aligned = align_cases(predictions, names, METRICS)
     methods = [aligned.runs[name] for name in names]
-    drawn = resample(methods, aligned.label, METRICS, replicates=REPLICATES, seed=seed)
-    resampled = dict(zip(names, drawn, strict=True))
+    resampled_variants = resample(methods, aligned.label, METRICS, Resampling(seed=seed))
+    resampled = dict(zip(names, resampled_variants, strict=True))
     return [
         Finding(
             run,

@@ -43,7 +43,7 @@ def report_of(audit: Audit) -> Report:
         figures={"audit": audit_figure(audit)},
         sentences=[f"{item.run}, {item.variant.name}: {item.sentence}" for item in audit.findings],
         warnings=[
-            f"not audited: {run}, {protocol}: {reason}" for (run, protocol), reason in audit.left_out.items()
+            f"not audited: {run}, {variant}: {reason}" for (run, variant), reason in audit.left_out.items()
         ],
         parameters={
             "cases": audit.cases,
@@ -58,7 +58,7 @@ def report_of(audit: Audit) -> Report:
 
 
 def _section(audit: Audit, run: str, last: bool) -> Section:
-    mine = [finding for finding in audit.findings if finding.run == run]
+    findings = [finding for finding in audit.findings if finding.run == run]
     rows = [
         {
             "protocol": row.variant.name,
@@ -71,20 +71,20 @@ def _section(audit: Audit, run: str, last: bool) -> Section:
             "permuted labels": with_interval(row.control.mean, *row.control.interval),
             "verdict": row.verdict,
         }
-        for row in mine
+        for row in findings
     ]
     return Section(
         f"{audit.study.name}: {run}, {audit.cases} cases",
         pd.DataFrame(rows),
         figures=["audit"] if last else [],
-        styles=[_STYLES[row.verdict] for row in mine],
+        styles=[_STYLES[row.verdict] for row in findings],
     )
 
 
 def _left_out(audit: Audit) -> list[dict[str, str]]:
     return [
-        {"run": run, "protocol": protocol, "reason": reason}
-        for (run, protocol), reason in audit.left_out.items()
+        {"run": run, "protocol": variant, "reason": reason}
+        for (run, variant), reason in audit.left_out.items()
     ]
 
 
@@ -114,17 +114,17 @@ def audit_figure(audit: Audit) -> Figure:
 
 
 def _draw(axis: Axes, run: str, audit: Audit) -> None:
-    mine = [finding for finding in audit.findings if finding.run == run]
-    drawn = audit.permuted.query("run == @run").groupby("protocol")["balanced_accuracy"]
-    for place, row in enumerate(mine):
-        values, below = drawn.get_group(row.variant.name), place + 0.25
+    findings = [finding for finding in audit.findings if finding.run == run]
+    permuted = audit.permuted.query("run == @run").groupby("protocol")["balanced_accuracy"]
+    for place, row in enumerate(findings):
+        values, below = permuted.get_group(row.variant.name), place + 0.25
         axis.plot(values, [below] * len(values), "o", color="0.75", markersize=3, zorder=1)
         axis.plot(row.control.interval, [below, below], color="0.35", linewidth=2, zorder=2)
         colour = {"leaks": "C3", "confounded": "C1"}.get(row.verdict, "C0")
         axis.plot(row.balanced_accuracy[1:], [place, place], color=colour, linewidth=2, zorder=2)
         axis.plot(row.balanced_accuracy.value, place, "D", color=colour, markersize=5, zorder=3)
-    axis.axvline(mine[0].control.chance, color="0.5", linestyle="--", linewidth=1, zorder=0)
-    axis.set_yticks(range(len(mine)), [f"{row.variant.name} ({row.verdict})" for row in mine])
+    axis.axvline(findings[0].control.chance, color="0.5", linestyle="--", linewidth=1, zorder=0)
+    axis.set_yticks(range(len(findings)), [f"{row.variant.name} ({row.verdict})" for row in findings])
     axis.invert_yaxis()
     axis.set_title(run, fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)

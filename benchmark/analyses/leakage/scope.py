@@ -68,13 +68,13 @@ def diagnostics_by_run(
     study: Study, plan: EvaluationPlan, features: Features
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Return the diagnostics of the plan's cases by run, rows as its cases, and why a run must do without them."""
-    found: dict[str, pd.DataFrame] = {}
+    diagnostics: dict[str, pd.DataFrame] = {}
     without: dict[str, str] = {}
     for run in plan.runs:
         name = _diagnostics_name(study.extractors[run.extractor].segmenter)
         table = features.tables[name]
         lacking = [case_id for case_id in plan.case_ids if case_id not in table.index]
-        found[run.name] = table = table.reindex(plan.case_ids)
+        diagnostics[run.name] = table = table.reindex(plan.case_ids)
         if lacking:
             why = {item.case_id: item.reason for item in features.exclusions if item.excluded_from == name}
             without[run.name] = (
@@ -82,4 +82,4 @@ def diagnostics_by_run(
             )
         elif (table.nunique() < 2).all():
             without[run.name] = "every diagnostic is the same in all cases: they can tell nothing"
-    return found, without
+    return diagnostics, without

@@ -184,20 +184,20 @@ def agreement(
 
     voxel = float(np.prod(spacing))
     difference = (int(first.sum()) - int(second.sum())) * voxel
-    found = {"dice": np.nan, "surface_distance_95_mm": np.nan, "volume_difference_mm3": difference}
+    measures = {"dice": np.nan, "surface_distance_95_mm": np.nan, "volume_difference_mm3": difference}
     if (box := bounding_box(first | second)) is not None:
         a, b = (
             torch.from_numpy(np.ascontiguousarray(np.pad(mask[box], 1)))[None, None]
             for mask in (first, second)
         )
-        found["dice"] = float(compute_dice(a.float(), b.float(), ignore_empty=False))
+        measures["dice"] = float(compute_dice(a.float(), b.float(), ignore_empty=False))
         if first.any() and second.any():
             warnings.filterwarnings("ignore", "monai.metrics.utils get_mask_edges", FutureWarning)
             distance = compute_hausdorff_distance(
                 a, b, include_background=True, percentile=95, spacing=list(spacing)
             )
-            found["surface_distance_95_mm"] = float(distance)
-    return found
+            measures["surface_distance_95_mm"] = float(distance)
+    return measures
 
 
 def region_statistics(image: sitk.Image, mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -240,9 +240,9 @@ def _rates(exclusions: list[Exclusion], names: list[str], cases: int, too_many: 
 
     rows = []
     for name in names:
-        mine = [item for item in exclusions if item.excluded_from == name]
-        unread = sum(item.stage == "read" for item in mine)
-        lost, seen = len(mine) - unread, cases - unread
+        excluded = [item for item in exclusions if item.excluded_from == name]
+        unread = sum(item.stage == "read" for item in excluded)
+        lost, seen = len(excluded) - unread, cases - unread
         low, high = wilson(lost, seen) if seen else (np.nan, np.nan)
         rate = lost / seen if seen else np.nan
         rows.append((name, cases, unread, lost, rate, low, high, rate > too_many))

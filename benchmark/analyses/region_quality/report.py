@@ -135,8 +135,10 @@ def montage(tiles: dict[str, tuple[Tile, bool]], title: str) -> bytes:
 
 def _in_order(quality: Quality, name: str) -> dict[str, tuple[Tile, bool]]:
     """Return a segmenter's tiles, outliers first, then in the cohort's order."""
-    mine = quality.statistics.query("segmenter == @name") if len(quality.statistics) else quality.statistics
-    outliers = list(mine.loc[mine["outlier_in"] != "", "case_id"]) if len(mine) else []
+    statistics = (
+        quality.statistics.query("segmenter == @name") if len(quality.statistics) else quality.statistics
+    )
+    outliers = list(statistics.loc[statistics["outlier_in"] != "", "case_id"]) if len(statistics) else []
     tiles = {case_id: tile for (segmenter, case_id), tile in quality.tiles.items() if segmenter == name}
     order = [*outliers, *(case_id for case_id in tiles if case_id not in outliers)][:MOST_TILES]
     return {case_id: (tiles[case_id], case_id in outliers) for case_id in order}

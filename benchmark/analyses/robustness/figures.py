@@ -67,11 +67,17 @@ def performance_figure(performance: pd.DataFrame, metrics: Sequence[str], title:
 def _draw(axis: Axes, rows: pd.DataFrame, runs: list[str], conditions: list[str]) -> None:
     step = 0.8 / len(conditions)
     for place, condition in enumerate(conditions):
-        mine = rows.xs(condition, level="condition").loc[runs]
+        estimates = rows.xs(condition, level="condition").loc[runs]
         height = [run - 0.4 + step * (place + 0.5) for run in range(len(runs))]
         axis.hlines(
-            height, mine["low"].astype(float), mine["high"].astype(float), color=f"C{place}", linewidth=1.5
+            height,
+            estimates["low"].astype(float),
+            estimates["high"].astype(float),
+            color=f"C{place}",
+            linewidth=1.5,
         )
-        axis.plot(mine["value"].astype(float), height, "D", color=f"C{place}", markersize=4, label=condition)
+        axis.plot(
+            estimates["value"].astype(float), height, "D", color=f"C{place}", markersize=4, label=condition
+        )
     axis.grid(axis="x", color="0.9")
     axis.spines[["top", "right"]].set_visible(False)

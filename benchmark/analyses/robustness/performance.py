@@ -10,30 +10,28 @@ from benchmark.analyses.robustness.study import BASE
 from benchmark.errors import UserError
 from benchmark.statistics.comparison.ranks import Ranking, rank_methods
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import Resampled, bca_interval, resample
-
-REPLICATES = 10_000
+from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, bca_interval, resample
 
 
 def performance_table(
-    predictions: pd.DataFrame, metrics: Sequence[str], *, seed: int, replicates: int = REPLICATES
+    predictions: pd.DataFrame, metrics: Sequence[str], resampling: Resampling
 ) -> pd.DataFrame:
     """Return each metric of each run under each condition, and its difference from the base scans.
 
     `predictions` as `transferred_predictions` returns them. Patients are resampled for all conditions at once, which
-    makes the differences paired; the 95 % intervals are BCa. Columns run, condition, metric, cases, value, low, high,
+    makes the differences paired; the intervals are BCa. Columns run, condition, metric, cases, value, low, high,
     difference, difference_low, difference_high (the last three empty for the base). Raises `UserError` for a metric
     that a fold leaves undefined.
     """
     rows = []
-    for run, mine in predictions.groupby("run", sort=False):
-        conditions = list(dict.fromkeys(mine["condition"]))
+    for run, rows_of_run in predictions.groupby("run", sort=False):
+        conditions = list(dict.fromkeys(rows_of_run["condition"]))
         try:
-            cases = align_cases(mine.assign(run=mine["condition"]), conditions, metrics)
+            cases = align_cases(rows_of_run.assign(run=rows_of_run["condition"]), conditions, metrics)
         except ValueError as error:
             raise UserError(f"run {run}: {error}") from None
-        found = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
-        resampled = dict(zip(cases.runs, found, strict=True))
+        resampled_conditions = resample(list(cases.runs.values()), cases.label, metrics, resampling)
+        resampled = dict(zip(cases.runs, resampled_conditions, strict=True))
         for condition in conditions:
             change = None if condition == BASE else resampled[condition] - resampled[BASE]
             for place, metric in enumerate(metrics):
@@ -43,8 +41,8 @@ def performance_table(
                         condition,
                         metric,
                         len(cases.label),
-                        *_interval(resampled[condition], place),
-                        *((None, None, None) if change is None else _interval(change, place)),
+                        *_interval(resampled[condition], place, resampling.level),
+                        *((None,) * 3 if change is None else _interval(change, place, resampling.level)),
                     )
                 )
     table = pd.DataFrame(rows, columns=[*_NAMES, *_NUMBERS])
@@ -57,8 +55,8 @@ def rank_runs(performance: pd.DataFrame, metric: str) -> Ranking | None:
     The conditions hold the same patients, so Friedman's test and the critical difference describe how steady the
     order is; they are no inference to other patients.
     """
-    mine = performance[performance["metric"] == metric]
-    scores = mine.pivot_table(index="condition", columns="run", values="value", sort=False).astype(float)
+    of_metric = performance[performance["metric"] == metric]
+    scores = of_metric.pivot_table(index="condition", columns="run", values="value", sort=False).astype(float)
     return rank_methods(scores) if scores.shape[0] >= 2 and scores.shape[1] >= 3 else None
 
 
@@ -66,17 +64,27 @@ def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
     """Return one row per metric and run: mean_rank, conditions, critical_difference, friedman, p, note."""
     columns = ["metric", "run", "mean_rank", "conditions", "critical_difference", "friedman", "p", "note"]
     rows = [
-        (metric, run, rank, found.cohorts, found.critical_difference, found.statistic, found.p, found.note)
-        for metric, found in rankings.items()
-        for run, rank in found.mean_ranks.sort_values(kind="stable").items()
+        (
+            metric,
+            run,
+            rank,
+            ranking.cohorts,
+            ranking.critical_difference,
+            ranking.statistic,
+            ranking.p,
+            ranking.note,
+        )
+        for metric, ranking in rankings.items()
+        for run, rank in ranking.mean_ranks.sort_values(kind="stable").items()
     ]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _interval(resampled: Resampled, place: int) -> tuple[float, float, float]:
+def _interval(resampled: Resampled, place: int, level: float) -> tuple[float, float, float]:
     """Return value, low and high of one metric."""
     value = float(resampled.value[place])
-    ends = bca_interval(value, resampled.replicates[:, place], resampled.jackknife[:, place], resampled.label)
+    replicates = resampled.replicates[:, place]
+    ends = bca_interval(value, replicates, resampled.jackknife[:, place], resampled.label, level)
     return value, *ends
 
 

@@ -126,8 +126,8 @@ def _performance(measured: Robustness) -> Section:
 
 
 def _ranks(measured: Robustness) -> Section:
-    drawn = [f"ranks_{metric}" for metric in measured.rankings]
-    return Section("Ranks over the conditions", figures=drawn, where="page")
+    rank_figures = [f"ranks_{metric}" for metric in measured.rankings]
+    return Section("Ranks over the conditions", figures=rank_figures, where="page")
 
 
 def _mean_ranks(measured: Robustness) -> list[str]:

@@ -19,6 +19,7 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import Features, tally
 from benchmark.statistics.comparison.ranks import Ranking
+from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.study.study import Study
 
 
@@ -54,8 +55,8 @@ def measure_robustness(study: RobustnessStudy, execution: Execution) -> Robustne
     predictions, failed = transferred_predictions(plan, others, execution)
     failed = plan.failed | failed
     require_runs(study.base, [run for run in plan.runs if run.name not in failed], failed)
-    seed = derive_seed(study.base.seed, "robustness")
-    performance = performance_table(predictions, study.base.target.metrics, seed=seed)
+    resampling = Resampling(seed=derive_seed(study.base.seed, "robustness"))
+    performance = performance_table(predictions, study.base.target.metrics, resampling)
     rankings = {metric: rank_runs(performance, metric) for metric in study.base.compared_metrics}
     return Robustness(
         study,
@@ -95,11 +96,11 @@ def _shared_patients(studies: Mapping[str, Study], everything: Mapping[str, Feat
             raise UserError(
                 f"condition {name}: case {first} has another label than in the base scans: mend the cohort"
             )
-        for extractor in (extractor for extractor, table in base.tables.items() if not table.empty):
-            other = features.tables.get(extractor, pd.DataFrame())
+        for extractor_name in (name for name, table in base.tables.items() if not table.empty):
+            other = features.tables.get(extractor_name, pd.DataFrame())
             if other.empty:
-                why = features.unavailable.get(extractor) or tally(features.exclusions)
-                raise UserError(f"condition {name}: extractor {extractor} has no case: {why}")
+                why = features.unavailable.get(extractor_name) or tally(features.exclusions)
+                raise UserError(f"condition {name}: extractor {extractor_name} has no case: {why}")
             shared &= set(other.index)
     if len(shared) < 2:
         raise UserError(

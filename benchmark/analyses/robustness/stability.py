@@ -26,14 +26,14 @@ def reliability_table(base: Tables, conditions: Mapping[str, Tables]) -> pd.Data
     """
     parts = []
     for condition, tables in conditions.items():
-        for extractor, table in base.items():
+        for extractor_name, table in base.items():
             try:
-                found = feature_reliability({BASE: table, condition: tables[extractor]})
+                reliability = feature_reliability({BASE: table, condition: tables[extractor_name]})
             except ValueError as error:
-                raise UserError(f"condition {condition}, extractor {extractor}: {error}") from None
-            families = [family_of(feature) or "" for feature in found["feature"]]
-            names = {"condition": condition, "extractor": extractor, "family": families}
-            parts.append(pd.DataFrame(names, found.index).join(found))
+                raise UserError(f"condition {condition}, extractor {extractor_name}: {error}") from None
+            families = [family_of(feature) or "" for feature in reliability["feature"]]
+            names = {"condition": condition, "extractor": extractor_name, "family": families}
+            parts.append(pd.DataFrame(names, reliability.index).join(reliability))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -44,15 +44,19 @@ def stability_summary(reliability: pd.DataFrame) -> pd.DataFrame:
     ICC(2,1), and the shares of the others whose ICC(2,1) is `GOOD` or `EXCELLENT`.
     """
     rows = []
-    for (condition, extractor), mine in reliability.groupby(["condition", "extractor"], sort=False):
-        families = [family for family in dict.fromkeys(mine["family"]) if family]
-        groups = {ALL: mine} | {family: mine[mine["family"] == family] for family in families}
+    for (condition, extractor_name), rows_of_extractor in reliability.groupby(
+        ["condition", "extractor"], sort=False
+    ):
+        families = [family for family in dict.fromkeys(rows_of_extractor["family"]) if family]
+        groups = {ALL: rows_of_extractor} | {
+            family: rows_of_extractor[rows_of_extractor["family"] == family] for family in families
+        }
         for family, features in groups.items():
             icc = features["icc_2_1"].dropna()
             rows.append(
                 {
                     "condition": condition,
-                    "extractor": extractor,
+                    "extractor": extractor_name,
                     "family": family,
                     "features": len(features),
                     "undefined": len(features) - len(icc),

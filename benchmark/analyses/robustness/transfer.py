@@ -37,8 +37,8 @@ def transferred_predictions(
         return pd.DataFrame(), failed
     parts = []
     for place, condition in enumerate([BASE, *conditions]):
-        mine = {key: _part(complete[key], key[1], place) for key in tasks if key in complete}
-        parts.append(plan.predictions(mine).assign(condition=condition))
+        records_of_condition = {key: _part(complete[key], key[1], place) for key in tasks if key in complete}
+        parts.append(plan.predictions(records_of_condition).assign(condition=condition))
     table = pd.concat(parts, ignore_index=True)
     return table[["condition", *table.columns.drop("condition")]], failed
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.calcium.scoring import risk_band
+from benchmark.calcium.risk import risk_band
 
 BANDS = ("0", "1-10", "11-100", "101-400", ">400")
 METRICS = (
@@ -45,10 +45,10 @@ def agreement(scans: pd.DataFrame, weights: Floats) -> Floats:
         columns["dice"] = _dice(scans, weights)
         a, b = (scans[name].to_numpy(dtype=float) for name in ("agatston", "reference_agatston"))
         columns |= {"icc": _icc(a, b, weights), **_limits(a - b, weights)}
-        mine, reference = _bands(a), _bands(b)
-        columns["band_accuracy"] = weights @ (mine == reference) / weights.sum(axis=1)
-        columns["kappa"] = _kappa(mine, reference, weights)
-        columns["true_band_accuracy"] = _true_band_accuracy(scans, mine, weights)
+        predicted, reference = _bands(a), _bands(b)
+        columns["band_accuracy"] = weights @ (predicted == reference) / weights.sum(axis=1)
+        columns["kappa"] = _kappa(predicted, reference, weights)
+        columns["true_band_accuracy"] = _true_band_accuracy(scans, predicted, weights)
     return np.stack([columns[name] for name in METRICS], axis=1)
 
 
@@ -91,19 +91,19 @@ def _bands(agatston: Floats) -> NDArray[np.intp]:
     return np.array([BANDS.index(risk_band(value)) for value in agatston], dtype=np.intp)
 
 
-def _kappa(mine: NDArray[np.intp], reference: NDArray[np.intp], weights: Floats) -> Floats:
+def _kappa(predicted: NDArray[np.intp], reference: NDArray[np.intp], weights: Floats) -> Floats:
     k = len(BANDS)
     penalty = (np.arange(k)[:, None] - np.arange(k)) ** 2 / (k - 1) ** 2
     n = weights.sum(axis=1)
-    observed = weights @ penalty[mine, reference] / n
-    shares = [weights @ np.eye(k)[bands] / n[:, None] for bands in (mine, reference)]
+    observed = weights @ penalty[predicted, reference] / n
+    shares = [weights @ np.eye(k)[bands] / n[:, None] for bands in (predicted, reference)]
     expected = np.einsum("ri,ij,rj->r", shares[0], penalty, shares[1])
     return np.asarray(1 - observed / expected)
 
 
-def _true_band_accuracy(scans: pd.DataFrame, mine: NDArray[np.intp], weights: Floats) -> Floats:
+def _true_band_accuracy(scans: pd.DataFrame, predicted: NDArray[np.intp], weights: Floats) -> Floats:
     true = scans["cac_score"].to_numpy(dtype=float)
     known = ~np.isnan(true)
     right = np.zeros(len(scans))
-    right[known] = mine[known] == _bands(true[known])
+    right[known] = predicted[known] == _bands(true[known])
     return np.asarray(weights @ right / (weights @ known.astype(float)))

@@ -16,7 +16,12 @@ from benchmark.analyses.segmentation.agreement import METRICS, agreement
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.execution.seeds import derive_seed
 from benchmark.statistics.comparison.multiplicity import holm
-from benchmark.statistics.intervals.bootstrap import percentile_interval, percentile_p, resampled_counts
+from benchmark.statistics.intervals.bootstrap import (
+    Resampling,
+    percentile_interval,
+    percentile_p,
+    resampled_counts,
+)
 
 TESTED = ("voxel_f1", "lesion_f1", "band_accuracy", "kappa")
 VOLUME_MM3 = (0, 5, 15, 50, np.inf)
@@ -32,9 +37,9 @@ def summary(scans: pd.DataFrame, study: SegmentationStudy) -> pd.DataFrame:
     rows = []
     for (cohort, segmenter), part in _parts(scans):
         value = agreement(part, np.ones((1, len(part))))[0]
-        drawn = _drawn(part, study)
+        replicates = _replicates(part, study)
         for place, metric in enumerate(METRICS):
-            low, high = percentile_interval(drawn[:, place])
+            low, high = percentile_interval(replicates[:, place])
             rows.append((cohort, segmenter, len(part), metric, value[place], low, high))
     return pd.DataFrame(rows, columns=["cohort", "segmenter", "scans", "metric", "value", "low", "high"])
 
@@ -107,30 +112,32 @@ def _parts(scans: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]
         yield (str(cohort), str(segmenter)), part
 
 
-def _drawn(scans: pd.DataFrame, study: SegmentationStudy) -> Floats:
+def _replicates(scans: pd.DataFrame, study: SegmentationStudy) -> Floats:
     """Return the replicates of every metric, (replicates, metrics); `scans` in any order of cases."""
     scans = scans.reset_index().sort_values("case_id")
     label = (scans["reference_agatston"] > 0).to_numpy().astype(np.intp)
-    seed = derive_seed(study.seed, "bootstrap")
     return np.concatenate(
-        [agreement(scans, counts) for counts in resampled_counts(label, study.replicates, seed)]
+        [agreement(scans, counts) for counts in resampled_counts(label, _resampling(study))]
     )
 
 
+def _resampling(study: SegmentationStudy) -> Resampling:
+    return Resampling(study.replicates, seed=derive_seed(study.seed, "bootstrap"))
+
+
 def _differences(
-    mine: pd.DataFrame, other: pd.DataFrame, study: SegmentationStudy
+    first: pd.DataFrame, second: pd.DataFrame, study: SegmentationStudy
 ) -> Iterator[tuple[int, str, float, float, float, float]]:
     """Yield (scans, metric, difference, low, high, p) over the cases that both have, resampled together."""
-    shared = mine.index.intersection(other.index)
-    tables = [table.loc[shared] for table in (mine, other)]
+    shared = first.index.intersection(second.index)
+    tables = [table.loc[shared] for table in (first, second)]
     label = (tables[0]["reference_agatston"] > 0).to_numpy().astype(np.intp)
-    seed = derive_seed(study.seed, "bootstrap")
-    blocks = list(resampled_counts(label, study.replicates, seed))
-    drawn = [np.concatenate([agreement(table, block) for block in blocks]) for table in tables]
+    blocks = list(resampled_counts(label, _resampling(study)))
+    replicates = [np.concatenate([agreement(table, block) for block in blocks]) for table in tables]
     value = [agreement(table, np.ones((1, len(shared))))[0] for table in tables]
     for metric in TESTED:
         place = METRICS.index(metric)
-        difference = drawn[0][:, place] - drawn[1][:, place]
+        difference = replicates[0][:, place] - replicates[1][:, place]
         low, high = percentile_interval(difference)
         yield (
             len(shared),

@@ -47,13 +47,15 @@ def _of_segmenter(
     segmenter: Segmenter, scan: Scan, reference: sitk.Image, rule: ReferenceRule
 ) -> dict[str, Any]:
     begin = time.perf_counter()
-    found = segmenter.segment(scan)
+    segmentation = segmenter.segment(scan)
     seconds = time.perf_counter() - begin
-    refuse_other_grid(scan.image, found, "the segmentation")
-    return {**compare(scan, found, reference, rule), "seconds": seconds}
+    refuse_other_grid(scan.image, segmentation, "the segmentation")
+    return {**compare(scan, segmentation, reference, rule), "seconds": seconds}
 
 
-def compare(scan: Scan, found: sitk.Image, reference: sitk.Image, rule: ReferenceRule) -> dict[str, Any]:
+def compare(
+    scan: Scan, segmentation: sitk.Image, reference: sitk.Image, rule: ReferenceRule
+) -> dict[str, Any]:
     """Return the record of one mask: counts of voxels and lesions, both scores, and each reference lesion.
 
     A lesion is a set of voxels that touch in 3-D (26 neighbours). A reference lesion is found if the mask has one
@@ -62,22 +64,22 @@ def compare(scan: Scan, found: sitk.Image, reference: sitk.Image, rule: Referenc
     import SimpleITK as sitk
     from scipy import ndimage
 
-    truth, called = sitk.GetArrayViewFromImage(reference) > 0, sitk.GetArrayViewFromImage(found) > 0
+    truth, predicted = sitk.GetArrayViewFromImage(reference) > 0, sitk.GetArrayViewFromImage(segmentation) > 0
     lesions, count = ndimage.label(truth, _TOUCHING)
-    blobs, blob_count = ndimage.label(called, _TOUCHING)
-    true_blobs = len(np.unique(blobs[truth & called]))
-    hit = np.isin(np.arange(1, count + 1), lesions[called])
+    blobs, blob_count = ndimage.label(predicted, _TOUCHING)
+    true_blobs = len(np.unique(blobs[truth & predicted]))
+    hit = np.isin(np.arange(1, count + 1), lesions[predicted])
     hu, voxel = sitk.GetArrayViewFromImage(scan.image), float(np.prod(scan.image.GetSpacing()))
     return {
-        "voxel_tp": int((truth & called).sum()),
-        "voxel_fp": int((called & ~truth).sum()),
-        "voxel_fn": int((truth & ~called).sum()),
+        "voxel_tp": int((truth & predicted).sum()),
+        "voxel_fp": int((predicted & ~truth).sum()),
+        "voxel_fn": int((truth & ~predicted).sum()),
         "lesion_tp": int(hit.sum()),
         "lesion_fn": int(count - hit.sum()),
         "lesion_fp": int(blob_count - true_blobs),
-        "agatston": score(scan.image, found, rule.scoring).total.agatston,
+        "agatston": score(scan.image, segmentation, rule.scoring).total.agatston,
         "reference_agatston": score(scan.image, reference, rule.scoring).total.agatston,
-        "lesions": _lesions(lesions, count, hu, voxel, hit, called),
+        "lesions": _lesions(lesions, count, hu, voxel, hit, predicted),
         "unseen_lesions": _unseen(scan, rule, truth),
     }
 
@@ -88,20 +90,23 @@ def _lesions(
     hu: NDArray[Any],
     voxel: float,
     hit: NDArray[np.bool_],
-    called: NDArray[Any],
+    predicted: NDArray[Any],
 ) -> list[dict[str, float]]:
     """Return size (mm³), density (highest HU) and what was found of each reference lesion."""
     inside = lesions > 0
     which, values = lesions[inside] - 1, hu[inside]
     highest = np.full(count, -np.inf)
     np.maximum.at(highest, which, values)
-    sizes, found = np.bincount(which, minlength=count), np.bincount(which, called[inside], minlength=count)
+    sizes, hit_voxels = (
+        np.bincount(which, minlength=count),
+        np.bincount(which, predicted[inside], minlength=count),
+    )
     return [
         {
             "volume_mm3": sizes[i] * voxel,
             "maximum_hu": float(highest[i]),
             "found": int(hit[i]),
-            "found_share": float(found[i] / sizes[i]),
+            "found_share": float(hit_voxels[i] / sizes[i]),
         }
         for i in range(count)
     ]

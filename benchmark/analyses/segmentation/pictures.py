@@ -21,15 +21,15 @@ MARGIN_PIXELS = 40
 
 def overlays(scans: pd.DataFrame, study: SegmentationStudy) -> dict[str, bytes]:
     """Draw, per cohort, the first segmenter's best, median and worst scan with calcium; return PNGs by name."""
-    drawn = {}
+    pictures = {}
     for cohort, declared in study.cohorts.items():
-        mine = scans[(scans["cohort"] == cohort) & (scans["segmenter"] == study.main)]
-        chosen = choose(mine)
+        rows_of_main = scans[(scans["cohort"] == cohort) & (scans["segmenter"] == study.main)]
+        chosen = choose(rows_of_main)
         sources = {case.case_id: case.source for case in declared.cases()}
         for rank, case_id in chosen.items():
             title = f"{cohort}, {rank} scan: {case_id}"
-            drawn[f"overlays/{cohort}_{rank}"] = _draw(sources[case_id], study, title)
-    return drawn
+            pictures[f"overlays/{cohort}_{rank}"] = _draw(sources[case_id], study, title)
+    return pictures
 
 
 def choose(scans: pd.DataFrame) -> dict[str, str]:
@@ -50,31 +50,31 @@ def _draw(source: Any, study: SegmentationStudy, title: str) -> bytes:
     scan = source.load()
     hu = sitk.GetArrayViewFromImage(scan.image)
     truth = sitk.GetArrayFromImage(reference_calcium(scan, study.reference)) > 0
-    found = sitk.GetArrayFromImage(study.segmenters[study.main].segment(scan)) > 0
-    box, slices = _where(truth | found), _telling(truth, found)
+    predicted = sitk.GetArrayFromImage(study.segmenters[study.main].segment(scan)) > 0
+    box, slices = _where(truth | predicted), _telling(truth, predicted)
     figure = Figure(figsize=(4 * len(slices), 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"{title}\ngreen: found, red: false, yellow: missed", fontsize=9)
     for axes, z in zip(np.atleast_1d(figure.subplots(1, len(slices))), slices, strict=True):
-        _overlay(axes, hu[z][box], truth[z][box], found[z][box])
+        _overlay(axes, hu[z][box], truth[z][box], predicted[z][box])
         axes.set_title(f"slice {z}", fontsize=8)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100, metadata={"Software": None})
     return content.getvalue()
 
 
-def _overlay(axes: Axes, hu: NDArray[Any], truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> None:
+def _overlay(axes: Axes, hu: NDArray[Any], truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> None:
     axes.imshow(hu, cmap="gray", vmin=-160, vmax=400, interpolation="nearest")
     colours = np.zeros((*truth.shape, 4))
-    colours[truth & found], colours[found & ~truth] = (0, 1, 0, 0.6), (1, 0, 0, 0.6)
-    colours[truth & ~found] = (1, 1, 0, 0.6)
+    colours[truth & predicted], colours[predicted & ~truth] = (0, 1, 0, 0.6), (1, 0, 0, 0.6)
+    colours[truth & ~predicted] = (1, 1, 0, 0.6)
     axes.imshow(colours, interpolation="nearest")
     axes.set_axis_off()
 
 
-def _telling(truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> list[int]:
+def _telling(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> list[int]:
     """Return the slices with the most wrong voxels, then those with the most calcium, in order."""
-    wrong, any_voxel = (truth ^ found).sum(axis=(1, 2)), (truth | found).sum(axis=(1, 2))
+    wrong, any_voxel = (truth ^ predicted).sum(axis=(1, 2)), (truth | predicted).sum(axis=(1, 2))
     return sorted(int(z) for z in np.lexsort((any_voxel, wrong))[::-1][:SLICES])
 
 

@@ -48,8 +48,8 @@ def report_of(measured: Measured, study: SegmentationStudy) -> Report:
 
 def _overview(summary: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for (cohort, segmenter), mine in summary.groupby(["cohort", "segmenter"], sort=False):
-        values = mine.set_index("metric").loc[list(SHOWN)]
+    for (cohort, segmenter), rows_of_segmenter in summary.groupby(["cohort", "segmenter"], sort=False):
+        values = rows_of_segmenter.set_index("metric").loc[list(SHOWN)]
         cells = {
             name: with_interval(row["value"], row["low"], row["high"]) for name, row in values.iterrows()
         }
@@ -66,11 +66,13 @@ def _warnings(measured: Measured) -> list[str]:
 
 def _rows(tables: Mapping[str, pd.DataFrame], study: SegmentationStudy) -> list[LoggedRow]:
     rows = []
-    for (cohort, segmenter), mine in tables["summary"].groupby(["cohort", "segmenter"], sort=False):
+    for (cohort, segmenter), rows_of_segmenter in tables["summary"].groupby(
+        ["cohort", "segmenter"], sort=False
+    ):
         metrics = {
             metric + suffix: float(value)
             for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high"))
-            for metric, value in zip(mine["metric"], mine[column], strict=True)
+            for metric, value in zip(rows_of_segmenter["metric"], rows_of_segmenter[column], strict=True)
             if not pd.isna(value)
         }
         tags = {"fingerprint.segmenter": study.segmenters[str(segmenter)].fingerprint()}

@@ -81,11 +81,11 @@ def _task(study: SegmentationStudy, case: Case, lacking: tuple[str, ...]) -> Mea
 
 def _exclusions(done: Done[tuple[Scan, str]]) -> list[Exclusion]:
     """Return one exclusion for each scan that failed: a failure concerns the scan, whatever the segmenter."""
-    found = {
+    exclusions = {
         (case_id, cohort): Exclusion(case_id, cohort, "segment", failure.reason)
         for ((cohort, case_id), _), failure in done.failures.items()
     }
-    return list(found.values())
+    return list(exclusions.values())
 
 
 def _tables(

@@ -120,7 +120,8 @@ def _header(path: Path) -> Any:
             second = 540 in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
             kind: Any = Nifti2Header if second else Nifti1Header
             header = kind.from_fileobj(io.BytesIO(start), check=False)
-            header.get_data_dtype(), header.get_sform(), header.get_qform()
+            with np.errstate(invalid="ignore"):  # of quaternions that are no numbers, which are refused
+                header.get_data_dtype(), header.get_sform(), header.get_qform()
     except Exception as error:  # nibabel raises a dozen kinds on bytes that are no NIfTI header
         raise CaseError(f"{path.name}: {DAMAGED}") from error
     if int(header["sizeof_hdr"]) not in (348, 540) or header["magic"].item()[:3] not in (b"n+1", b"n+2"):

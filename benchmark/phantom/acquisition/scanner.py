@@ -112,14 +112,14 @@ def draw_acquisition(base: Acquisition, patient: Patient, contrast: bool, seed: 
     shift = rng.uniform(-1, 1, 3) * [3.0, 4.0, 4.0]
     iodine, motion = rng.uniform(280, 400), rng.uniform(1, 5)
     size = math.exp(0.04 * (patient.water_diameter_cm - REFERENCE_PATIENT_CM))
-    drawn = {
+    settings = {
         "table_mm": tuple(round(float(v), 3) for v in shift),
         "iodine_hu": round(float(iodine), 1) if contrast else 0.0,
         "motion_mm": round(float(motion), 2) if base.protocol == "chest" else 0.0,
         "noise_sd_hu": round(base.noise_sd_hu * size, 2),
         "noise_seed": int(rng.integers(2**31)),
     }
-    return Acquisition.model_validate(base.model_dump() | drawn)
+    return Acquisition.model_validate(base.model_dump() | settings)
 
 
 def blur(hu: Floats, grid: Grid, acquisition: Acquisition) -> Floats:

@@ -125,13 +125,13 @@ def _arteries(rng: np.random.Generator, factor: float) -> dict[str, object]:
         "lcx": (3.4, 0.5) if right else (4.2, 0.6),
         "rca": (3.9, 0.6) if right else (2.8, 0.5),
     }
-    drawn = {
+    calibres = {
         name: _normal(rng, factor * mean, factor * sd, mean - 2 * sd, mean + 2 * sd)
         for name, (mean, sd) in means.items()
     }
     return {
         "dominance": "right" if right else "left",
-        "calibre": Calibre(**drawn),
+        "calibre": Calibre(**calibres),
         "wall_mm": _normal(rng, 0.9, 0.1, 0.6, 1.3),
     }
 
@@ -153,14 +153,14 @@ def _stents(rng: np.random.Generator, share: float) -> tuple[Stent, ...]:
 
 def _deposits(rng: np.random.Generator) -> tuple[Deposit, ...]:
     """Draw calcium of the aorta (40 % of patients, either part) and of the valves (15 % aortic, 8 % mitral)."""
-    found: list[Deposit] = []
+    deposits: list[Deposit] = []
     if rng.random() < 0.4:
         sites = rng.choice(["ascending aorta", "descending aorta"], size=1 + rng.poisson(2), p=[0.3, 0.7])
-        found += [_deposit(rng, str(site), (2.5, 2.0, 0.7)) for site in sites]
+        deposits += [_deposit(rng, str(site), (2.5, 2.0, 0.7)) for site in sites]
     for site, prevalence in (("aortic valve", 0.15), ("mitral annulus", 0.08)):
         if rng.random() < prevalence:
-            found += [_deposit(rng, site, (1.2, 1.2, 0.9)) for _ in range(1 + rng.poisson(2))]
-    return tuple(found[:40])
+            deposits += [_deposit(rng, site, (1.2, 1.2, 0.9)) for _ in range(1 + rng.poisson(2))]
+    return tuple(deposits[:40])
 
 
 def _deposit(rng: np.random.Generator, site: str, typical: tuple[float, float, float]) -> Deposit:

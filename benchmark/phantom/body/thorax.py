@@ -53,14 +53,14 @@ def paint_thorax(grid: Grid, patient: Patient) -> Canvas:
 def paint_tube(canvas: Canvas, tube: Tube, value: float, within: NDArray[np.bool_] | None = None) -> None:
     """Paint a tube's inside with softened edges, optionally only `within` a part of the section (y, x)."""
     grid = canvas.grid
-    found = nearby(tube, grid, float(tube.radius.max()) + 2.0)
+    near = nearby(tube, grid, float(tube.radius.max()) + 2.0)
     spacing = np.array([max(grid.thickness, grid.spacing[0]), *grid.spacing[1:]], np.float32)
-    edge = dot(np.abs(found.offset), spacing) / (np.linalg.norm(found.offset, axis=1) + np.float32(1e-6))
-    occupancy = np.clip(0.5 - (found.distance(tube) - tube.radius[found.node]) / edge, 0, 1)
+    edge = dot(np.abs(near.offset), spacing) / (np.linalg.norm(near.offset, axis=1) + np.float32(1e-6))
+    occupancy = np.clip(0.5 - (near.distance(tube) - tube.radius[near.node]) / edge, 0, 1)
     if within is not None:
-        occupancy *= within.ravel()[found.voxels % within.size]
+        occupancy *= within.ravel()[near.voxels % within.size]
     flat = canvas.hu.reshape(-1)
-    flat[found.voxels] += occupancy * (np.float32(value) - flat[found.voxels])
+    flat[near.voxels] += occupancy * (np.float32(value) - flat[near.voxels])
 
 
 def _mediastinum(grid: Grid, patient: Patient) -> list[Layer]:
@@ -135,7 +135,7 @@ def _paint_diaphragm(canvas: Canvas, patient: Patient, cavity: Floats) -> None:
 
 def _lung_vessels(patient: Patient, rng: np.random.Generator) -> list[Tube]:
     """Return the larger vessels of both lungs: slightly bent tubes that fan out from the hila and taper."""
-    found = []
+    vessels = []
     for side in (-1.0, 1.0):
         hilum = np.array([12.0, 8.0, side * 38.0])
         for _ in range(60):
@@ -144,8 +144,8 @@ def _lung_vessels(patient: Patient, rng: np.random.Generator) -> list[Tube]:
             start = hilum + direction * rng.uniform(0, 35) + rng.normal(0, 6, 3)
             along = np.linspace(0, rng.uniform(35, 90), 30)[:, None]
             points = start + along * direction + (along / 60) ** 2 * 25 * bend
-            found.append(Tube.along(points, 3.0, (float(rng.uniform(1.2, 3.0)), 0.6)))
-    return found
+            vessels.append(Tube.along(points, 3.0, (float(rng.uniform(1.2, 3.0)), 0.6)))
+    return vessels
 
 
 def _airways() -> list[Tube]:

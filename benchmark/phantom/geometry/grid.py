@@ -85,8 +85,8 @@ class Canvas:
 
     def ellipsoid(self, shape: Ellipsoid, value: float, within: Floats | None = None) -> None:
         """Paint an ellipsoid, optionally only as far as `within`, an occupancy of the section (y, x), allows."""
-        if (found := shape.occupancy(self.grid)) is not None:
-            box, occupancy = found
+        if (covered := shape.occupancy(self.grid)) is not None:
+            box, occupancy = covered
             self.blend(box, occupancy if within is None else occupancy * within[box[1:]], value)
 
 
@@ -150,5 +150,5 @@ class Ellipsoid:
             np.abs(part, out=part)
             total = part if total is None else np.add(total, part, out=total)
         assert total is not None  # noqa: S101
-        total += np.float32(1e-3)
+        total += np.float32(1e-3)  # q does not change at the centre, and is divided by this
         return total

@@ -60,8 +60,8 @@ class PartialVolume:
 
     def add_shape(self, shape: Shape, hu: float, weight: float = 1.0) -> None:
         """Add a shape at rest; `weight` is the part of the scan for which it is there."""
-        if (found := self.share(shape)) is not None:
-            box, share = found
+        if (covered := self.share(shape)) is not None:
+            box, share = covered
             share *= np.float32(weight)
             self.fraction[box] += share
             self.hu[box] += share * np.float32(hu)
@@ -74,11 +74,11 @@ class PartialVolume:
         if box is None:
             return None
         fine = self._fine_grid(shape, box)
-        found = shape.occupancy(fine)
-        if found is None:
+        covered = shape.occupancy(fine)
+        if covered is None:
             return None
         occupancy = np.zeros(fine.shape, np.float32)
-        occupancy[found[0]] = found[1]
+        occupancy[covered[0]] = covered[1]
         ny, nx = (part.stop - part.start for part in box[1:])
         pixels = occupancy.reshape(fine.shape[0], ny, fine.shape[1] // ny, nx, fine.shape[2] // nx).mean(
             (2, 4)
@@ -109,6 +109,7 @@ class PartialVolume:
 
     def _profile(self, dz: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the slice profile at `dz` mm from the slice's middle, per mm; it integrates to 1."""
+        # A profile without blur is a box; a width of 0 would be divided by.
         half, width = self.grid.thickness / 2, math.sqrt(2) * max(self.sigma, 1e-3)
         return np.asarray((erf((dz + half) / width) - erf((dz - half) / width)) / (4 * half))
 

@@ -151,14 +151,14 @@ def _nearest_node(points: Floats, nodes: Floats) -> Indices:
     nodes, points = nodes - origin, points - origin
     half_squared = np.einsum("ij,ij->i", nodes, nodes) / 2
     rows = max(_CHUNK // len(nodes), 1)
-    found = []
+    nearest = []
     for first in range(0, len(points), rows):
         z, y, x = (column[:, None] for column in points[first : first + rows].T)
         nearness = z * nodes[:, 0] - half_squared
         nearness += y * nodes[:, 1]
         nearness += x * nodes[:, 2]
-        found.append(np.argmax(nearness, axis=1))
-    return np.concatenate(found) if found else np.zeros(0, np.intp)
+        nearest.append(np.argmax(nearness, axis=1))
+    return np.concatenate(nearest) if nearest else np.zeros(0, np.intp)
 
 
 @dataclass(frozen=True)
@@ -180,10 +180,10 @@ def nearest_walls(tubes: Sequence[Tube], grid: Grid, reach: float) -> Walls:
     which = np.full(distance.shape, -1, np.int16)
     nodes = np.zeros(distance.shape, np.int32)
     for index, tube in enumerate(tubes):
-        found = nearby(tube, grid, reach + float(tube.radius.max()) + tube.wall)
-        wall = found.distance(tube) - tube.radius[found.node] - tube.wall
-        nearer = wall < np.minimum(distance[found.voxels], reach)
-        voxels = found.voxels[nearer]
-        distance[voxels], which[voxels], nodes[voxels] = wall[nearer], index, found.node[nearer]
+        near = nearby(tube, grid, reach + float(tube.radius.max()) + tube.wall)
+        wall = near.distance(tube) - tube.radius[near.node] - tube.wall
+        nearer = wall < np.minimum(distance[near.voxels], reach)
+        voxels = near.voxels[nearer]
+        distance[voxels], which[voxels], nodes[voxels] = wall[nearer], index, near.node[nearer]
     voxels = np.flatnonzero(which >= 0)
     return Walls(voxels, distance[voxels], which[voxels], nodes[voxels].astype(np.intp))

@@ -70,20 +70,20 @@ def _side_branches(
     _, lad, lcx, rca = tree
     jitter = rng.normal(0, 1, 4)
     giver, share = (rca, 0.83) if patient.dominance == "right" else (lcx, 0.97)
-    plan = (
+    courses = (
         ("D1", lad, 0.24, ((135 + 5 * jitter[0], 0.3, 5), (146 + 5 * jitter[0], 0.6, 5))),
         ("D2", lad, 0.45, ((122 + 5 * jitter[1], 0.55, 5), (130, 0.75, 5))),
         ("OM", lcx, 0.45, ((185 + 6 * jitter[2], 0.1, 5), (195, 0.5, 5))),
         ("AM", rca, 0.5, ((-38 + 5 * jitter[3], 0.15, 5), (-45, 0.45, 5))),
         ("PDA", giver, share, ((279, 0.2, 5), (276, 0.6, 5))),
     )
-    found = []
-    for name, parent, where, knots in plan:
+    branches = []
+    for name, parent, where, knots in courses:
         index = int(where * (len(parent.nodes) - 1))
         points = _course(knots, heart, parent.nodes[index].astype(float), rng)
         calibre = 1.3 * float(parent.radius[index])
-        found.append(_tube(name, parent.label, points, calibre, 0.6 * calibre, patient))
-    return found
+        branches.append(_tube(name, parent.label, points, calibre, 0.6 * calibre, patient))
+    return branches
 
 
 def _course(knots: Knots, heart: HeartFrame, start: Vectors, rng: np.random.Generator) -> Vectors:

@@ -42,8 +42,10 @@ class FineStructures:
         reach = float(np.linalg.norm(offsets, axis=1).max())
         alike: dict[float, list[tuple[Floats, Floats, Floats]]] = {}
         for index, tube in enumerate(self.anatomy.coronaries):
-            mine = (walls.tube == index) & (walls.distance < reach)
-            points, axial, radius = self._sub_voxels(tube, walls.voxels[mine], walls.node[mine], offsets)
+            of_tube = (walls.tube == index) & (walls.distance < reach)
+            points, axial, radius = self._sub_voxels(
+                tube, walls.voxels[of_tube], walls.node[of_tube], offsets
+            )
             inside = axial < radius + tube.wall
             lumen = axial[inside] < radius[inside]
             hu = np.where(lumen, LUMEN_SHARE * blood_hu, WALL_HU).astype(np.float32)
@@ -70,9 +72,9 @@ class FineStructures:
     def _add_stent(self, layer: PartialVolume, stent: Stent) -> None:
         tube = self.anatomy.vessel(stent.vessel)
         part = tube.section(tube.at(stent.position * tube.length_mm), stent.length_mm)
-        found = nearby(part, self.grid, float(part.radius.max()) + 3.0)
+        near = nearby(part, self.grid, float(part.radius.max()) + 3.0)
         offsets, volume = subdivide(self.grid, STENT_SUB_VOXEL_MM)
-        points, axial, radius = self._sub_voxels(part, found.voxels, found.node, offsets)
+        points, axial, radius = self._sub_voxels(part, near.voxels, near.node, offsets)
         mesh = points[np.abs(axial - radius) < STENT_WALL_MM / 2]
         layer.add_points(mesh, volume, np.full(len(mesh), stent.hu, np.float32), self._path(stent.vessel))
 

@@ -88,21 +88,23 @@ def auc_components(label: NDArray[np.intp], scores: Floats) -> Floats:
 
 def bootstrap_percentile(difference: Resampled, place: int) -> PairedTest:
     """Test metric `place` of a paired bootstrap difference by its percentile interval."""
-    value, drawn = float(difference.value[place]), difference.replicates[:, place]
-    return PairedTest(None, None, percentile_p(drawn), _unvarying(drawn), value, *percentile_interval(drawn))
+    value, replicates = float(difference.value[place]), difference.replicates[:, place]
+    return PairedTest(
+        None, None, percentile_p(replicates), _unvarying(replicates), value, *percentile_interval(replicates)
+    )
 
 
 def bootstrap_bca(difference: Resampled, place: int) -> PairedTest:
     """Test metric `place` of a paired bootstrap difference by its BCa interval."""
-    value, drawn = float(difference.value[place]), difference.replicates[:, place]
-    arguments = (value, drawn, difference.jackknife[:, place], difference.label)
-    if _unvarying(drawn):
+    value, replicates = float(difference.value[place]), difference.replicates[:, place]
+    arguments = (value, replicates, difference.jackknife[:, place], difference.label)
+    if _unvarying(replicates):
         return bootstrap_percentile(difference, place)
     note = ""
-    if drawn.min() > value or drawn.max() < value:
+    if replicates.min() > value or replicates.max() < value:
         note = "every replicate is on one side of the estimate: the BCa interval is at its limit"
     return PairedTest(None, None, bca_p(*arguments), note, value, *bca_interval(*arguments))
 
 
-def _unvarying(drawn: Floats) -> str:
-    return "the same difference in every replicate" if np.ptp(drawn) <= EQUAL else ""
+def _unvarying(replicates: Floats) -> str:
+    return "the same difference in every replicate" if np.ptp(replicates) <= EQUAL else ""

@@ -21,7 +21,7 @@ from benchmark.statistics.comparison.paired import (
     wilcoxon,
 )
 from benchmark.statistics.intervals.alignment import CaseScores, FoldScores, align_cases, align_folds
-from benchmark.statistics.intervals.bootstrap import Resampled, resample
+from benchmark.statistics.intervals.bootstrap import STANDARD, Resampled, Resampling, resample
 from benchmark.statistics.metrics.weighted import check_metrics
 
 Pair = tuple[str, str]
@@ -57,10 +57,9 @@ def compare_all(
     metrics: Sequence[str],
     *,
     tests: Sequence[str] | None = None,
-    replicates: int = 10_000,
+    resampling: Resampling = STANDARD,
     rope: float = 0.01,
     family: Family = "study",
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Compare the runs of each pair (run, reference) on each metric by each of `tests`, default all of `TESTS`.
 
@@ -72,21 +71,24 @@ def compare_all(
     A p-value that does not exist is missing and `note` says why; what a test does not have (the interval of a rank
     or F test, the effect size of DeLong's and the bootstrap tests) is missing too. McNemar's test is for accuracy,
     sensitivity and specificity, DeLong's for roc_auc: the other metrics have no row for them. `rope` is the
-    half-width of practical equality in the Bayesian test, in units of the metric.
+    half-width of practical equality in the Bayesian test, in units of the metric. `resampling` is the bootstrap tests'.
 
-    Raises `ValueError`, one sentence, for what cannot be compared.
+    Raises `ValueError`, one sentence, for what cannot be compared and for a level of `resampling` other than 0.95.
     """
     tests = tuple(TESTS) if tests is None else tests
     _check_declaration(pairs, metrics, tests)
     if family not in ("study", "metric"):
         raise ValueError(f"{family} is not a family of comparisons: choose study or metric")
+    if resampling.level != STANDARD.level:
+        # The t-tests' intervals are 95 % ones, and one table has one level.
+        raise ValueError(f"a comparison has 95 % intervals: leave out the level {resampling.level}")
     runs = list(dict.fromkeys(run for pair in pairs for run in pair))
     cases = align_cases(predictions, runs, metrics)
     check_metrics(metrics, cases.label)
     resampled: dict[str, Resampled] = {}
     if any(test.startswith("bootstrap") for test in tests):
-        found = resample(list(cases.runs.values()), cases.label, metrics, replicates=replicates, seed=seed)
-        resampled = dict(zip(runs, found, strict=True))
+        resampled_runs = resample(list(cases.runs.values()), cases.label, metrics, resampling)
+        resampled = dict(zip(runs, resampled_runs, strict=True))
     study = _Study(align_folds(folds, runs, metrics), cases, resampled, tuple(metrics), rope)
     rows = [
         _row(metric, pair, test, TESTS[test].run(study, pair, metric))
@@ -150,9 +152,13 @@ def _mcnemar(study: _Study, pair: Pair, metric: str) -> PairedTest:
     counted = {"accuracy": label >= 0, "sensitivity": label == 1, "specificity": label == 0}[metric]
     runs = [study.cases.runs[run].predicted for run in pair]
     a, b = (predicted[0, counted] == label[counted] for predicted in runs)
-    found = mcnemar(a, b)
+    paired_test = mcnemar(a, b)
     repeats = len(runs[0])
-    return found if repeats == 1 else _with_note(found, f"decisions of the first of {repeats} repeats")
+    return (
+        paired_test
+        if repeats == 1
+        else _with_note(paired_test, f"decisions of the first of {repeats} repeats")
+    )
 
 
 def _delong(study: _Study, pair: Pair, metric: str) -> PairedTest:
@@ -191,8 +197,8 @@ def _check_declaration(pairs: Sequence[Pair], metrics: Sequence[str], tests: Seq
         raise ValueError(f"{unknown[0]} is not a test: choose from {', '.join(TESTS)}")
     if not pairs or not metrics:
         raise ValueError("there is nothing to compare: declare at least one pair of runs and one metric")
-    for run, reference in pairs:
-        if run == reference:
+    for run, reference_run in pairs:
+        if run == reference_run:
             raise ValueError(f"{run} is paired with itself: a comparison needs two runs")
     if len(set(pairs)) < len(pairs) or len(set(metrics)) < len(metrics):
         raise ValueError("a pair or a metric is declared twice: the family would count it twice")
@@ -200,26 +206,26 @@ def _check_declaration(pairs: Sequence[Pair], metrics: Sequence[str], tests: Seq
         raise ValueError(f"none of the tests {', '.join(tests)} is for {', '.join(metrics)}")
 
 
-def _row(metric: str, pair: Pair, test: str, found: PairedTest) -> dict[str, object]:
-    worse, equal, better = found.posterior or (None, None, None)
+def _row(metric: str, pair: Pair, test: str, paired_test: PairedTest) -> dict[str, object]:
+    worse, equal, better = paired_test.posterior or (None, None, None)
     return {
         "metric": metric,
         "run": pair[0],
         "reference": pair[1],
         "test": test,
         "unit": TESTS[test].unit,
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "statistic": found.statistic,
-        "df": found.df,
-        "p": found.p,
-        "effect_name": found.effect_name,
-        "effect": found.effect,
+        "difference": paired_test.difference,
+        "low": paired_test.low,
+        "high": paired_test.high,
+        "statistic": paired_test.statistic,
+        "df": paired_test.df,
+        "p": paired_test.p,
+        "effect_name": paired_test.effect_name,
+        "effect": paired_test.effect,
         "p_worse": worse,
         "p_equal": equal,
         "p_better": better,
-        "note": found.note,
+        "note": paired_test.note,
     }
 
 
@@ -236,5 +242,5 @@ def _tidy(table: pd.DataFrame, family: Family) -> pd.DataFrame:
 _TEXT = ("metric", "run", "reference", "test", "unit", "effect_name", "note")
 
 
-def _with_note(found: PairedTest, note: str) -> PairedTest:
-    return replace(found, note=f"{found.note}; {note}".lstrip("; "))
+def _with_note(paired_test: PairedTest, note: str) -> PairedTest:
+    return replace(paired_test, note=f"{paired_test.note}; {note}".lstrip("; "))

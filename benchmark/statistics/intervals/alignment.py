@@ -100,13 +100,13 @@ def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> 
 
 
 def _of_run(table: pd.DataFrame, run: str, keys: list[str], name: str) -> pd.DataFrame:
-    mine = table[table["run"] == run].set_index(keys).sort_index()
-    if mine.empty:
+    rows_of_run = table[table["run"] == run].set_index(keys).sort_index()
+    if rows_of_run.empty:
         known = ", ".join(str(other) for other in table["run"].unique())
         raise ValueError(f"{run} is not in the {name}, which has {known}")
-    if mine.index.has_duplicates:
+    if rows_of_run.index.has_duplicates:
         raise ValueError(f"{run} has two rows for the same {' and '.join(keys)} in the {name}")
-    return mine
+    return rows_of_run
 
 
 def _require_same_cases(run: str, table: pd.DataFrame, other: str, first: pd.DataFrame) -> None:

@@ -22,6 +22,33 @@ _BLOCK = 2000  # replicates whose weights are in memory at once
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """How cases are resampled: how often, how wide intervals are, and from which seed.
+
+    `replicates` is the number of bootstrap replicates, 1 or more. `level` is the coverage of two-sided intervals, a
+    share between 0 and 1, both excluded. `seed`, 0 or more, decides which cases are drawn: the same seed draws the
+    same ones. Raises `ValueError` outside these ranges.
+    """
+
+    replicates: int = 10_000
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.replicates < 1:
+            raise ValueError(f"{self.replicates} replicates are none: resampling needs at least one")
+        if not 0 < self.level < 1:
+            raise ValueError(
+                f"{self.level} is not a level of intervals: take a share between 0 and 1, e.g. 0.95"
+            )
+        if self.seed < 0:
+            raise ValueError(f"{self.seed} is not a seed: take 0 or more")
+
+
+STANDARD = Resampling()
+
+
+@dataclass(frozen=True)
 class Predicted:
     """One method's out-of-fold decisions and probabilities, each of shape (repeats, cases)."""
 
@@ -57,11 +84,11 @@ class Resampled:
 
 
 def resample(
-    methods: Sequence[Predicted], label: Labels, metrics: Sequence[str], *, replicates: int, seed: int
+    methods: Sequence[Predicted], label: Labels, metrics: Sequence[str], resampling: Resampling
 ) -> list[Resampled]:
     """Return each method's metrics on the same resampled cases. `label` has shape (cases,)."""
     blocks: list[list[Floats]] = [[] for _ in methods]
-    for weights in resampled_counts(label, replicates, seed):
+    for weights in resampled_counts(label, resampling):
         for place, method in enumerate(methods):
             blocks[place].append(method.metrics(metrics, label, weights))
     everyone = np.ones((1, len(label)))
@@ -76,15 +103,18 @@ def resample(
     ]
 
 
-def resampled_counts(label: Labels, replicates: int, seed: int) -> Iterator[Floats]:
+def resampled_counts(label: Labels, resampling: Resampling) -> Iterator[Floats]:
     """Yield how often each case is drawn, in blocks of (replicates, cases); labels are drawn within themselves."""
-    random = np.random.default_rng(seed)
-    for start in range(0, replicates, _BLOCK):
-        size = min(_BLOCK, replicates - start)
+    random = np.random.default_rng(resampling.seed)
+    for start in range(0, resampling.replicates, _BLOCK):
+        size = min(_BLOCK, resampling.replicates - start)
         counts = np.empty((size, len(label)))
+        # The highest label draws first: the order is part of what a seed gives.
         for code in np.unique(label)[::-1]:
-            mine = np.flatnonzero(label == code)
-            counts[:, mine] = random.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), size=size)
+            stratum = np.flatnonzero(label == code)
+            counts[:, stratum] = random.multinomial(
+                len(stratum), np.full(len(stratum), 1 / len(stratum)), size=size
+            )
         yield counts
 
 
@@ -127,10 +157,11 @@ def _bca_constants(value: float, replicates: Floats, jackknife: Floats, label: L
     bias = float(norm.ppf(_share_below(replicates, value)))
     cubes = squares = 0.0
     for code in np.unique(label):
-        mine = jackknife[label == code]
-        influence = (len(mine) - 1) * (mine.mean() - mine) / len(mine)
+        stratum = jackknife[label == code]
+        influence = (len(stratum) - 1) * (stratum.mean() - stratum) / len(stratum)
         cubes += float((influence**3).sum())
         squares += float((influence**2).sum())
+    # Smaller squares are rounding alone: no case moves the estimate, so there is nothing to accelerate.
     return bias, cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0
 
 

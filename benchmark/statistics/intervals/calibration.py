@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.statistics.intervals.bootstrap import bca_interval, resampled_counts
+from benchmark.statistics.intervals.bootstrap import STANDARD, Resampling, bca_interval, resampled_counts
+from benchmark.statistics.intervals.proportions import wilson
 
 
 def brier_score(label: ArrayLike, score: ArrayLike) -> float:
@@ -15,21 +16,16 @@ def brier_score(label: ArrayLike, score: ArrayLike) -> float:
 
 
 def brier_interval(
-    label: NDArray[np.intp],
-    scores: NDArray[np.float64],
-    *,
-    replicates: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
+    label: NDArray[np.intp], scores: NDArray[np.float64], resampling: Resampling = STANDARD
 ) -> tuple[float, float, float]:
     """Return the Brier score and its BCa interval.
 
     `label` has shape (cases,), `scores` (repeats, cases): the score is the mean over the repeats.
     """
     errors = _squared_errors(label, scores).mean(axis=0)
-    drawn = np.concatenate([counts @ errors for counts in resampled_counts(label, replicates, seed)])
+    error_sums = np.concatenate([counts @ errors for counts in resampled_counts(label, resampling)])
     value, without = errors.mean(), (errors.sum() - errors) / (len(errors) - 1)
-    low, high = bca_interval(float(value), drawn / len(errors), without, label, level)
+    low, high = bca_interval(float(value), error_sums / len(errors), without, label, resampling.level)
     return float(value), low, high
 
 
@@ -39,8 +35,6 @@ def calibration_curve(label: ArrayLike, score: ArrayLike, *, bins: int = 10) -> 
     Equal probabilities stay in one group, so there can be fewer. Columns cases, predicted (mean probability),
     observed (share of label 1), low, high (its 95 % Wilson interval).
     """
-    from benchmark.statistics.intervals.proportions import wilson
-
     table = pd.DataFrame({"label": np.asarray(label), "score": np.asarray(score, dtype=float)})
     _check_probabilities(table["score"].to_numpy())
     edges = np.unique(np.quantile(table["score"], np.linspace(0, 1, bins + 1)))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.metrics.weighted import weighted_metrics
 
 CLASS_METRICS: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa")
@@ -34,18 +35,20 @@ def class_table(label: ArrayLike, predicted: ArrayLike, names: Sequence[str]) ->
     Code i has the name ``names[i]``; `predicted` counts the cases called so. The sensitivity of a class without
     cases is missing, and `note` says so.
     """
-    from benchmark.statistics.intervals.proportions import wilson
-
     counts = confusion_table(label, predicted, names).to_numpy()
     rows = []
     for code, name in enumerate(names):
-        cases, found, called = int(counts[code].sum()), int(counts[code, code]), int(counts[:, code].sum())
+        cases, correct, assigned = (
+            int(counts[code].sum()),
+            int(counts[code, code]),
+            int(counts[:, code].sum()),
+        )
         known = (
-            (found / cases, *wilson(found, cases), "")
+            (correct / cases, *wilson(correct, cases), "")
             if cases
             else (None, None, None, "no case of this class")
         )
-        rows.append((name, cases, called, *known))
+        rows.append((name, cases, assigned, *known))
     table = pd.DataFrame(rows, columns=["class", "cases", "predicted", "sensitivity", "low", "high", "note"])
     return table.astype(dict.fromkeys(("sensitivity", "low", "high"), "Float64"))
 

@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.statistics.intervals.bootstrap import (
+    STANDARD,
     Predicted,
     Resampled,
+    Resampling,
     bca_interval,
     percentile_interval,
     resample,
@@ -22,15 +24,14 @@ from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.metrics.scores import METRICS, decide
 
 Method = Literal["percentile", "bca"]
+QUICK = Resampling(replicates=2000)
 
 
 def interval_table(
     label: NDArray[np.intp],
     scores: NDArray[np.float64],
+    resampling: Resampling = QUICK,
     *,
-    replicates: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
     method: Method = "percentile",
     predicted: NDArray[np.intp] | None = None,
     metrics: Sequence[str] = METRICS,
@@ -44,8 +45,8 @@ def interval_table(
     """
     if method not in ("percentile", "bca"):
         raise ValueError(f"{method} is not an interval method: choose percentile or bca")
-    resampled = _resample(np.asarray(label), _decided(scores, predicted), metrics, replicates, seed)
-    ends = [_interval(resampled, place, method, level) for place in range(len(metrics))]
+    resampled = _resample(np.asarray(label), _decided(scores, predicted), metrics, resampling)
+    ends = [_interval(resampled, place, method, resampling.level) for place in range(len(metrics))]
     low, high = np.transpose(ends)
     return pd.DataFrame({"metric": metrics, "value": resampled.value, "low": low, "high": high})
 
@@ -53,10 +54,8 @@ def interval_table(
 def headline_intervals(
     label: NDArray[np.intp],
     scores: NDArray[np.float64],
+    resampling: Resampling = STANDARD,
     *,
-    replicates: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
     predicted: NDArray[np.intp] | None = None,
     metrics: Sequence[str] = METRICS,
 ) -> pd.DataFrame:
@@ -66,45 +65,46 @@ def headline_intervals(
     metric, value, method (bca or wilson), low, high.
     """
     label = np.asarray(label)
-    resampled = _resample(label, _decided(scores, predicted), metrics, replicates, seed)
+    resampled = _resample(label, _decided(scores, predicted), metrics, resampling)
     positives = int((label == 1).sum())
     trials = {"accuracy": len(label), "sensitivity": positives, "specificity": len(label) - positives}
     rows: list[tuple[object, ...]] = []
     for place, metric in enumerate(metrics):
         value = float(resampled.value[place])
-        rows.append((metric, value, "bca", *_interval(resampled, place, "bca", level)))
+        rows.append((metric, value, "bca", *_interval(resampled, place, "bca", resampling.level)))
         if metric in trials:
-            rows.append((metric, value, "wilson", *wilson(value * trials[metric], trials[metric], level)))
+            ends = wilson(value * trials[metric], trials[metric], resampling.level)
+            rows.append((metric, value, "wilson", *ends))
     if "roc_auc" in metrics:
-        brier = brier_interval(label, np.asarray(scores), replicates=replicates, level=level, seed=seed)
+        brier = brier_interval(label, np.asarray(scores), resampling)
         rows.append(("brier", brier[0], "bca", *brier[1:]))
     return pd.DataFrame(rows, columns=["metric", "value", "method", "low", "high"])
 
 
 def bootstrap_metrics(
-    label: NDArray[np.intp], score: NDArray[np.float64], *, replicates: int, seed: int
+    label: NDArray[np.intp], score: NDArray[np.float64], resampling: Resampling
 ) -> pd.DataFrame:
-    """Return every metric on `replicates` resamples of the cases, one row each.
+    """Return every metric on resamples of the cases, one row per replicate; `resampling.level` decides nothing.
 
     `label` in {0, 1} and `score` (probabilities) have shape (cases,). Labels are resampled within each class, so
     that every replicate has both.
     """
     method = _decided(np.asarray(score)[None, :])
-    drawn = [
+    replicates = [
         method.metrics(METRICS, np.asarray(label), weights)
-        for weights in resampled_counts(np.asarray(label), replicates, seed)
+        for weights in resampled_counts(np.asarray(label), resampling)
     ]
-    return pd.DataFrame(np.concatenate(drawn), columns=list(METRICS))
+    return pd.DataFrame(np.concatenate(replicates), columns=list(METRICS))
 
 
 def _resample(
-    label: NDArray[np.intp], method: Predicted, metrics: Sequence[str], replicates: int, seed: int
+    label: NDArray[np.intp], method: Predicted, metrics: Sequence[str], resampling: Resampling
 ) -> Resampled:
     if len(np.unique(label)) < 2:
         raise ValueError(
             f"all {len(label)} cases have one label: {', '.join(metrics)} are undefined or say nothing"
         )
-    return resample([method], label, metrics, replicates=replicates, seed=seed)[0]
+    return resample([method], label, metrics, resampling)[0]
 
 
 def _decided(scores: NDArray[np.float64], predicted: NDArray[np.intp] | None = None) -> Predicted:
@@ -113,9 +113,9 @@ def _decided(scores: NDArray[np.float64], predicted: NDArray[np.intp] | None = N
 
 
 def _interval(resampled: Resampled, place: int, method: Method, level: float) -> tuple[float, float]:
-    drawn = resampled.replicates[:, place]
+    replicates = resampled.replicates[:, place]
     if method == "percentile":
-        return percentile_interval(drawn, level)
+        return percentile_interval(replicates, level)
     return bca_interval(
-        float(resampled.value[place]), drawn, resampled.jackknife[:, place], resampled.label, level
+        float(resampled.value[place]), replicates, resampled.jackknife[:, place], resampled.label, level
     )

@@ -30,6 +30,7 @@ def choose_threshold(
     worth = {
         "youden": sensitivity + specificity,
         "accuracy": prevalence * sensitivity + (1 - prevalence) * specificity,
+        # A hair less than the target: a share that misses it by rounding alone reaches it.
         "sensitivity": np.where(sensitivity >= target - 1e-12, specificity, -1.0),
         "specificity": np.where(specificity >= target - 1e-12, sensitivity, -1.0),
     }
@@ -42,4 +43,5 @@ def choose_threshold(
 def _candidates(score: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return one threshold between any two neighbouring scores, one below all and one above all."""
     distinct = np.unique(score)
+    # What counts is above the threshold, so the highest score is above all, and the lowest needs a hair less.
     return np.concatenate([[distinct[0] - 1e-9], (distinct[1:] + distinct[:-1]) / 2, [distinct[-1]]])

@@ -41,10 +41,10 @@ def check_metrics(metrics: Sequence[str], label: Labels) -> None:
         if name not in known:
             raise ValueError(f"{name} is not a metric: choose from {', '.join(known)}")
         if name in BINARY_METRICS and not np.isin(label, (0, 1)).all():
-            found = ", ".join(str(code) for code in np.unique(label))
+            labels = ", ".join(str(code) for code in np.unique(label))
             allowed = [metric for metric in known if metric not in BINARY_METRICS]
             raise ValueError(
-                f"{name} is a metric of the labels 0 and 1, this target has {found}: "
+                f"{name} is a metric of the labels 0 and 1, this target has {labels}: "
                 f"choose from {', '.join(allowed)}"
             )
 

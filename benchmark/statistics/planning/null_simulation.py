@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.statistics.comparison.paired import nadeau_bengio, paired_t
 from benchmark.statistics.comparison.pairwise import TESTS, compare_all
+from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.planning.null_studies import METRICS, Folds, SimulatedCases, study_tables
 
@@ -33,9 +34,8 @@ def p_values(
     """Yield the table of `compare_all` for every simulated study."""
     for study in range(studies):
         folds, predictions = study_tables(cohort, protocol, np.random.default_rng([seed, study]))
-        yield compare_all(
-            folds, predictions, [("a", "b")], METRICS, tests=tests, replicates=replicates, seed=study
-        )
+        resampling = Resampling(replicates, seed=study)
+        yield compare_all(folds, predictions, [("a", "b")], METRICS, tests=tests, resampling=resampling)
 
 
 def false_positive_rates(
@@ -77,8 +77,8 @@ def rates_by_repeats(cohort: SimulatedCases, metric: str, *, studies: int, seed:
         for repeats in REPEATS:
             first = slice(5 * repeats)
             plain, corrected = paired_t(a[first], b[first]), nadeau_bengio(a[first], b[first], 1 / 4)
-            for test, found in (("paired_t", plain), ("nadeau_bengio", corrected)):
-                wrong[test, repeats] += found.p is not None and found.p < 0.05
+            for test, paired_test in (("paired_t", plain), ("nadeau_bengio", corrected)):
+                wrong[test, repeats] += paired_test.p is not None and paired_test.p < 0.05
     rows = [(*key, count / studies, *wilson(count, studies)) for key, count in wrong.items()]
     return pd.DataFrame(rows, columns=["test", "repeats", "rate", "low", "high"])
 

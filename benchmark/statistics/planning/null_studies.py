@@ -51,8 +51,8 @@ class Folds:
         fold = np.empty((self.repeats, len(label)), dtype=np.intp)
         for repeat in range(self.repeats):
             for code in (0, 1):
-                mine = random.permutation(np.flatnonzero(label == code))
-                fold[repeat, mine] = np.arange(len(mine)) % self.folds
+                stratum = random.permutation(np.flatnonzero(label == code))
+                fold[repeat, stratum] = np.arange(len(stratum)) % self.folds
         return fold
 
 
@@ -77,8 +77,8 @@ def discriminant_scores(X: Floats, label: Labels, fold: Labels) -> Floats:
     )
     middle = ((mean[0] + mean[1]) / 2)[:, None, :]
     odds = np.matmul(X[None] - middle, direction)[..., 0] + np.log((label == 1).sum() / (label == 0).sum())
-    own = np.where(test, odds, 0).reshape(repeats, folds, -1).sum(axis=1)
-    return np.asarray(1 / (1 + np.exp(-own)))
+    held_out_odds = np.where(test, odds, 0).reshape(repeats, folds, -1).sum(axis=1)
+    return np.asarray(1 / (1 + np.exp(-held_out_odds)))
 
 
 def study_tables(

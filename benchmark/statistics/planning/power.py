@@ -13,6 +13,7 @@ from scipy.stats import binom, norm
 from benchmark.statistics.comparison.case_tests import auc_components
 from benchmark.statistics.comparison.paired import EQUAL
 from benchmark.statistics.intervals.alignment import CaseScores, align_cases
+from benchmark.statistics.intervals.proportions import wilson
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +24,7 @@ POWER_METRICS = ("accuracy", "roc_auc")
 def power_curve(
     predictions: pd.DataFrame,
     run: str,
-    reference: str,
+    reference_run: str,
     metric: str,
     sizes: Sequence[int],
     *,
@@ -32,7 +33,7 @@ def power_curve(
     studies: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return the power to tell `run` from `reference` at each number of scans in `sizes`.
+    """Return the power to tell `run` from `reference_run` at each number of scans in `sizes`.
 
     Studies of each size are drawn, with replacement and at their class balance, from the cases of `predictions`
     (see `align_cases`; the first repeat). ``accuracy`` is tested by McNemar's exact test, ``roc_auc`` by DeLong's;
@@ -50,8 +51,8 @@ def power_curve(
         raise ValueError(f"power is known for {' and '.join(POWER_METRICS)}, not for {metric}")
     if min(sizes) < 4:
         raise ValueError(f"{min(sizes)} scans are too few for a study of two classes: plan at least 4")
-    cases = align_cases(predictions, [run, reference], [metric])
-    pilot = _Pilot(cases, run, reference, metric)
+    cases = align_cases(predictions, [run, reference_run], [metric])
+    pilot = _Pilot(cases, run, reference_run, metric)
     chances = pilot.chances(difference)
     random = np.random.default_rng(seed)
     rows = []
@@ -81,9 +82,9 @@ def scans_needed(curve: pd.DataFrame, power: float = 0.8) -> int | None:
 class _Pilot:
     """Two methods' paired predictions of a finished study, to draw studies from."""
 
-    def __init__(self, cases: CaseScores, run: str, reference: str, metric: str) -> None:
+    def __init__(self, cases: CaseScores, run: str, reference_run: str, metric: str) -> None:
         self.metric, self.label = metric, cases.label
-        self.a, self.b = (cases.runs[name] for name in (run, reference))
+        self.a, self.b = (cases.runs[name] for name in (run, reference_run))
         self.right = np.subtract(
             *[(method.predicted[0] == self.label).astype(float) for method in (self.a, self.b)]
         )
@@ -130,25 +131,29 @@ class _Pilot:
         if self.metric == "accuracy":
             error = float(self.right.std() / np.sqrt(n))
         else:
-            error = float(np.sqrt(sum(self.influence[mine].var() / len(mine) for mine in self.classes)))
+            error = float(
+                np.sqrt(sum(self.influence[stratum].var() / len(stratum) for stratum in self.classes))
+            )
         if error == 0:
             return 0.0, 1.0
         critical = norm.ppf(1 - alpha / 2)
         shifts = (observed + np.array([-1.96, 0, 1.96]) * error) / (error * np.sqrt(n / size))
         powers = norm.sf(critical - shifts) + norm.cdf(-critical - shifts)
+        # An interval around zero holds methods that are equal, and their power is the test's level.
         low = alpha if shifts[0] * shifts[2] < 0 else float(powers.min())
         return low, float(powers.max())
 
     def _tilted(self, tilt: float) -> Floats:
+        # The shift changes no chance and keeps the exponential of a large tilt finite.
         weights = np.exp(tilt * (self.influence - self.influence.max() * np.sign(tilt)))
         chances = np.zeros(len(weights))
-        for mine in self.classes:
-            chances[mine] = weights[mine] / weights[mine].sum() * len(mine) / len(weights)
+        for stratum in self.classes:
+            chances[stratum] = weights[stratum] / weights[stratum].sum() * len(stratum) / len(weights)
         return chances
 
     def _counts(self, size: int) -> list[int]:
         first = round(size * len(self.classes[0]) / len(self.label))
-        first = min(max(first, 2), size - 2)
+        first = min(max(first, 2), size - 2)  # of each class the two that DeLong's variance needs
         return [first, size - first]
 
     def _mcnemar(self, chances: Floats, size: int, studies: int, random: np.random.Generator) -> Floats:
@@ -161,14 +166,14 @@ class _Pilot:
     def _delong(self, chances: Floats, size: int, studies: int, random: np.random.Generator) -> Floats:
         """Draw the cases of each study within its classes and test all studies at once, as `delong` does."""
         counts = self._counts(size)
-        drawn = np.hstack(
+        sampled_cases = np.hstack(
             [
-                random.choice(mine, (studies, count), p=chances[mine] / chances[mine].sum())
-                for mine, count in zip(self.classes, counts, strict=True)
+                random.choice(stratum, (studies, count), p=chances[stratum] / chances[stratum].sum())
+                for stratum, count in zip(self.classes, counts, strict=True)
             ]
         )
         label = np.repeat([0, 1], counts)
-        a, b = (auc_components(label, method.score[0][drawn]) for method in (self.a, self.b))
+        a, b = (auc_components(label, method.score[0][sampled_cases]) for method in (self.a, self.b))
         well, sick = np.split(a - b, [counts[0]], axis=1)
         error = np.sqrt(sick.var(axis=1, ddof=1) / counts[1] + well.var(axis=1, ddof=1) / counts[0])
         z = np.divide(sick.mean(axis=1), error, out=np.zeros(studies), where=error > EQUAL)
@@ -195,6 +200,4 @@ def _weighted_components(label: NDArray[np.intp], score: Floats, chances: Floats
 
 
 def _binomial(power: float, studies: int) -> tuple[float, float]:
-    from benchmark.statistics.intervals.proportions import wilson
-
     return wilson(round(power * studies), studies)

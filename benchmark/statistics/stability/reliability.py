@@ -32,6 +32,7 @@ def icc_agreement(ratings: ArrayLike, level: float = 0.95) -> IntraclassCorrelat
         return IntraclassCorrelation(None, None, None, squares)
     patients, scanners, between, within, error = squares
     value = (between - error) / (between + (scanners - 1) * error + scanners * (within - error) / patients)
+    # What is left is rounding: the degrees of freedom below would divide by 1 - value, which is 0.
     if error <= 1e-14 * between and within <= 1e-14 * between:
         return IntraclassCorrelation(1.0, 1.0, 1.0, "every scanner gives the same values")
     a = scanners * value / (patients * (1 - value))

@@ -63,4 +63,6 @@ def _indicator(kept: Sequence[Collection[str]], features: Sequence[str]) -> NDAr
     unknown = set().union(*kept) - set(features)
     if unknown:
         raise ValueError(f"{sorted(unknown)[0]} was selected but is not among the {len(features)} features")
-    return np.array([[name in own for name in features] for own in map(set, kept)], dtype=float)
+    return np.array(
+        [[name in kept_in_fold for name in features] for kept_in_fold in map(set, kept)], dtype=float
+    )

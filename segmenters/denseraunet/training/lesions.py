@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ITERATIONS = 2000
 
-Found = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]
+ScanLesions = tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]
 """The lesions found in a scan, (lesion, feature), which of them are coronary calcium by most of their voxels, and how
 much each counts: as much as its patient."""
 
@@ -85,7 +85,7 @@ def learn_lesion_check(
 
 def _lesions(
     segmenter: DenseRAUnetSegmenter, rule: ReferenceRule, check: LesionCheckPlan, execution: Execution
-) -> tuple[Found, dict[str, str]]:
+) -> tuple[ScanLesions, dict[str, str]]:
     """Return the lesions of all cases in the cohort's order, and why cases were left out."""
     tasks = {case.case_id: LesionTask(case, segmenter, rule) for case in check.cohort.cases()}
     done = execution.results("lesions", find_lesions, tasks)
@@ -97,7 +97,7 @@ def _lesions(
     return (features, calcium, weight), left_out
 
 
-def find_lesions(task: LesionTask) -> Found:
+def find_lesions(task: LesionTask) -> ScanLesions:
     """Return what the network finds in a case. Raises `CaseError`."""
     import SimpleITK as sitk
     from scipy import ndimage
@@ -116,7 +116,7 @@ def fit_lesion_check(
     features: NDArray[np.float64],
     calcium: NDArray[np.bool_],
     weight: NDArray[np.float64],
-    plan: LesionCheckPlan,
+    check: LesionCheckPlan,
     seed: int | str,
 ) -> LesionCheck:
     """Learn from lesions, (lesion, feature), which of them are calcium, and how much each counts.
@@ -134,16 +134,16 @@ def fit_lesion_check(
         warnings.simplefilter("ignore", ConvergenceWarning)
         members = [
             MLPClassifier(
-                (plan.width,),
-                alpha=plan.weight_decay,
+                (check.width,),
+                alpha=check.weight_decay,
                 solver="lbfgs",
                 max_iter=ITERATIONS,
                 random_state=derive_seed(seed, "lesion check", k) % 2**32,
             ).fit(x, calcium, sample_weight=weight)
-            for k in range(plan.members)
+            for k in range(check.members)
         ]
     return LesionCheck(
-        plan.keep,
+        check.keep,
         {
             "mean": scaler.mean_,
             "scale": scaler.scale_,

@@ -64,7 +64,7 @@ class Training:
         self.architecture: DenseRAUnet | BasicUNet = plan.networks[name]
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers as they were
             torch.manual_seed(derive_seed(plan.seed, "initialisation"))
             network = build_network(self.architecture, plan.input)
         self.network: nn.Module = network.to(self.device)
@@ -172,12 +172,13 @@ class Training:
 
     def _digest(self) -> str:
         """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""
-        plan = self.plan.model_dump(mode="json", exclude={"cohort", "networks", "lesion_check"})
+        # The scans stand for the cohort, the architecture for the networks; the check is learnt afterwards.
+        declared = self.plan.model_dump(mode="json", exclude={"cohort", "networks", "lesion_check"})
         scans = [
             [scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]
             for scan in (*self.data.learning, *self.data.validation)
         ]
-        return digest_of([plan, self.architecture.model_dump(mode="json"), self.precision, scans])
+        return digest_of([declared, self.architecture.model_dump(mode="json"), self.precision, scans])
 
 
 def learning_rate(step: int, plan: TrainingPlan) -> float:
@@ -197,16 +198,16 @@ def validation_f1(
 ) -> tuple[float, float]:
     """Return the voxel F1 pooled over whole scans, and the threshold it is highest at."""
     network.eval()
-    hit, called = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))
+    hit, positive = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))
     for scan in scans:
         device = next(network.parameters()).device.type
         with torch.autocast(device, torch_dtype(precision), enabled=precision != "fp32"):
             probability = predict(network, scan.hu, plan.input, divisor=architecture.divisor)
         candidate = scan.hu >= plan.reference.scoring.threshold_hu
         above = probability[candidate][None] >= THRESHOLDS[:, None]
-        called += above.sum(axis=1)
+        positive += above.sum(axis=1)
         hit += (above & scan.calcium[candidate]).sum(axis=1)
-    f1 = 2 * hit / np.maximum(called + sum(int(scan.calcium.sum()) for scan in scans), 1)
+    f1 = 2 * hit / np.maximum(positive + sum(int(scan.calcium.sum()) for scan in scans), 1)
     best = int(f1.argmax())
     return float(f1[best]), float(THRESHOLDS[best])
 

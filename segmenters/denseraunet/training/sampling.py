@@ -78,8 +78,8 @@ class _Places:
 
     def __init__(self, masks: Iterable[NDArray[np.bool_]]) -> None:
         self._pixels = [np.argwhere(mask).astype(np.int16) for mask in masks]
-        found = [(number, np.unique(pixels[:, 0])) for number, pixels in enumerate(self._pixels)]
-        self.slices = [(number, slices) for number, slices in found if slices.size]
+        slices_by_scan = [(number, np.unique(pixels[:, 0])) for number, pixels in enumerate(self._pixels)]
+        self.slices = [(number, slices) for number, slices in slices_by_scan if slices.size]
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int, NDArray[np.int16]]:
         """Return the position of a scan, a slice of it and a pixel (y, x) in it."""

@@ -122,7 +122,7 @@ def prepare(task: ScanTask) -> Arrays:
     refuse_too_few(len(hu), network_input)
     calcium = on_network_pixels(axial(reference_calcium(scan, rule)), network_input, label=True)
     candidate = hu >= rule.scoring.threshold_hu
-    mine = (sitk.GetArrayFromImage(calcium) > 0) & candidate
+    positive = (sitk.GetArrayFromImage(calcium) > 0) & candidate
     heart = scan.masks.get("heart")
     inside = (
         True
@@ -131,8 +131,8 @@ def prepare(task: ScanTask) -> Arrays:
     )
     return {
         "hu": np.rint(hu).astype(np.int16),
-        "calcium_bits": np.packbits(mine, axis=-1),
-        "confounder_bits": np.packbits(candidate & inside & ~mine, axis=-1),
+        "calcium_bits": np.packbits(positive, axis=-1),
+        "confounder_bits": np.packbits(candidate & inside & ~positive, axis=-1),
     }
 
 

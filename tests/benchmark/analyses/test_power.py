@@ -48,7 +48,7 @@ def test_the_scans_needed_are_those_of_the_closed_form_for_mcnemars_test(toy_stu
     """Connor, Biometrics 1987;43:207: n = (1.96 √p + 0.84 √(p − d²))² / d²; the exact test wants some more."""
     discordant, d = 0.25, 0.1
     n = (norm.ppf(0.975) * discordant**0.5 + norm.ppf(0.8) * (discordant - d**2) ** 0.5) ** 2 / d**2
-    plan = plan_power(toy_study(), FINISHED, run="b", reference="a", sizes=SIZES)
+    plan = plan_power(toy_study(), FINISHED, run="b", reference_run="a", sizes=SIZES)
     assert plan.difference == pytest.approx(d)
     assert n <= plan.scans <= 1.12 * n
     assert (
@@ -60,7 +60,7 @@ def test_the_scans_needed_are_those_of_the_closed_form_for_mcnemars_test(toy_stu
 
 
 def test_the_difference_that_matters_is_planned_for_instead_of_the_observed(toy_study):
-    plan = plan_power(toy_study(), FINISHED, run="b", reference="a", sizes=SIZES, difference=0.05)
+    plan = plan_power(toy_study(), FINISHED, run="b", reference_run="a", sizes=SIZES, difference=0.05)
     assert plan.difference == pytest.approx(0.05)
     assert plan.scans is None
     assert plan.sentences[0] == (
@@ -73,26 +73,26 @@ def test_the_difference_that_matters_is_planned_for_instead_of_the_observed(toy_
 
 
 def test_a_smallest_size_that_is_enough_is_said_to_be_no_lower_bound(toy_study):
-    plan = plan_power(toy_study(), FINISHED, run="b", reference="c", sizes=(150, 300), power=0.5)
+    plan = plan_power(toy_study(), FINISHED, run="b", reference_run="c", sizes=(150, 300), power=0.5)
     assert plan.sentences[0].startswith("150 scans or fewer separate b from c")
 
 
 def test_by_default_the_best_other_run_meets_the_studys_reference(toy_study):
-    plan = plan_power(toy_study(), FINISHED, default_reference="a", sizes=(50,))
-    assert (plan.run, plan.reference) == ("b", "a")
-    assert plan_power(toy_study(), FINISHED, reference="b", sizes=(50,)).run == "a"
+    plan = plan_power(toy_study(), FINISHED, default_reference_run="a", sizes=(50,))
+    assert (plan.run, plan.reference_run) == ("b", "a")
+    assert plan_power(toy_study(), FINISHED, reference_run="b", sizes=(50,)).run == "a"
 
 
 def test_the_order_of_the_sizes_does_not_matter(toy_study):
     one, two = (
-        plan_power(toy_study(), FINISHED, run="b", reference="a", sizes=sizes)
+        plan_power(toy_study(), FINISHED, run="b", reference_run="a", sizes=sizes)
         for sizes in (SIZES, SIZES[::-1] * 2)
     )
     assert one.curve.equals(two.curve)
 
 
 def test_the_figure_marks_the_wanted_power_and_the_scans(toy_study):
-    plan = plan_power(toy_study(), FINISHED, run="b", reference="a", sizes=SIZES)
+    plan = plan_power(toy_study(), FINISHED, run="b", reference_run="a", sizes=SIZES)
     axis = power_figure(plan).axes[0]
     assert [0.8, 0.8] in [list(line.get_ydata()) for line in axis.lines]
     assert [plan.scans] * 2 in [list(line.get_xdata()) for line in axis.lines]
@@ -103,8 +103,8 @@ def test_the_figure_marks_the_wanted_power_and_the_scans(toy_study):
     ("wrong", "sentence"),
     [
         ({"run": "bb"}, "--run bb: has no predictions in this study"),
-        ({"reference": "d"}, "--reference d: has no predictions"),
-        ({"run": "a", "reference": "a"}, "a is both run and reference"),
+        ({"reference_run": "d"}, "--reference d: has no predictions"),
+        ({"run": "a", "reference_run": "a"}, "a is both run and reference"),
         ({"metric": "f1"}, "--metric f1: power is known for accuracy and roc_auc"),
         ({"sizes": (3, 100)}, "3 scans are too few"),
         ({"difference": 0.0}, "--difference 0: no number of scans"),
@@ -113,20 +113,20 @@ def test_the_figure_marks_the_wanted_power_and_the_scans(toy_study):
 )
 def test_what_cannot_be_planned_is_refused_in_one_sentence(toy_study, wrong, sentence):
     with pytest.raises(UserError, match=sentence) as refused:
-        plan_power(toy_study(), FINISHED, **({"run": "b", "reference": "a", "sizes": (100,)} | wrong))
+        plan_power(toy_study(), FINISHED, **({"run": "b", "reference_run": "a", "sizes": (100,)} | wrong))
     assert "\n" not in str(refused.value)
 
 
 def test_an_auc_of_bands_is_refused_but_their_accuracy_is_planned(toy_study):
     bands = toy_study(target="bands")
     with pytest.raises(UserError, match="--metric roc_auc: undefined for a target of bands"):
-        plan_power(bands, FINISHED, run="b", reference="a", metric="roc_auc")
-    assert plan_power(bands, FINISHED, run="b", reference="a", sizes=SIZES).scans is not None
+        plan_power(bands, FINISHED, run="b", reference_run="a", metric="roc_auc")
+    assert plan_power(bands, FINISHED, run="b", reference_run="a", sizes=SIZES).scans is not None
 
 
 def test_a_study_of_one_run_has_nothing_to_separate(toy_study):
     with pytest.raises(UserError, match="predictions of one run alone"):
-        plan_power(toy_study(), FINISHED[FINISHED["run"] == "a"], reference="a", sizes=(50,))
+        plan_power(toy_study(), FINISHED[FINISHED["run"] == "a"], reference_run="a", sizes=(50,))
 
 
 def test_a_study_without_predictions_is_sent_back_to_run(tmp_path):

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.calcium.scoring import CalciumScoring, cac_drs, calcium_mask, risk_band, score
+from benchmark.calcium.risk import cac_drs, risk_band
+from benchmark.calcium.scoring import CalciumScoring, calcium_mask, score
 from benchmark.errors import CaseError
 from benchmark.images.reading import read_image
 
@@ -319,3 +320,15 @@ def test_the_inserts_of_the_qrm_phantom_score_as_published(real_data, centre, ag
     assert total.volume_mm3 == pytest.approx(volume, rel=0.005)
     assert total.mass_mg == pytest.approx(mass, rel=0.005)
     assert total.lesions == 1
+
+
+def test_what_is_above_the_end_of_a_12_bit_scale_is_padding_or_metal_and_no_calcium():
+    hu = np.full((4, 20, 20), 40, np.int16)
+    hu[1:3, 4:8, 4:8] = 350
+    expected = score(sitk.GetImageFromArray(hu)).total
+    hu[:, 15:, 15:] = 32767
+    assert score(sitk.GetImageFromArray(hu)).total == expected
+    assert (
+        score(sitk.GetImageFromArray(hu), scoring=CalciumScoring(ceiling_hu=1e5)).total.agatston
+        > expected.agatston
+    )

@@ -100,6 +100,24 @@ def test_a_scan_that_is_refused_is_reported_with_its_reason_and_the_others_go_on
     assert "missing or unevenly spaced" in report["gap_1"]["reason"]
     assert [row["state"] for row in report.values()].count("converted") == 3
     assert report["case_a_CaSc"]["kvp"] == "120"
+    assert report["notes"]["state"] == "passed over"
+    assert report["notes"]["reason"] == "none of its 1 files is a DICOM image or a volume"
+
+
+def test_a_series_without_preamble_is_converted_like_another(tmp_path):
+    folder = write_series(scan(0), tmp_path / "in" / "bare")
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes()[132:])
+    run(tmp_path / "in", tmp_path / "out")
+    image = sitk.ReadImage(str(tmp_path / "out" / "images" / "bare.nii.gz"))
+    assert (sitk.GetArrayFromImage(image) == sitk.GetArrayFromImage(scan(0))).all()
+
+
+def test_a_folder_without_a_scan_is_listed_but_not_by_its_patients_name(hospital, tmp_path):
+    (hospital / "letters for Mustermann").mkdir()
+    (hospital / "letters for Mustermann" / "letter.pdf").write_bytes(b"pdf")
+    run(hospital, tmp_path / "out")
+    assert rows(tmp_path / "out" / "conversion.csv")["withheld"]["state"] == "passed over"
 
 
 def test_a_folder_named_after_its_patient_gets_a_number_instead(hospital):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.calcium.scoring import risk_band
+from benchmark.calcium.risk import risk_band
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.ordinal import Ordinal

@@ -171,6 +171,77 @@ def test_a_tilt_that_the_header_states_of_straight_slices_is_noted(ct, tmp_path)
     assert "12.5°" in volume.anomalies[0].detail
 
 
+@pytest.mark.parametrize("step", [0.625, 0.75, 1.25, 0.3])
+def test_positions_rounded_to_a_tenth_of_a_millimetre_are_on_a_grid(tmp_path, step):
+    voxels = np.random.default_rng(0).integers(-1000, 1000, (40, 12, 16)).astype(np.int16)
+    image = sitk.GetImageFromArray(voxels)
+    folder = write_series(image, tmp_path / "rounded")
+    for file in folder.iterdir():
+        header = pydicom.dcmread(file)
+        z = image.GetDepth() - header.InstanceNumber
+        header.ImagePositionPatient = [0, 0, f"{-100 + z * step + 1e-9:.1f}"]
+        header.save_as(file)
+    volume = read_series(folder)
+    assert volume.image.GetSpacing()[2] == pytest.approx(step, rel=0.01)
+    assert same_voxels(volume.image, image)
+    lost = [file for file in folder.iterdir() if pydicom.dcmread(file).InstanceNumber == 20]
+    lost[0].unlink()
+    with pytest.raises(CaseError, match="missing or unevenly spaced"):
+        read_series(folder)
+
+
+def test_acquisitions_in_turn_are_refused_and_those_one_behind_the_other_are_not(ct, tmp_path):
+    folder = write_series(ct, tmp_path / "series")
+    for numbers, refused in (
+        ((1, 1, 1, 2, 2, 2), False),
+        ((1, 2, 3, 4, 5, 6), False),
+        ((1, 2, 1, 2, 1, 2), True),
+    ):
+        for file in folder.iterdir():
+            header = pydicom.dcmread(file)
+            header.AcquisitionNumber = numbers[header.InstanceNumber - 1]
+            header.save_as(file)
+        if refused:
+            with pytest.raises(CaseError, match=r"acquisitions alternate \(AcquisitionNumber"):
+                read_series(folder)
+        else:
+            assert same_voxels(read_series(folder).image, ct)
+
+
+def test_a_reformatted_volume_is_a_series_and_a_capture_of_one_image_is_not(ct, tmp_path):
+    kind = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+    assert same_voxels(read_series(write_series(ct, tmp_path / "mpr", ImageType=kind)).image, ct)
+    with pytest.raises(CaseError, match="localisers or secondary captures"):
+        read_series(write_series(ct[:, :, :1], tmp_path / "report", ImageType=kind))
+
+
+def test_slices_of_another_sop_class_are_read_by_their_headers_and_noted(ct, tmp_path):
+    folder = write_series(ct, tmp_path / "cr")
+    for file in folder.iterdir():
+        header = pydicom.dcmread(file)
+        header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+        header.save_as(file)
+    volume = read_series(folder)
+    assert same_voxels(volume.image, ct)
+    assert volume.image.GetSpacing() == pytest.approx(ct.GetSpacing())
+    assert [met.kind for met in volume.anomalies] == ["unusual SOP class"]
+
+
+@pytest.mark.parametrize(("stored", "high", "signed"), [(12, 11, 0), (12, 15, 0), (13, 12, 1), (16, 15, 1)])
+def test_bits_beside_the_stored_ones_are_no_part_of_the_value(ct, tmp_path, stored, high, signed):
+    folder = write_series(ct, tmp_path / "bits")
+    for file in folder.iterdir():
+        header = pydicom.dcmread(file)
+        values = np.frombuffer(header.PixelData, "<u2").astype(np.int32) - (1024 if signed else 0)
+        header.RescaleIntercept = 0 if signed else -1024
+        shift, overlay = high + 1 - stored, (1 << 16) - (1 << (high + 1))
+        words = ((values & ((1 << stored) - 1)) << shift) | overlay | ((1 << shift) - 1)
+        header.PixelData = words.astype("<u2").tobytes()
+        header.BitsStored, header.HighBit, header.PixelRepresentation = stored, high, signed
+        header.save_as(file)
+    assert same_voxels(read_series(folder).image, ct)
+
+
 # Contrast, protocol, identity
 
 

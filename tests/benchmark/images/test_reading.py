@@ -16,6 +16,7 @@ from benchmark.errors import CaseError
 from benchmark.images.files import file_digest
 from benchmark.images.geometry import crop_to_roi, refuse_other_grid, resample, resample_mask_to, same_grid
 from benchmark.images.reading import read_image, read_mask
+from tests.benchmark.images.scan_formats import metaimage_by_hand, random_ct
 
 FORMATS = ["a.nii", "a.nii.gz", "a.nrrd", "a.mhd", "a.mha"]
 
@@ -166,6 +167,25 @@ def test_an_image_without_hu_range_is_refused(ct, tmp_path, low, high):
     assert "HU range" in refusal(write(scaled, tmp_path / "a.nii.gz"))
 
 
+@pytest.mark.parametrize("padding", [0, 9, 200])
+@pytest.mark.parametrize("shift", [1024, -1024])
+def test_values_1024_off_are_no_hu_whatever_the_padding(tmp_path, shift, padding):
+    image = random_ct(3)
+    values = sitk.GetArrayFromImage(image) + shift
+    values[:, 0, :padding] = -2000
+    moved = sitk.GetImageFromArray(values)
+    moved.SetSpacing(image.GetSpacing())
+    assert "HU range" in refusal(write(moved, tmp_path / "a.nrrd"))
+
+
+def test_an_mr_volume_with_values_below_those_of_fat_by_interpolation_is_no_ct(real_data, tmp_path):
+    brain = sitk.ReadImage(str(real_data / "pyradiomics" / "brain1_image.nrrd"))
+    turn = sitk.Euler3DTransform((0, 0, 0), 0.1, 0.1, 0.1)
+    turned = sitk.Cast(sitk.Resample(brain, brain, turn, sitk.sitkBSpline), sitk.sitkInt16)
+    assert sitk.GetArrayViewFromImage(turned).min() < -50
+    assert "HU range" in refusal(write(turned, tmp_path / "mr.nii.gz"))
+
+
 def test_an_image_that_is_not_3d_is_refused(ct, tmp_path):
     assert "3-D" in refusal(write(ct[:, :, 0], tmp_path / "a.nii.gz"))
     assert "3-D" in refusal(write(sitk.JoinSeries([ct, ct]), tmp_path / "b.nii.gz"))
@@ -195,6 +215,19 @@ def test_a_folder_without_dicom_is_refused(tmp_path):
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "notes.txt").write_text("nothing")
     assert "none of the 1 files" in refusal(tmp_path / "text")
+
+
+def test_a_folder_of_folders_is_not_called_empty(ct, tmp_path):
+    write_series(ct, tmp_path)
+    (tmp_path / "patients" / "one").mkdir(parents=True)
+    assert "holds 1 folders and no file" in refusal(tmp_path / "patients")
+
+
+def test_a_damaged_file_is_not_said_to_lack_a_spacing_for_its_path(ct, tmp_path):
+    (tmp_path / "spacing").mkdir()
+    path = write(ct, tmp_path / "spacing" / "zero_spacing.mha")
+    path.write_bytes(path.read_bytes()[:40])
+    assert "damaged" in refusal(path)
 
 
 def test_two_series_in_a_folder_are_refused_with_their_list(ct, tmp_path):
@@ -320,6 +353,18 @@ def test_the_digest_of_an_mhd_file_covers_its_voxels(ct, tmp_path):
     one, two = write(ct, tmp_path / "one" / "a.mhd"), write(ct + 1, tmp_path / "two" / "a.mhd")
     assert one.read_bytes() == two.read_bytes()
     assert file_digest(one) != file_digest(two)
+
+
+def test_the_digest_of_an_mha_file_covers_voxels_that_lie_elsewhere(tmp_path):
+    path = metaimage_by_hand(random_ct(0), tmp_path / "a.mhd").rename(tmp_path / "a.mha")
+    before = file_digest(path)
+    raw = bytearray((tmp_path / "a.raw").read_bytes())
+    raw[-1] ^= 1
+    (tmp_path / "a.raw").write_bytes(raw)
+    assert file_digest(path) != before
+    (tmp_path / "a.raw").unlink()
+    with pytest.raises(CaseError, match="must be there"):
+        file_digest(path)
 
 
 # Grids

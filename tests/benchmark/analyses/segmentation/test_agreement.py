@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from benchmark.analyses.segmentation.agreement import BANDS, METRICS, agreement
-from benchmark.calcium.scoring import risk_band
+from benchmark.calcium.risk import risk_band
 
 
 def table(n=40, seed=0):

@@ -10,7 +10,7 @@ from benchmark.statistics.comparison.case_tests import (
     delong,
     mcnemar,
 )
-from benchmark.statistics.intervals.bootstrap import Predicted, resample
+from benchmark.statistics.intervals.bootstrap import Predicted, Resampling, resample
 from benchmark.statistics.metrics.scores import decide
 
 
@@ -95,7 +95,7 @@ def test_both_bootstrap_tests_agree_with_delong_in_a_large_cohort():
     shared = random.normal(size=600)
     a, b = (shift * label + shared + random.normal(size=600) for shift in (1.0, 0.75))
     methods = [Predicted(decide(score)[None], score[None]) for score in (a, b)]
-    first, second = resample(methods, label, ["roc_auc"], replicates=4000, seed=0)
+    first, second = resample(methods, label, ["roc_auc"], Resampling(4000))
     reference = delong(label, a[None], b[None])
     for test in (bootstrap_percentile, bootstrap_bca):
         found = test(first - second, 0)
@@ -108,7 +108,7 @@ def test_replicates_that_do_not_vary_are_named():
     label = np.array([0, 0, 1, 1])
     right = Predicted(label[None], label[None].astype(float))
     wrong = Predicted(1 - label[None], 1 - label[None].astype(float))
-    first, second = resample([right, wrong], label, ["accuracy"], replicates=50, seed=0)
+    first, second = resample([right, wrong], label, ["accuracy"], Resampling(50))
     for test in (bootstrap_percentile, bootstrap_bca):
         found = test(first - second, 0)
         assert (found.difference, found.low, found.high) == (1, 1, 1)

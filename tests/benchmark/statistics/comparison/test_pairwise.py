@@ -6,6 +6,7 @@ from statsmodels.stats.multitest import multipletests
 
 from benchmark.statistics.comparison.case_tests import delong
 from benchmark.statistics.comparison.pairwise import COLUMNS, TESTS, compare_all
+from benchmark.statistics.intervals.bootstrap import Resampling
 
 METRICS = ("accuracy", "f1", "roc_auc")
 PAIRS = [("b", "a"), ("c", "a"), ("c", "b")]
@@ -20,7 +21,7 @@ def assert_stated(table):
 
 
 def test_every_pair_metric_and_test_has_one_row(study):
-    table = compare_all(*study("abc"), PAIRS, METRICS, replicates=200)
+    table = compare_all(*study("abc"), PAIRS, METRICS, resampling=Resampling(200))
     assert tuple(table.columns) == COLUMNS
     expected = {
         (metric, *pair, test)
@@ -36,7 +37,9 @@ def test_every_pair_metric_and_test_has_one_row(study):
 
 def test_the_corrected_t_test_is_its_closed_form_on_the_folds(study):
     folds, predictions = study("abc", repeats=2)
-    table = compare_all(folds, predictions, [("b", "a"), ("c", "a")], METRICS, replicates=50, family="metric")
+    table = compare_all(
+        folds, predictions, [("b", "a"), ("c", "a")], METRICS, resampling=Resampling(50), family="metric"
+    )
     for row in table[table["test"] == "nadeau_bengio"].itertuples():
         scores = folds.pivot_table(index=["repeat", "fold"], columns="run", values=row.metric)
         difference = scores[row.run] - scores["a"]
@@ -47,7 +50,7 @@ def test_the_corrected_t_test_is_its_closed_form_on_the_folds(study):
 
 
 def test_the_family_is_every_pair_and_metric_of_one_test(study):
-    table = compare_all(*study("abc"), PAIRS, METRICS, replicates=200)
+    table = compare_all(*study("abc"), PAIRS, METRICS, resampling=Resampling(200))
     for _, rows in table[table["p"].notna()].groupby("test"):
         assert np.allclose(
             rows["p_holm"].astype(float), multipletests(rows["p"].astype(float), method="holm")[1]
@@ -58,8 +61,8 @@ def test_the_family_is_every_pair_and_metric_of_one_test(study):
 
 
 def test_swapping_a_pair_turns_the_difference_round_and_keeps_p(study):
-    forth = compare_all(*study(), [("a", "b")], METRICS, replicates=300)
-    back = compare_all(*study(), [("b", "a")], METRICS, replicates=300)
+    forth = compare_all(*study(), [("a", "b")], METRICS, resampling=Resampling(300))
+    back = compare_all(*study(), [("b", "a")], METRICS, resampling=Resampling(300))
     assert np.allclose(forth["difference"].astype(float), -back["difference"].astype(float))
     assert np.allclose(forth["low"].dropna().astype(float), -back["high"].dropna().astype(float), atol=1e-9)
     assert np.allclose(forth["p"].dropna().astype(float), back["p"].dropna().astype(float), atol=1e-9)
@@ -69,15 +72,15 @@ def test_the_order_of_rows_does_not_matter(study):
     folds, predictions = study("abc", repeats=2)
     shuffled = [part.sample(frac=1, random_state=1) for part in (folds, predictions)]
     pd.testing.assert_frame_equal(
-        compare_all(*shuffled, PAIRS, METRICS, replicates=50),
-        compare_all(folds, predictions, PAIRS, METRICS, replicates=50),
+        compare_all(*shuffled, PAIRS, METRICS, resampling=Resampling(50)),
+        compare_all(folds, predictions, PAIRS, METRICS, resampling=Resampling(50)),
     )
 
 
 def test_a_run_equal_to_its_reference_has_p_one_in_every_test(study):
     folds, predictions = study("a")
     twins = [pd.concat([part, part.assign(run="twin")]) for part in (folds, predictions)]
-    table = compare_all(*twins, [("twin", "a")], ("accuracy", "roc_auc"), replicates=100)
+    table = compare_all(*twins, [("twin", "a")], ("accuracy", "roc_auc"), resampling=Resampling(100))
     assert (table["p"].dropna() == 1).all()
     assert (table["difference"].dropna() == 0).all()
     assert_stated(table)
@@ -104,9 +107,9 @@ def test_sensitivity_and_specificity_have_mcnemar_on_their_own_label(study):
 
 def test_delong_reads_every_repeat_and_mcnemar_says_it_reads_the_first(study):
     folds, predictions = study(repeats=3)
-    table = compare_all(folds, predictions, [("b", "a")], ("accuracy", "roc_auc"), replicates=50).set_index(
-        "test"
-    )
+    table = compare_all(
+        folds, predictions, [("b", "a")], ("accuracy", "roc_auc"), resampling=Resampling(50)
+    ).set_index("test")
     assert "first of 3 repeats" in table.loc["mcnemar", "note"]
     scores = {
         run: part.pivot(index="repeat", columns="case_id", values="score")
@@ -143,7 +146,11 @@ def test_ordinal_bands_are_compared_by_their_own_metrics(study):
             for fold, kappa in enumerate(random.uniform(0.5 - error / 2, 0.9 - error / 2, 5))
         ]
     table = compare_all(
-        pd.DataFrame(folds), pd.concat(parts), [("near", "far")], ["quadratic_kappa"], replicates=500
+        pd.DataFrame(folds),
+        pd.concat(parts),
+        [("near", "far")],
+        ["quadratic_kappa"],
+        resampling=Resampling(500),
     )
     bca = table[table["test"] == "bootstrap_bca"].iloc[0]
     assert 0 < bca["low"] < bca["difference"] < bca["high"]
@@ -186,7 +193,7 @@ def test_a_fold_without_positives_is_refused_for_the_metrics_that_need_them(stud
         ValueError, match="fold 0 of repeat 0 has cases of label 0 alone, which leaves f1, roc_auc"
     ):
         compare_all(folds, predictions, [("b", "a")], METRICS)
-    assert len(compare_all(folds, predictions, [("b", "a")], ["accuracy"], replicates=20))
+    assert len(compare_all(folds, predictions, [("b", "a")], ["accuracy"], resampling=Resampling(20)))
 
 
 def test_a_metric_undefined_for_the_target_is_refused_with_those_that_are_not(study):
@@ -206,7 +213,7 @@ def test_an_undefined_fold_score_is_refused_with_its_place(study):
 
 
 def test_a_family_with_one_member_says_that_nothing_is_adjusted(study):
-    table = compare_all(*study(), [("b", "a")], ["accuracy"], replicates=50)
+    table = compare_all(*study(), [("b", "a")], ["accuracy"], resampling=Resampling(50))
     tested = table[table["p"].notna()]
     assert (tested["p"] == tested["p_holm"]).all()
     assert tested["note"].str.contains("the only comparison of its family: nothing to adjust for").all()
@@ -234,6 +241,11 @@ def test_an_unknown_family_is_refused(study):
         compare_all(*study(), [("b", "a")], ["accuracy"], family="all")
 
 
+def test_another_level_than_95_percent_is_refused(study):
+    with pytest.raises(ValueError, match=r"has 95 % intervals: leave out the level 0\.9$"):
+        compare_all(*study(), [("b", "a")], ["accuracy"], resampling=Resampling(level=0.9))
+
+
 def test_random_studies_with_ties_and_equal_folds_have_stated_answers_only(study):
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -244,4 +256,6 @@ def test_random_studies_with_ties_and_equal_folds_have_stated_answers_only(study
             decimals=int(random.choice([0, 1, 3])),
             repeats=int(random.choice([1, 1, 1, 5])),
         )
-        assert_stated(compare_all(folds, predictions, [("b", "a")], ["accuracy", "roc_auc"], replicates=20))
+        assert_stated(
+            compare_all(folds, predictions, [("b", "a")], ["accuracy", "roc_auc"], resampling=Resampling(20))
+        )

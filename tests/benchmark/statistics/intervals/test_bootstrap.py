@@ -6,6 +6,7 @@ from scipy import stats
 
 from benchmark.statistics.intervals.bootstrap import (
     Predicted,
+    Resampling,
     bca_interval,
     bca_p,
     percentile_interval,
@@ -18,7 +19,7 @@ from benchmark.statistics.metrics.scores import METRICS, decide, metric_value
 
 def both(label, a, b, metrics=METRICS, replicates=200, seed=0):
     methods = [Predicted(decide(score)[None], score[None]) for score in (a, b)]
-    return resample(methods, label, metrics, replicates=replicates, seed=seed)
+    return resample(methods, label, metrics, Resampling(replicates, seed=seed))
 
 
 def test_the_bca_interval_is_scipys_for_the_same_replicates_on_200_inputs(random_cases):
@@ -100,9 +101,23 @@ def test_the_jackknife_leaves_out_one_case_at_a_time(random_cases):
                 )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"replicates": 0}, "0 replicates are none"),
+        ({"level": 95}, "95 is not a level of intervals: take a share between 0 and 1"),
+        ({"level": 0.0}, "0.0 is not a level"),
+        ({"seed": -1}, "-1 is not a seed: take 0 or more"),
+    ],
+)
+def test_a_resampling_out_of_range_is_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Resampling(**arguments)
+
+
 def test_every_label_keeps_its_count_in_every_replicate():
     label = np.array([0, 2, 1, 0, 2, 2, 1, 0])
-    counts = np.concatenate(list(resampled_counts(label, 4500, seed=1)))
+    counts = np.concatenate(list(resampled_counts(label, Resampling(4500, seed=1))))
     assert counts.shape == (4500, 8)
     for code in range(3):
         assert (counts[:, label == code].sum(axis=1) == (label == code).sum()).all()

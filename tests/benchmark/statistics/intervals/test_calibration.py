@@ -3,6 +3,7 @@ import pytest
 from sklearn.calibration import calibration_curve as reference_curve
 from sklearn.metrics import brier_score_loss
 
+from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.calibration import brier_interval, brier_score, calibration_curve
 
 
@@ -38,7 +39,7 @@ def test_the_interval_of_the_brier_score_covers_the_truth_as_often_as_it_says():
     for seed in range(200):
         score = random.uniform(size=150)
         label = (random.uniform(size=150) < score).astype(np.intp)
-        value, low, high = brier_interval(label, score[None, :], replicates=400, seed=seed)
+        value, low, high = brier_interval(label, score[None, :], Resampling(400, seed=seed))
         assert low <= value <= high
         covered += low <= 1 / 6 <= high
     assert covered >= 180, "95 % nominal; below 180 of 200 has probability 0.002 at a true coverage of 0.95"

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.headline import (
     bootstrap_metrics,
     headline_intervals,
@@ -25,7 +26,7 @@ def test_a_replicate_is_the_metric_of_its_resampled_cases(predicted):
     positives, negatives = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
     sick = random.multinomial(40, np.full(40, 1 / 40), size=25)
     well = random.multinomial(40, np.full(40, 1 / 40), size=25)
-    drawn = bootstrap_metrics(label, score, replicates=25, seed=7)
+    drawn = bootstrap_metrics(label, score, Resampling(25, seed=7))
     for replicate in range(25):
         cases = np.concatenate([np.repeat(positives, sick[replicate]), np.repeat(negatives, well[replicate])])
         expected = all_metrics(label[cases], score[cases])
@@ -34,7 +35,7 @@ def test_a_replicate_is_the_metric_of_its_resampled_cases(predicted):
 
 def test_the_interval_of_an_accuracy_is_near_wilsons(predicted):
     label, score = predicted
-    row = interval_table(label, score[None, :], replicates=4000).set_index("metric").loc["accuracy"]
+    row = interval_table(label, score[None, :], Resampling(4000)).set_index("metric").loc["accuracy"]
     low, high = wilson(round(row["value"] * 80), 80)
     assert row["low"] == pytest.approx(low, abs=0.04)
     assert row["high"] == pytest.approx(high, abs=0.04)
@@ -60,7 +61,7 @@ def test_the_auc_interval_covers_the_truth_as_often_as_it_says():
     for seed in range(200):
         score = stats.norm.cdf(random.normal(size=100) + label)
         row = (
-            interval_table(label, score[None, :], replicates=300, seed=seed)
+            interval_table(label, score[None, :], Resampling(300, seed=seed))
             .set_index("metric")
             .loc["roc_auc"]
         )
@@ -83,7 +84,7 @@ def test_the_bca_interval_leans_away_from_the_bound_of_a_skewed_metric():
 
 def test_every_headline_number_has_a_bca_and_every_proportion_a_wilson_interval(predicted):
     label, score = predicted
-    table = headline_intervals(label, np.stack([score, score]), replicates=500)
+    table = headline_intervals(label, np.stack([score, score]), Resampling(500))
     assert set(table.loc[table["method"] == "bca", "metric"]) == {*METRICS, "brier"}
     assert set(table.loc[table["method"] == "wilson", "metric"]) == {"accuracy", "sensitivity", "specificity"}
     assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
