@@ -29,7 +29,7 @@ CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "fals
 
 
 class ManifestCohort(Cohort):
-    """Cases listed in a CSV: ``case_id``, ``image`` and any of ``cac_score``, ``label``, ``mask``.
+    """Cases listed in a CSV, or in an xlsx file: ``case_id``, ``image`` and any of ``cac_score``, ``label``, ``mask``.
 
     Further columns are ``group`` (scanner, site or patient, which a study may keep together), ``protocol``,
     ``contrast`` (yes or no), and ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``).
@@ -150,7 +150,8 @@ class ManifestCohort(Cohort):
 
 
 def _known(column: str) -> bool:
-    return column in COLUMNS or (column.startswith(MASK_PREFIX) and column != "mask_coronary")
+    named = column.startswith(MASK_PREFIX) and column not in (MASK_PREFIX, "mask_coronary")
+    return column in COLUMNS or named
 
 
 def _contrast(row: Row) -> bool | None:

@@ -68,9 +68,15 @@ def _infinite(declared: Any, *place: str | int) -> Iterator[InitErrorDetails]:
 
 
 def _misread(declared: Any, read: Any, *place: str | int) -> Iterator[InitErrorDetails]:
-    """Yield a mistake for every text that was read as a number and is none in plain digits, such as ``1_000``."""
-    if isinstance(declared, str) and isinstance(read, int | float) and not isinstance(read, bool):
-        if not NUMBER.fullmatch(declared.strip()):
+    """Yield a mistake for what pydantic took for a number and is none in plain digits: ``"1_000"``, true.
+
+    What a plug-in reads in its own way (``"2 mm"``) is its own affair.
+    """
+    if isinstance(declared, str | bool) and isinstance(read, int | float) and not isinstance(read, bool):
+        if isinstance(declared, bool) and read == int(declared):
+            message = f"{str(declared).lower()} is no number: write one, such as 1"
+            yield detail(*place, message=message, value=declared)
+        elif isinstance(declared, str) and _only_python_reads(declared):
             message = f"{declared!r} is no number in plain digits: write it without quotes, as in 1000"
             yield detail(*place, message=message, value=declared)
     elif isinstance(declared, Mapping) and isinstance(read, Mapping):
@@ -80,6 +86,15 @@ def _misread(declared: Any, read: Any, *place: str | int) -> Iterator[InitErrorD
     elif isinstance(declared, list | tuple) and isinstance(read, list | tuple):
         for position, (value, read_value) in enumerate(zip(declared, read, strict=False)):
             yield from _misread(value, read_value, *place, position)
+
+
+def _only_python_reads(text: str) -> bool:
+    """Say whether Python, and so pydantic, reads a text as a number that is not one in plain digits."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return not NUMBER.fullmatch(text.strip())
 
 
 def _message(item: ErrorDetails, known: Iterable[str]) -> str:

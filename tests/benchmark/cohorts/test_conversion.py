@@ -79,10 +79,10 @@ def test_every_scan_becomes_a_nifti_with_its_voxels_and_grid(hospital, tmp_path)
     assert manifest["case_a_CaSc"]["contrast"] == "no"
 
 
-def test_the_manifest_is_one_once_labels_are_filled_in(hospital, tmp_path):
+def test_the_manifest_is_one_also_before_labels_are_filled_in(hospital, tmp_path):
     run(hospital, tmp_path / "out")
     file = tmp_path / "out" / "manifest.csv"
-    assert {case.label for case in ManifestCohort(path=file).cases()} == {None}
+    assert {(case.label, case.cac_score) for case in ManifestCohort(path=file).cases()} == {(None, None)}
     lines = list(rows(file).values())
     with file.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, lines[0])

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from openpyxl import Workbook
 
 from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import CaseError, UserError
@@ -82,6 +83,19 @@ def test_a_case_id_stays_what_it_is(folder, name):
 def test_neither_label_nor_score_is_needed_to_list_a_case(folder, lines):
     case = only_case(folder, *lines)
     assert (case.label, case.cac_score) == (None, None)
+
+
+def test_a_manifest_may_be_a_spreadsheet(folder):
+    book = Workbook()
+    for row in (
+        ["case_id", "image", "cac_score", None],
+        ["007", "ct.nii.gz", 12.5, None],
+        [8, "ct.nii.gz", 0, None],
+    ):
+        book.active.append(row)
+    book.save(folder / "scans.xlsx")
+    cases = ManifestCohort(path=folder / "scans.xlsx").cases()
+    assert [(case.case_id, case.label, case.cac_score) for case in cases] == [("007", 1, 12.5), ("8", 0, 0)]
 
 
 OWN = ("case_id,image,label,age,sex,scanner,", "a,ct.nii.gz,1, 61,f,A,,", "b,ct.nii.gz,0,,m,B,", ",,,,,,")
@@ -191,6 +205,7 @@ def test_the_digest_follows_the_bytes_of_image_and_mask(folder, changed):
         (["case_id,image,scroe", "a,ct.nii.gz,1"], "line 1", "'scroe'; did you mean 'cac_score'?"),
         (["case_id,image,Agatston", "a,ct.nii.gz,1"], "line 1", "did you mean 'cac_score'?"),
         (["case_id,image,Label", "a,ct.nii.gz,1"], "line 1", "name it in `covariates: [Label]`"),
+        (["case_id,image,mask_", "a,ct.nii.gz,x"], "line 1", "did you mean 'mask'?"),
         (["case_id,image,mask_coronary", "a,ct.nii.gz,x"], "line 1", "did you mean 'mask'?"),
         (["case_id,image,label,", "a,ct.nii.gz,1,x"], "line 2", "column 4 has the value 'x' and no name"),
         (["case_id,image,label,label", "a,ct.nii.gz,1,1"], "line 1", "twice"),

@@ -1,7 +1,7 @@
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Discriminator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, ValidationError, model_validator
 
 from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake, plain_message
 
@@ -82,6 +82,11 @@ def mistakes(**declared) -> dict[str, str]:
             "names",
             "1 and 3 are both called 'LM': give each a name of its own",
         ),
+        (
+            {"one": {"name": "a", "threshold": True}},
+            "one.threshold",
+            "true is no number: write one, such as 1",
+        ),
         ({"one": 3}, "one", "must be a mapping of keys to values"),
         ({"several": 3}, "several", "must be a list such as [a, b]"),
         ({"either": {"use": "iner"}}, "either", "there is no 'iner'; did you mean 'inner'?"),
@@ -94,6 +99,15 @@ def test_a_mistake_says_at_its_place_what_to_do(declared, place, message):
 def test_text_in_plain_digits_is_a_number_and_a_flag_is_no_number():
     read = Outer(sizes={"1": ["2.5", " 3e1 "]}, flag="yes", anything="1_000")
     assert (read.sizes, read.flag, read.anything) == ({1.0: (2.5, 30.0)}, True, "1_000")
+
+
+def test_text_that_a_plugin_reads_in_its_own_way_is_its_own_affair():
+    class Margin(Declaration):
+        mm: Annotated[float, BeforeValidator(lambda text: {"2 mm": 2, True: 0.5}.get(text, text))] = 0
+
+    assert (Margin(mm="2 mm").mm, Margin(mm=True).mm) == (2, 0.5)
+    with pytest.raises(ValidationError, match="'1_0' is no number in plain digits"):
+        Margin(mm="1_0")
 
 
 def test_all_mistakes_are_told_at_once():
