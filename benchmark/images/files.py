@@ -33,7 +33,7 @@ def file_digest(path: Path) -> str:
 
 
 def voxel_digest(image: sitk.Image) -> str:
-    """Return the SHA-256 of a scan's voxels as whole HU, axes turned to left, posterior, superior.
+    """Return the SHA-256 of a scan's voxels as 32-bit floats, axes turned to left, posterior, superior.
 
     It is the same whatever file format and header the scan is in, and in whatever order its axes are stored. Geometry
     in mm does not count: a header with another spacing does not make another patient.
@@ -42,10 +42,8 @@ def voxel_digest(image: sitk.Image) -> str:
     import SimpleITK as sitk
 
     turned = sitk.DICOMOrient(image, "LPS")
-    values = sitk.GetArrayViewFromImage(turned)
-    whole = np.rint(values) if values.dtype.kind == "f" else values
-    limits = np.iinfo(np.int16)
-    hu = np.clip(whole, limits.min, limits.max).astype("<i2")
+    # Formats keep fractions in 32 or 64 bits; whole HU, as nearly all scans have, are exact in both.
+    hu = np.asarray(sitk.GetArrayViewFromImage(turned), "<f4")
     return hashlib.sha256(str(hu.shape).encode() + hu.tobytes()).hexdigest()
 
 

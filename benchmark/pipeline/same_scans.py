@@ -10,7 +10,7 @@ from benchmark.errors import UserError
 from benchmark.study.study import Study
 
 NAMED = 5
-"""How many scans a refusal lists."""
+"""How many scans a refusal lists, and how many ids of each."""
 
 
 def refuse_same_scans(study: Study, cases: pd.DataFrame, digests: Mapping[str, str]) -> None:
@@ -25,12 +25,16 @@ def refuse_same_scans(study: Study, cases: pd.DataFrame, digests: Mapping[str, s
     twins = [list(ids) for ids in known.groupby(known, sort=False).groups.values() if len(ids) > 1]
     apart = [ids for ids in twins if not (study.protocol.by_group and _one_group(cases.loc[ids, "group"]))]
     if apart:
-        listed = "; ".join(" and ".join(map(str, ids)) for ids in apart[:NAMED])
-        more = f"; and {len(apart) - NAMED} more" if len(apart) > NAMED else ""
+        listed = _some([_some(list(map(str, ids)), " and ") for ids in apart], "; ")
         raise UserError(
-            f"{study.name}: the same scan under several case ids: {listed}{more}: folds could train on what they test; "
+            f"{study.name}: the same scan under several case ids: {listed}: folds could train on what they test; "
             "keep one of each, or give them one `group` and the protocol `split: grouped`"
         )
+
+
+def _some(names: list[str], separator: str) -> str:
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return separator.join([*names[:NAMED], *more])
 
 
 def _one_group(groups: pd.Series) -> bool:

@@ -116,7 +116,8 @@ def test_nothing_is_imported_to_find_out(package):
 
 def test_the_contract_moves_no_key_and_what_decides_numbers_does():
     threshold = code_of("segmenters.threshold")
-    assert threshold == {"segmenters.threshold", "benchmark.calcium.scoring", "benchmark.images.geometry"}
+    scoring = {"benchmark.calcium.scoring", "benchmark.calcium.risk"}
+    assert threshold == {"segmenters.threshold", *scoring, "benchmark.images.geometry"}
     assert "benchmark.images.geometry" in code_of("segmenters.totalsegmentator.segmenter")
     assert "benchmark.networks.checkpoint" in code_of("feature_extractors.ct_fm")
     assert "benchmark.calcium.scoring" in code_of("benchmark.cohorts.phantom")
