@@ -33,7 +33,9 @@ def audit(
     from benchmark.analyses.leakage.report import report_of
     from benchmark.execution.execution import open_execution
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.database import open_database
 
+    open_database(results)
     with open_execution(results, jobs, dask) as execution:
         found = audit_study(declared, run or (), permutations, execution)
     show(publish(report_of(found), results, study), as_json)

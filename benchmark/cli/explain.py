@@ -29,7 +29,9 @@ def explain(
     from benchmark.analyses.explanation.report import report_of
     from benchmark.execution.execution import open_execution
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.database import open_database
 
+    open_database(results)
     with open_execution(results, jobs) as execution:
         found = explain_run(declared, run, execution, shap=shap)
     show(publish(report_of(found), results, study), as_json)

@@ -36,11 +36,13 @@ def power(
     """Say how many scans would separate two runs of a finished study, from its predictions."""
     from benchmark.analyses.power import SIZES, plan_power, read_predictions, report_of
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.database import open_database
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tried = SIZES if sizes is None else _numbers(sizes)
     predictions, facts = read_predictions(results / declared.name)
+    open_database(results)
     plan = plan_power(
         declared,
         predictions,

@@ -28,10 +28,12 @@ def quality(
     from benchmark.analyses.region_quality.report import report_of
     from benchmark.execution.execution import open_execution
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.database import open_database
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     cases = list(declared.cohort.cases())
+    open_database(results)
     with open_execution(results, jobs, dask) as execution:
         found = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
     show(publish(report_of(found, declared), results, study), as_json)

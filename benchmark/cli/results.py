@@ -49,10 +49,11 @@ def ui(
     results: Results = DEFAULT_RESULTS, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000
 ) -> None:
     """Open the MLflow UI on the results, on this machine's loopback address only."""
-    from benchmark.report.tracking import DATABASE, tracking_uri
+    from benchmark.report.tracking.database import DATABASE, relocate, tracking_uri
 
     if not (results / DATABASE).exists():
         raise UserError(f"{results / DATABASE}: no MLflow database yet; run `cacbench run` first")
+    relocate(results)
     print(f"http://127.0.0.1:{port}", file=sys.stderr)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(results)]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}

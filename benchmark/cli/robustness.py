@@ -25,8 +25,10 @@ def robustness(
     from benchmark.analyses.robustness.study import read_robustness_study
     from benchmark.execution.execution import open_execution
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.database import open_database
 
     declared = read_robustness_study(study)
+    open_database(results)
     with open_execution(results, jobs, dask) as execution:
         measured = measure_robustness(declared, execution)
     show(publish(report_of(measured), results, study), as_json)

@@ -31,8 +31,10 @@ def segmentation(
     from benchmark.analyses.segmentation.study import read_segmentation_study
     from benchmark.execution.execution import open_execution
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.database import open_database
 
     declared = read_segmentation_study(study)
+    open_database(results)
     with open_execution(results, jobs, dask) as execution:
         measured = run_segmentation(declared, execution)
     show(publish(report_of(measured, declared), results, study), as_json)

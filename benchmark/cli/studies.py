@@ -34,7 +34,9 @@ def run(
         _refuse_unavailable(declared)
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline import run_study
+    from benchmark.report.tracking.database import open_database
 
+    open_database(results)
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         result = run_study(declared, execution)
     show(publish(report_of(result), results, study), as_json)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import UserError
+
 
 @dataclass(frozen=True)
 class Codec:
@@ -50,6 +52,20 @@ class Store:
 
     def _file(self, kind: str, key: str, suffix: str) -> Path:
         return self.folder / kind / key[:2] / f"{key}.{suffix}"
+
+
+def require_writable(folder: Path) -> None:
+    """Make `folder` if it is not there and try to write into it. Raises `UserError` where that cannot be done."""
+    probe = folder / f".cacbench.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"{folder}: nothing can be written there ({reason}); name a folder that can be written to"
+        ) from None
 
 
 def write_atomically(file: Path, content: bytes) -> None:

@@ -14,7 +14,7 @@ from benchmark.execution.store import write_atomically
 from benchmark.report.page import write_page
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
-from benchmark.report.tracking import logged_run
+from benchmark.report.tracking.runs import logged_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

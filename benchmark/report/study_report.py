@@ -14,7 +14,7 @@ from benchmark.report.headline import facts_of
 from benchmark.report.picture import comparison_figure
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
-from benchmark.report.tracking import log_study
+from benchmark.report.tracking.runs import log_study
 
 SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
 _ON_COMPARISONS = (

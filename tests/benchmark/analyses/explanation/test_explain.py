@@ -19,7 +19,7 @@ from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.report.report import publish
 from benchmark.report.tables import summary
-from benchmark.report.tracking import tracking_uri
+from benchmark.report.tracking.database import tracking_uri
 
 ROOT = Path(__file__).resolve().parents[4]
 RADIOMICS = {

@@ -1,9 +1,8 @@
-"""MLflow: a parent run per execution of a study, a child run per row. The one place that talks to it."""
+"""What goes to MLflow: a parent run per execution of a study, a child run per row."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -17,15 +16,8 @@ from benchmark.execution.environment import all_packages, git_commit, machine, v
 from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import with_nested
 from benchmark.plugins.fingerprint import digest_of
+from benchmark.report.tracking.database import experiment_id, open_database
 from benchmark.study.study import Run, Study
-
-DATABASE = "mlflow.db"
-ARTIFACTS = "mlartifacts"
-
-
-def tracking_uri(results: Path) -> str:
-    """Return the URI of the MLflow store under the results folder."""
-    return f"sqlite:///{(results / DATABASE).resolve()}"
 
 
 def log_study(
@@ -35,9 +27,8 @@ def log_study(
 
     `folder` holds what the reports wrote (tables, figures, page) and becomes the parent's artifacts.
     """
-    mlflow = _mlflow()
-    mlflow.set_tracking_uri(tracking_uri(results))
-    mlflow.set_experiment(experiment_id=_experiment(mlflow, result.study.name, results))
+    mlflow = open_database(results)
+    mlflow.set_experiment(experiment_id=experiment_id(mlflow, result.study.name, results))
     tags = {**_code_tags(), "cohort_hash": cohort_hash(result)}
     with mlflow.start_run(run_name=result.study.name, tags=tags) as parent:
         mlflow.log_params(_study_parameters(result))
@@ -55,9 +46,8 @@ def log_study(
 @contextmanager
 def logged_run(results: Path, experiment: str, run_name: str, parameters: dict[str, Any]) -> Iterator[Any]:
     """Open a run of `experiment` with its parameters, code versions and machine; yield the mlflow module."""
-    mlflow = _mlflow()
-    mlflow.set_tracking_uri(tracking_uri(results))
-    mlflow.set_experiment(experiment_id=_experiment(mlflow, experiment, results))
+    mlflow = open_database(results)
+    mlflow.set_experiment(experiment_id=experiment_id(mlflow, experiment, results))
     with mlflow.start_run(run_name=run_name, tags=_code_tags()):
         for name, value in parameters.items():
             mlflow.log_params(_flat(name, value) if isinstance(value, dict) else {name: str(value)[:500]})
@@ -83,25 +73,6 @@ def _log_rows(
 def cohort_hash(result: StudyResult) -> str:
     """Return a hash of the cohort as the runs saw it: case ids, labels and groups."""
     return digest_of(result.features.cases.reset_index().astype(str).to_dict("list"))
-
-
-def _mlflow() -> Any:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import logging
-
-    import mlflow
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return mlflow
-
-
-def _experiment(mlflow: Any, name: str, results: Path) -> str:
-    found = mlflow.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(mlflow.create_experiment(name, artifact_location=(results / ARTIFACTS).resolve().as_uri()))
 
 
 def _code_tags() -> dict[str, str]:

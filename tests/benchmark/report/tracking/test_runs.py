@@ -20,7 +20,7 @@ from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
 from benchmark.report.report import publish
 from benchmark.report.study_report import report_of
-from benchmark.report.tracking import tracking_uri
+from benchmark.report.tracking.database import tracking_uri
 from benchmark.study.reading import read_study
 
 
