@@ -1,10 +1,11 @@
 """The command that looks for leaks: audit."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Force, Jobs, Json, Results, StudyFile
 
 app = typer.Typer()
 
@@ -22,6 +23,7 @@ def audit(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Measure what unsound protocols would add to a study's numbers, and what each finds in permuted labels."""
@@ -32,10 +34,10 @@ def audit(
     from benchmark.analyses.leakage.audit import audit_study
     from benchmark.analyses.leakage.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
-    from benchmark.report.tracking.database import open_database
 
-    open_database(results)
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs, dask) as execution:
         found = audit_study(declared, run or (), permutations, execution)
-    show(publish(report_of(found), results, study), as_json)
+    show(publish(report_of(found), claim), as_json)

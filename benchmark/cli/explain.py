@@ -1,10 +1,11 @@
 """The command that explains one run of a study: explain."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Force, Jobs, Json, Results, StudyFile
 
 app = typer.Typer()
 
@@ -18,6 +19,7 @@ def explain(
     shap: Annotated[bool, typer.Option("--shap", help="Also SHAP values (needs the package shap).")] = False,
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Explain a run: feature families left out, permutation importance, selection stability, SHAP values."""
@@ -28,10 +30,10 @@ def explain(
     from benchmark.analyses.explanation.explain import explain_run
     from benchmark.analyses.explanation.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
-    from benchmark.report.tracking.database import open_database
 
-    open_database(results)
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs) as execution:
         found = explain_run(declared, run, execution, shap=shap)
-    show(publish(report_of(found), results, study), as_json)
+    show(publish(report_of(found), claim), as_json)

@@ -13,6 +13,7 @@ Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; default: one per core.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the results of another study of this name.")]
 Dask = Annotated[
     str | None, typer.Option("--dask", metavar="ADDRESS", help="Work on this Dask scheduler instead.")
 ]

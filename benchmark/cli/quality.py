@@ -1,10 +1,11 @@
 """The command that judges segmenters: quality."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Force, Jobs, Json, Results, StudyFile
 
 app = typer.Typer()
 
@@ -21,19 +22,20 @@ def quality(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
     from benchmark.analyses.region_quality.measure import judge
     from benchmark.analyses.region_quality.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
-    from benchmark.report.tracking.database import open_database
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     cases = list(declared.cohort.cases())
-    open_database(results)
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs, dask) as execution:
         found = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
-    show(publish(report_of(found, declared), results, study), as_json)
+    show(publish(report_of(found, declared), claim), as_json)

@@ -27,10 +27,13 @@ def check(
 ) -> None:
     """Compare a finished study with the guarded headline numbers; exit code 1 when one moved."""
     from benchmark.report.console import print_check
+    from benchmark.report.folder import Claim
     from benchmark.report.headline import compare_with_headline, made_elsewhere, read_facts, update_headline
     from benchmark.study.reading import read_study
 
-    facts = read_facts(results / read_study(study).name)
+    name = read_study(study).name
+    Claim(results, study, Path(name), force=None).require()
+    facts = read_facts(results / name)
     if update:
         update_headline(facts, headline)
         print(f"{headline}: now guards {facts['study']} with {len(facts['runs'])} runs")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Jobs, Json, Results, StudyFile
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Dask, Force, Jobs, Json, Results, StudyFile
 from benchmark.errors import UserError
 
 app = typer.Typer()
@@ -22,6 +22,7 @@ def run(
     jobs: Jobs = None,
     dask: Dask = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a run has no result.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
@@ -34,12 +35,12 @@ def run(
         _refuse_unavailable(declared)
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline import run_study
-    from benchmark.report.tracking.database import open_database
+    from benchmark.report.folder import claim_folder
 
-    open_database(results)
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         result = run_study(declared, execution)
-    show(publish(report_of(result), results, study), as_json)
+    show(publish(report_of(result), claim), as_json)
     if strict and result.failed:
         raise UserError(
             "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())

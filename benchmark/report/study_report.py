@@ -63,7 +63,9 @@ def report_of(result: StudyResult) -> Report:
         warnings=_warnings(facts),
         tables_below="tables",
         facts_file="study.json",
-        log=lambda folder, results, study_file: log_study(result, tables, folder, results, study_file),
+        log=lambda written, claim: log_study(
+            result, tables, written, claim.results / result.study.name, claim.results, claim.study_file
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,16 @@ from benchmark.study.study import Run, Study
 
 
 def log_study(
-    result: StudyResult, tables: dict[str, pd.DataFrame], folder: Path, results: Path, study_file: Path
+    result: StudyResult,
+    tables: dict[str, pd.DataFrame],
+    written: Sequence[Path],
+    folder: Path,
+    results: Path,
+    study_file: Path,
 ) -> str:
     """Log a finished study; return the parent run's id.
 
-    `folder` holds what the reports wrote (tables, figures, page) and becomes the parent's artifacts.
+    `written` are the files below `folder` that the report wrote (tables, figures, page): the parent's artifacts.
     """
     mlflow = open_database(results)
     mlflow.set_experiment(experiment_id=experiment_id(mlflow, result.study.name, results))
@@ -33,7 +38,7 @@ def log_study(
     with mlflow.start_run(run_name=result.study.name, tags=tags) as parent:
         mlflow.log_params(_study_parameters(result))
         mlflow.log_artifact(str(study_file))
-        mlflow.log_artifacts(str(folder))
+        log_files(mlflow, written, folder)
         mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
         mlflow.log_dict(machine(), "environment/machine.json")
         _log_rows(mlflow, result, tables, tags)
@@ -53,6 +58,13 @@ def logged_run(results: Path, experiment: str, run_name: str, parameters: dict[s
             mlflow.log_params(_flat(name, value) if isinstance(value, dict) else {name: str(value)[:500]})
         mlflow.log_dict(machine(), "environment/machine.json")
         yield mlflow
+
+
+def log_files(mlflow: Any, files: Sequence[Path], folder: Path) -> None:
+    """Log `files` below `folder` into the active run: these alone, for another report may lie among them."""
+    for file in files:
+        place = file.parent.relative_to(folder).as_posix()
+        mlflow.log_artifact(str(file), artifact_path=None if place == "." else place)
 
 
 def _log_rows(
