@@ -158,9 +158,16 @@ def show(published: Published, as_json: bool = False) -> None:
         console.print(str(path), markup=False, soft_wrap=True, highlight=False)
 
 
-def with_interval(value: Any, low: Any, high: Any, digits: int = 3, ends: int = 2, sign: str = "") -> str:
-    """Return ``value [low, high]``; the value alone where it has no interval, nothing where it is not defined."""
+def with_interval(
+    value: Any, low: Any, high: Any, digits: int = 3, ends: int = 2, sign: str = "", method: str = "bca"
+) -> str:
+    """Return ``value [low, high]``; the value alone where it has no interval, nothing where it is not defined.
+
+    An interval that is not the bootstrap's is followed by its `method`, which also says that none is estimable.
+    """
     if pd.isna(value):
         return ""
     shown = f"{value:{sign}.{digits}f}"
-    return shown if pd.isna(low) else f"{shown} [{low:{sign}.{ends}f}, {high:{sign}.{ends}f}]"
+    if not pd.isna(low):
+        shown = f"{shown} [{low:{sign}.{ends}f}, {high:{sign}.{ends}f}]"
+    return shown if method == "bca" else f"{shown} ({method})"

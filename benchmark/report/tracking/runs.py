@@ -122,6 +122,8 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
         tags[f"fingerprint.{name}"] = plugin.fingerprint()
         if weights := plugin.weights_digest():
             tags[f"weights.{name}"] = weights
+    methods = _shown(tables, run)["method"]
+    tags |= {f"interval.{metric}": str(method) for metric, method in methods.items() if method != "bca"}
     parameters |= _flat("chosen", result.models[run.name].parameters)
     mlflow.MlflowClient().log_batch(
         mlflow.active_run().info.run_id,
@@ -137,14 +139,14 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
 
 
 def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> list[Any]:
-    """Return the pooled metrics with their BCa intervals, the fold metrics as steps, and the cost of extraction."""
+    """Return the pooled metrics with their intervals, the fold metrics as steps, and the cost of extraction."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    pooled = tables["intervals"].query("method == 'bca'")
-    pooled = pooled[pooled["run"] == run.name].set_index("metric")
-    values = {name: row["value"] for name, row in pooled.iterrows()}
-    values |= {f"{name}_{end}": row[end] for name, row in pooled.iterrows() for end in ("low", "high")}
+    pooled = _shown(tables, run)
+    values = pooled["value"].to_dict()
+    for end in ("low", "high"):
+        values |= {f"{name}_{end}": number for name, number in pooled[end].dropna().items()}
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
     folds = result.folds.loc[result.folds["run"] == run.name, list(result.study.target.metrics)]
     steps = [
@@ -153,6 +155,12 @@ def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> 
         for name, value in scores.items()
     ]
     return [*(Metric(str(name), float(value), now, 0) for name, value in values.items()), *steps]
+
+
+def _shown(tables: dict[str, pd.DataFrame], run: Run) -> pd.DataFrame:
+    """Return the run's intervals that are shown, by metric."""
+    table = tables["intervals"]
+    return table[table["shown"] & (table["run"] == run.name)].set_index("metric")
 
 
 def _data_set(mlflow: Any, result: StudyResult, extractor: str) -> Any:
