@@ -18,13 +18,8 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import with_one_point
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import (
-    Resampled,
-    Resampling,
-    bca_interval,
-    percentile_interval,
-    resample,
-)
+from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, percentile_interval, resample
+from benchmark.statistics.intervals.degenerate import Interval, shown_interval
 from benchmark.study.study import Run
 
 Kept = Literal["all", "alone", "left_out"]
@@ -123,18 +118,20 @@ def ablation_table(
     for variant in (*evaluated.records, *evaluated.failed):
         about = {"family": variant.family, "kept": variant.kept, "features": len(variant.columns)}
         for place, metric in enumerate(metrics):
-            numbers = _numbers(resampled[variant], drawn[0], place) if variant in resampled else {}
-            rows.append({**about, "metric": metric, **numbers, "note": evaluated.failed.get(variant, "")})
-    columns = ["family", "kept", "features", "metric", *NUMBERS, "note"]
+            found: dict[str, Any] = {}
+            if variant in resampled:
+                own = shown_interval(metric, resampled[variant], place, cases.runs[variant.name])
+                found = {**_numbers(resampled[variant], drawn[0], place, own), "method": own.method}
+            rows.append({**about, "metric": metric, **found, "note": evaluated.failed.get(variant, "")})
+    columns = ["family", "kept", "features", "metric", *NUMBERS, "method", "note"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(NUMBERS, "Float64"))
 
 
 NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")
 
 
-def _numbers(mine: Resampled, everything: Resampled, place: int) -> dict[str, float]:
-    value, drawn = float(mine.value[place]), mine.replicates[:, place]
-    own = (value, *bca_interval(value, drawn, mine.jackknife[:, place], mine.label))
+def _numbers(mine: Resampled, everything: Resampled, place: int, interval: Interval) -> dict[str, float]:
+    own = (float(mine.value[place]), interval.low, interval.high)
     if mine is everything:
         return dict(zip(NUMBERS, own, strict=False))
     difference = mine - everything
