@@ -1,9 +1,11 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` is instant."""
 
 import sys
-from typing import Annotated
+import traceback
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from benchmark import __version__
 from benchmark.cli import (
@@ -21,8 +23,29 @@ from benchmark.cli import (
 )
 from benchmark.errors import CaseError, UserError
 
+USERS_MISTAKE = 2
+UNEXPECTED = 70
+"""EX_SOFTWARE of BSD's sysexits: not 1, which says that a guarded number moved."""
+INTERRUPTED = 130
+"""What a shell says of a program that Ctrl-C ended: 128 + SIGINT."""
+
+
+class _Commands(TyperGroup):
+    """The commands. By itself click ends an interruption and an `EOFError` with 1, which means another thing here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("cacbench: interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+        except EOFError as error:
+            raise RuntimeError("a file or stream ended too early") from error
+
+
 app = typer.Typer(
     name="cacbench",
+    cls=_Commands,
     help="Compare ways of turning a CT scan into features for assessing coronary artery calcium.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,9 +72,17 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; exit code 2 and one sentence for the user's mistake."""
+    """Run the command line; an error ends it with a sentence and the exit code that README gives."""
     try:
         app()
     except (UserError, CaseError) as error:
         print(f"cacbench: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(USERS_MISTAKE)
+    except Exception:
+        traceback.print_exc()
+        print(
+            "cacbench: this is an error in cacbench or in a plug-in and not your mistake: please report it with all "
+            "the lines above and the study file",
+            file=sys.stderr,
+        )
+        sys.exit(UNEXPECTED)

@@ -1,5 +1,6 @@
 """The command that looks for leaks: audit."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Dask,
+    Force,
     Jobs,
     Json,
     Results,
@@ -35,6 +37,7 @@ def audit(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Measure what unsound protocols would add to a study's numbers, and what each finds in permuted labels."""
@@ -46,8 +49,10 @@ def audit(
     from benchmark.analyses.leakage.audit import audit_study
     from benchmark.analyses.leakage.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
 
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs, dask) as execution:
         audited = audit_study(declared, run or (), permutations, execution)
-    show(publish(report_of(audited), results, study), as_json)
+    show(publish(report_of(audited), claim), as_json)

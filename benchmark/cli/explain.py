@@ -1,10 +1,20 @@
 """The command that explains one run of a study: explain."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Jobs, Json, Results, StudyFile, tell_notices
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Force,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    tell_notices,
+)
 
 app = typer.Typer()
 
@@ -18,6 +28,7 @@ def explain(
     shap: Annotated[bool, typer.Option("--shap", help="Also SHAP values (needs the package shap).")] = False,
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Explain a run: feature families left out, permutation importance, selection stability, SHAP values."""
@@ -29,8 +40,10 @@ def explain(
     from benchmark.analyses.explanation.explain import explain_run
     from benchmark.analyses.explanation.report import report_of
     from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
 
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs) as execution:
         explanation = explain_run(declared, run, execution, shap=shap)
-    show(publish(report_of(explanation), results, study), as_json)
+    show(publish(report_of(explanation), claim), as_json)

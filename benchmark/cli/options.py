@@ -60,6 +60,7 @@ Jobs = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the results of another study of this name.")]
 Dask = Annotated[
     str | None, typer.Option("--dask", metavar="ADDRESS", help="Work on this Dask scheduler instead.")
 ]

@@ -1,5 +1,6 @@
 """The command that plans the next study: power."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,12 +41,17 @@ def power(
 ) -> None:
     """Say how many scans would separate two runs of a finished study, from its predictions."""
     from benchmark.analyses.power import SIZES, plan_power, read_predictions, report_of
+    from benchmark.report.folder import Claim
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.database import open_database
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tried = SIZES if sizes is None else _numbers(sizes)
+    claim = Claim(results, study, Path(declared.name), force=None)
+    claim.require()
     predictions, facts = read_predictions(results / declared.name)
+    open_database(results)
     power_plan = plan_power(
         declared,
         predictions,
@@ -57,7 +63,7 @@ def power(
         sizes=tried,
         default_reference=facts["reference"],
     )
-    show(publish(report_of(power_plan, declared), results, study), as_json)
+    show(publish(report_of(power_plan, declared), claim), as_json)
 
 
 def _numbers(text: str) -> list[int]:

@@ -1,5 +1,6 @@
 """The command that judges segmenters: quality."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Dask,
+    Force,
     Jobs,
     Json,
     Results,
@@ -32,6 +34,7 @@ def quality(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
@@ -39,12 +42,14 @@ def quality(
     from benchmark.analyses.region_quality.report import report_of
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline import list_cases
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tell_notices(declared.cohort)
     cases = list_cases(declared.cohort)
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs, dask) as execution:
         judged = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
-    show(publish(report_of(judged, declared), results, study), as_json)
+    show(publish(report_of(judged, declared), claim), as_json)

@@ -27,10 +27,13 @@ def check(
 ) -> None:
     """Compare a finished study with the guarded headline numbers; exit code 1 when one moved."""
     from benchmark.report.console import print_check
+    from benchmark.report.folder import Claim
     from benchmark.report.headline import compare_with_headline, made_elsewhere, read_facts, update_headline
     from benchmark.study.reading import read_study
 
-    facts = read_facts(results / read_study(study).name)
+    name = read_study(study).name
+    Claim(results, study, Path(name), force=None).require()
+    facts = read_facts(results / name)
     if update:
         update_headline(facts, headline)
         print(f"{headline}: now guards {facts['study']} with {len(facts['runs'])} runs")
@@ -50,10 +53,11 @@ def ui(
     port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER")] = 5000,
 ) -> None:
     """Open the MLflow UI on the results, on this machine's loopback address only."""
-    from benchmark.report.tracking import DATABASE, tracking_uri
+    from benchmark.report.tracking.database import DATABASE, relocate, tracking_uri
 
     if not (results / DATABASE).exists():
         raise UserError(f"{results / DATABASE}: no MLflow database yet; run `cacbench run` first")
+    relocate(results)
     print(f"http://127.0.0.1:{port}", file=sys.stderr)
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(results)]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}

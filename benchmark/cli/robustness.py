@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, Dask, Jobs, Json, Results, StudyFile, tell_notices
+from benchmark.cli.options import DEFAULT_RESULTS, Dask, Force, Jobs, Json, Results, StudyFile, tell_notices
 
 app = typer.Typer()
 
@@ -17,6 +17,7 @@ def robustness(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Scan or segment a study's patients again: feature stability (ICC), and accuracy without retraining."""
@@ -24,10 +25,14 @@ def robustness(
     from benchmark.analyses.robustness.run import measure_robustness
     from benchmark.analyses.robustness.study import read_robustness_study
     from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
 
     declared = read_robustness_study(study)
     tell_notices(declared.base.cohort)
+    claim = claim_folder(
+        results, Path(declared.base.name) / "robustness", study, {"": declared.base.cohort}, force
+    )
     with open_execution(results, jobs, dask) as execution:
         measured = measure_robustness(declared, execution)
-    show(publish(report_of(measured), results, study), as_json)
+    show(publish(report_of(measured), claim), as_json)

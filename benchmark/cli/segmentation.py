@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_SEGMENTATION_STUDY,
     Dask,
+    Force,
     Jobs,
     Json,
     Results,
@@ -24,6 +27,7 @@ def segmentation(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     dask: Dask = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Compare segmenters with reference masks: voxels, lesions, Agatston agreement, risk bands, per protocol."""
@@ -31,10 +35,12 @@ def segmentation(
     from benchmark.analyses.segmentation.run import run_segmentation
     from benchmark.analyses.segmentation.study import read_segmentation_study
     from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
 
     declared = read_segmentation_study(study)
     tell_notices(*declared.cohorts.values())
+    claim = claim_folder(results, Path(declared.name), study, declared.cohorts, force)
     with open_execution(results, jobs, dask) as execution:
         measured = run_segmentation(declared, execution)
-    show(publish(report_of(measured, declared), results, study), as_json)
+    show(publish(report_of(measured, declared), claim), as_json)

@@ -13,6 +13,7 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Dask,
+    Force,
     Jobs,
     Json,
     Results,
@@ -31,6 +32,7 @@ def run(
     jobs: Jobs = None,
     dask: Dask = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a run has no result.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
@@ -44,10 +46,12 @@ def run(
         _refuse_unavailable(declared)
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline import run_study
+    from benchmark.report.folder import claim_folder
 
+    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         result = run_study(declared, execution)
-    show(publish(report_of(result), results, study), as_json)
+    show(publish(report_of(result), claim), as_json)
     if strict and result.failed:
         raise UserError(
             "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())

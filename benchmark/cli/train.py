@@ -39,6 +39,7 @@ def train(
     from benchmark.analyses.segmentation.study import read_segmentation_study
     from benchmark.execution.execution import open_execution
     from benchmark.plugins.training import TrainingJob
+    from benchmark.report.tracking.database import open_database
 
     job = TrainingJob(
         network=network,
@@ -50,7 +51,9 @@ def train(
         watch=_watch(network, results, study),
     )
     _refuse_overwriting(job, force)
-    print(_trainer(read_segmentation_study(study).training, network, study).train(job))
+    trainer = _trainer(read_segmentation_study(study).training, network, study)
+    open_database(results)
+    print(trainer.train(job))
 
 
 def _watch(
@@ -61,7 +64,7 @@ def _watch(
     @contextmanager
     def watch(parameters: Mapping[str, Any], steps: int, done: int) -> Iterator[Report]:
         from benchmark.execution.progress import training_bar
-        from benchmark.report.tracking import logged_run
+        from benchmark.report.tracking.runs import logged_run
 
         with (
             training_bar(network, steps, done) as show,

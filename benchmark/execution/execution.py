@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.progress import Advance, Progress, bars, silent
-from benchmark.execution.store import JSON, Codec, Store
+from benchmark.execution.store import JSON, Codec, Store, require_writable
 from benchmark.execution.workers import WorkerDiedError, Workers, workers
 
 Name = TypeVar("Name", bound=Hashable)
@@ -211,7 +211,11 @@ def reason_of(error: BaseException) -> str:
 
 @contextmanager
 def open_execution(results: Path, jobs: int | None = None, dask: str | None = None) -> Iterator[Execution]:
-    """Open the store under `results`, and `jobs` processes or a Dask cluster; progress goes to standard error."""
+    """Open the store under `results`, and `jobs` processes or a Dask cluster; progress goes to standard error.
+
+    Raises `UserError` where nothing can be written to `results`: before work begins, not after it.
+    """
+    require_writable(results)
     with workers(jobs, dask=dask) as pool:
         yield Execution(Store(results / "store"), pool, bars)
 

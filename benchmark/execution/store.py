@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import UserError
+
 
 @dataclass(frozen=True)
 class Codec:
@@ -64,6 +66,20 @@ def _finite(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
     return [_finite(value) for value in content] if isinstance(content, list | tuple) else content
+
+
+def require_writable(folder: Path) -> None:
+    """Make `folder` if it is not there and try to write into it. Raises `UserError` where that cannot be done."""
+    probe = folder / f".cacbench.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"{folder}: nothing can be written there ({reason}); name a folder that can be written to"
+        ) from None
 
 
 def write_atomically(file: Path, content: bytes) -> None:

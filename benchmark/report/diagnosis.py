@@ -2,11 +2,12 @@
 
 The signatures are those of arXiv 2510.25347 and its review: low sensitivity, the ROI misses calcium; low
 specificity, it holds other dense structures; weak embeddings, the scans are unlike those the network learnt from;
-exclusions, the segmenter did not find the vessels.
+exclusions, the segmenter did not find the vessels. And one of any comparison: a model that tells no case from another.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,12 +16,17 @@ import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
 from benchmark.statistics.intervals.proportions import wilson
+from benchmark.study.study import Run
 
 LOWEST_SENSITIVITY = 0.70
 LOWEST_SPECIFICITY = 0.60
 LOWEST_EMBEDDING_ACCURACY = 0.65
 HIGHEST_EXCLUSION_RATE = 0.05
 """arXiv 2510.25347 lost 3.7 % of its scans to segmentation."""
+ALIKE = 1e-12
+"""Largest difference between probabilities that are the same but for rounding."""
+SMALLEST_LEAF = ("min_child_samples", "min_data_in_leaf", "min_samples_leaf")
+"""What tree learners call the least number of training cases in a leaf; a split needs twice as many."""
 COLUMNS = ("subject", "sign", "value", "limit", "cause", "next_run")
 
 
@@ -42,16 +48,17 @@ class Diagnosis:
 
 
 def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
-    """Return the signatures that fired, extractors in the study's order, exclusions last.
+    """Return the signatures that fired: runs that tell no case from another, extractors in order, exclusions last.
 
     `summary` has a row per run and metric. Each extractor is judged by its most accurate run, so that a classifier
     that learns badly is not taken for a bad region. A control, of untrained weights or permuted labels, is not judged,
     and bands have no sensitivity to judge by.
     """
-    metrics = summary.pivot(index="run", columns="metric", values="value")
-    findings: list[Diagnosis] = []
+    findings = list(_constant(result))
+    constant = {finding.subject for finding in findings}
+    metrics = summary[~summary["run"].isin(constant)].pivot(index="run", columns="metric", values="value")
     if not result.study.target.binary or result.study.protocol.permute_labels:
-        return [*_exclusions(result)]
+        return [*findings, *_exclusions(result)]
     for name, extraction in result.study.extractors.items():
         runs_of_extractor = metrics[metrics.index.str.startswith(f"{name}/")]
         if len(runs_of_extractor) and not getattr(extraction.extractor, "untrained", False):
@@ -104,6 +111,45 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
             "other dense structures lie inside the ROI",
             advice,
         )
+
+
+def _constant(result: StudyResult) -> Iterator[Diagnosis]:
+    """Yield a finding for each run that gives every case of a fold the same probabilities, in every fold."""
+    if result.predictions.empty:
+        return
+    probabilities = [name for name in result.predictions if str(name).startswith("probability_")] or ["score"]
+    for run in result.all_runs():
+        folds = result.predictions[result.predictions["run"] == run.name].groupby(["repeat", "fold"])
+        several = folds.size() > 1  # one case alone differs from none
+        spread = (folds[probabilities].max() - folds[probabilities].min()).fillna(0.0).max(axis=1)[several]
+        if len(spread) and (spread <= ALIKE).all():
+            cause, next_run = _why_constant(result, run)
+            yield Diagnosis(run.name, "spread of the probabilities within a fold", 0.0, 0.0, cause, next_run)
+
+
+def _why_constant(result: StudyResult, run: Run) -> tuple[str, str]:
+    """Return why a run tells no case from another, and what to do."""
+    cases = int(result.folds.loc[result.folds["run"] == run.name, "n_train"].max())
+    declared = result.study.classifiers[run.classifier].estimator(0).get_params()
+    chosen = [
+        json.loads(text) for text in result.choices.loc[result.choices["run"] == run.name, "parameters"]
+    ]
+    for name in SMALLEST_LEAF:
+        found = [
+            value
+            for parameters in (chosen if any(name in "".join(one) for one in chosen) else [declared])
+            for key, value in parameters.items()
+            if key.rpartition("__")[2] == name and isinstance(value, int)
+        ]
+        if found and cases < 2 * min(found):
+            return (
+                f"its trees cannot split: {cases} training cases are fewer than twice {name} ({min(found)})",
+                f"add `{name}: [{max(1, cases // 4)}]` to the grid of {run.classifier}, or cases to the cohort",
+            )
+    return (
+        "every case of a fold is given the same probability, whatever its features",
+        f"look at the features with `cacbench features`, and run another classifier than {run.classifier}",
+    )
 
 
 def _exclusions(result: StudyResult) -> Iterator[Diagnosis]:

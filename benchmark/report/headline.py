@@ -35,8 +35,12 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "reference": result.reference_run,
         "runs": {
             str(run): {
-                row.metric: {"value": row.value, "low": row.low, "high": row.high}
-                for row in rows.itertuples()
+                str(row["metric"]): {
+                    "value": row["value"],
+                    **{end: None if pd.isna(row[end]) else row[end] for end in ("low", "high")},
+                    "method": row["method"],
+                }
+                for row in rows.to_dict("records")
             }
             for run, rows in summary.groupby("run", sort=False)
         },
@@ -61,7 +65,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the entry that guards a study: values, tolerances, and the versions and processor that made them.
 
-    The tolerance is half the width of the metric's own 95 % bootstrap interval: a change that resampling the
+    The tolerance is half the width of the metric's own 95 % interval: a change that resampling the
     patients would not produce. Numbers on the same machine and versions repeat exactly; the tolerance is for others:
     networks and BLAS sum in the order that suits a processor, and a last digit can turn a split of a tree.
     """
@@ -72,7 +76,7 @@ def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
             run: {
                 metric: {
                     "value": round(metrics[metric]["value"], 6),
-                    "tolerance": round((metrics[metric]["high"] - metrics[metric]["low"]) / 2, 6),
+                    "tolerance": round(_half_width(metrics[metric]), 6),
                 }
                 for metric in HEADLINE_METRICS
                 if metric in metrics and None not in metrics[metric].values()
@@ -82,6 +86,11 @@ def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
         "versions": facts["versions"],
         "processor": facts["processor"],
     }
+
+
+def _half_width(found: dict[str, Any]) -> float:
+    """Return half the width of a metric's interval; 0 where none is estimable, so that nothing but the value holds."""
+    return 0.0 if found["low"] is None else float(found["high"] - found["low"]) / 2
 
 
 def compare_with_headline(facts: dict[str, Any], file: Path) -> pd.DataFrame:

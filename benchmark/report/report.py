@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from benchmark.execution.store import json_text, write_atomically
+from benchmark.report.folder import Claim
 from benchmark.report.page import write_page
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
-from benchmark.report.tracking import logged_run
+from benchmark.report.tracking.runs import log_files, logged_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,8 +77,8 @@ class Report:
     tables_below: str = ""
     """The folder of the tables below `folder`."""
     facts_file: str = "report.json"
-    log: Callable[[Path, Path, Path], object] | None = None
-    """Logs to MLflow in its own way, given folder, results and study file."""
+    log: Callable[[Sequence[Path], Claim], object] | None = None
+    """Logs to MLflow in its own way, given the files that were written and where."""
 
 
 @dataclass(frozen=True)
@@ -88,26 +89,40 @@ class Published:
     paths: list[Path]
 
 
-def publish(report: Report, results: Path, study_file: Path) -> Published:
-    """Write tables, figures, page and JSON below the results, and log them to MLflow with the study's file."""
-    folder = results / report.folder
+def publish(report: Report, claim: Claim) -> Published:
+    """Write tables, figures, page and JSON into the claimed folder, and log them to MLflow with the study's file.
+
+    What an earlier report wrote there and this one did not is removed. Raises `UserError` where the folder became
+    another study's.
+    """
+    claim.start(report.folder)
+    folder = claim.results / report.folder
     tables = folder / report.tables_below
-    write_tables(dict(report.tables), tables)
-    pictures = {name: write_figure(figure, folder, name)[0] for name, figure in report.figures.items()}
+    written = write_tables(dict(report.tables), tables)
+    pictures = {}
+    for name, figure in report.figures.items():
+        files = write_figure(figure, folder, name)
+        pictures[name] = files[0]
+        written += files
     for name, content in report.pictures.items():
         pictures[name] = folder / f"{name}.png"
         write_atomically(pictures[name], content)
+        written.append(pictures[name])
     page = write_page(folder / "report.html", report, pictures)
-    write_atomically(folder / report.facts_file, json_text(report.facts).encode())
-    log = report.log or (lambda *places: _log(report, *places))
-    log(folder, results, study_file)
+    facts = folder / report.facts_file
+    write_atomically(facts, json_text(report.facts).encode())
+    written += [page, facts]
+    claim.record(report.folder, written)
+    # Last, so that MLflow holds the very files that lie there.
+    log = report.log or (lambda *what: _log(report, *what))
+    log(written, claim)
     return Published(report, [page, *pictures.values(), *([tables] if report.tables else [])])
 
 
-def _log(report: Report, folder: Path, results: Path, study_file: Path) -> None:
-    with logged_run(results, report.study, report.name, dict(report.parameters)) as mlflow:
-        mlflow.log_artifact(str(study_file))
-        mlflow.log_artifacts(str(folder))
+def _log(report: Report, written: Sequence[Path], claim: Claim) -> None:
+    with logged_run(claim.results, report.study, report.name, dict(report.parameters)) as mlflow:
+        mlflow.log_artifact(str(claim.study_file))
+        log_files(mlflow, written, claim.results / report.folder)
         mlflow.log_metrics(dict(report.metrics))
         for name, curve in report.curves.items():
             for step, value in curve:
@@ -142,9 +157,16 @@ def show(published: Published, as_json: bool = False) -> None:
         console.print(str(path), soft_wrap=True, highlight=False)
 
 
-def with_interval(value: Any, low: Any, high: Any, digits: int = 3, ends: int = 2, sign: str = "") -> str:
-    """Return ``value [low, high]``; the value alone where it has no interval, nothing where it is not defined."""
+def with_interval(
+    value: Any, low: Any, high: Any, digits: int = 3, ends: int = 2, sign: str = "", method: str = "bca"
+) -> str:
+    """Return ``value [low, high]``; the value alone where it has no interval, nothing where it is not defined.
+
+    An interval that is not the bootstrap's is followed by its `method`, which also says that none is estimable.
+    """
     if pd.isna(value):
         return ""
     shown = f"{value:{sign}.{digits}f}"
-    return shown if pd.isna(low) else f"{shown} [{low:{sign}.{ends}f}, {high:{sign}.{ends}f}]"
+    if not pd.isna(low):
+        shown = f"{shown} [{low:{sign}.{ends}f}, {high:{sign}.{ends}f}]"
+    return shown if method == "bca" else f"{shown} ({method})"

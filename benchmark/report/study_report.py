@@ -14,7 +14,7 @@ from benchmark.report.headline import facts_of
 from benchmark.report.picture import comparison_figure
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
-from benchmark.report.tracking import log_study
+from benchmark.report.tracking.runs import log_study
 
 SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
 _ON_COMPARISONS = (
@@ -63,7 +63,9 @@ def report_of(result: StudyResult) -> Report:
         warnings=_warnings(facts),
         tables_below="tables",
         facts_file="study.json",
-        log=lambda folder, results, study_file: log_study(result, tables, folder, results, study_file),
+        log=lambda written, claim: log_study(
+            result, tables, written, claim.results / result.study.name, claim.results, claim.study_file
+        ),
     )
 
 
@@ -92,7 +94,7 @@ def _sections(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Se
         Section(
             "Runs",
             headline_table(tables["summary"]),
-            "Pooled out-of-fold value with the 95 % interval (patients resampled, BCa).",
+            f"Pooled out-of-fold value with the 95 % interval (patients resampled, BCa{_other_methods(facts)}).",
             ["comparison"],
         ),
         Section("Comparisons", tables["comparisons"][SHOWN].round(4), _ON_COMPARISONS),
@@ -134,20 +136,31 @@ def _overview(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> Section
     return Section(
         f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}",
         pd.DataFrame(rows),
-        "accuracy with its 95 % interval (patients resampled); p: accuracy against the reference, Nadeau–Bengio "
-        "corrected and Holm-adjusted",
+        f"accuracy with its 95 % interval (patients resampled{_other_methods(facts)}); p: accuracy against the "
+        "reference, Nadeau–Bengio corrected and Holm-adjusted",
         where="console",
     )
 
 
+def _other_methods(facts: dict[str, Any]) -> str:
+    """Return what to say of intervals that are not the bootstrap's; nothing where there are none."""
+    named = {found["method"] for metrics in facts["runs"].values() for found in metrics.values()} - {"bca"}
+    return "; a method in brackets: every resample has the same value, docs/statistics.md" if named else ""
+
+
 def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run with ``value [low, high]`` for each metric, best accuracy first."""
-    text = summary.assign(
-        text=[with_interval(row.value, row.low, row.high, ends=3) for row in summary.itertuples()]
-    )
+    text = summary.assign(text=_texts(summary))
     wide = text.pivot(index="run", columns="metric", values="text")[list(dict.fromkeys(summary["metric"]))]
     accuracy = summary[summary["metric"] == "accuracy"].set_index("run")["value"]
     return wide.loc[accuracy.sort_values(ascending=False, kind="stable").index].reset_index()
+
+
+def _texts(intervals: pd.DataFrame) -> list[str]:
+    return [
+        with_interval(row["value"], row["low"], row["high"], ends=3, method=row["method"])
+        for row in intervals.to_dict("records")
+    ]
 
 
 def _classes(classes: pd.DataFrame) -> pd.DataFrame:
@@ -162,5 +175,4 @@ def _classes(classes: pd.DataFrame) -> pd.DataFrame:
 def _brier(intervals: pd.DataFrame) -> pd.DataFrame | None:
     """Return one row per run with its Brier score, best first; None where the target has none."""
     brier_rows = intervals[intervals["metric"] == "brier"].sort_values("value", kind="stable")
-    text = [with_interval(row.value, row.low, row.high, ends=3) for row in brier_rows.itertuples()]
-    return brier_rows[["run"]].assign(**{"Brier score": text}) if len(brier_rows) else None
+    return brier_rows[["run"]].assign(**{"Brier score": _texts(brier_rows)}) if len(brier_rows) else None

@@ -43,7 +43,7 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
 
 
 def intervals(result: StudyResult) -> pd.DataFrame:
-    """Return one row per run, metric and method: pooled out-of-fold value with its BCa or Wilson 95 % interval."""
+    """Return one row per run, metric and method: pooled out-of-fold value with a 95 % interval; one is `shown`."""
     resampling = Resampling(seed=derive_seed(result.study.seed, "bootstrap"))
     rows = []
     for run in result.all_runs():
@@ -61,13 +61,13 @@ def intervals(result: StudyResult) -> pd.DataFrame:
 
 
 def summary(result: StudyResult, confidence: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return one row per run and metric: pooled out-of-fold value, BCa interval, mean and SD over the folds."""
+    """Return one row per run and metric: pooled out-of-fold value, the interval shown, mean and SD over the folds."""
     confidence = intervals(result) if confidence is None else confidence
     metrics = result.study.target.metrics
-    pooled = confidence[(confidence["method"] == "bca") & confidence["metric"].isin(metrics)]
+    pooled = confidence[confidence["shown"] & confidence["metric"].isin(metrics)]
     rows = []
     for run in result.all_runs():
-        table = pooled[pooled["run"] == run.name].drop(columns=["method", "run"])
+        table = pooled[pooled["run"] == run.name].drop(columns=["run"])
         folds = result.folds.loc[result.folds["run"] == run.name, list(table["metric"])]
         names = {
             "run": run.name,
@@ -76,7 +76,9 @@ def summary(result: StudyResult, confidence: pd.DataFrame | None = None) -> pd.D
             "classifier": run.classifier,
         }
         table = table.assign(**names, fold_mean=folds.mean().to_numpy(), fold_sd=folds.std().to_numpy())
-        rows.append(table[[*names, "cases", "metric", "value", "low", "high", "fold_mean", "fold_sd"]])
+        rows.append(
+            table[[*names, "cases", "metric", "value", "low", "high", "method", "fold_mean", "fold_sd"]]
+        )
     return pd.concat(rows, ignore_index=True)
 
 

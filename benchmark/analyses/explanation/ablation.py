@@ -18,13 +18,8 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import with_one_point
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import (
-    Resampled,
-    Resampling,
-    bca_interval,
-    percentile_interval,
-    resample,
-)
+from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, percentile_interval, resample
+from benchmark.statistics.intervals.degenerate import Interval, shown_interval
 from benchmark.study.study import Run
 
 Kept = Literal["all", "alone", "left_out"]
@@ -123,20 +118,21 @@ def ablation_table(
     for variant in (*evaluated.records, *evaluated.failed):
         about = {"family": variant.family, "kept": variant.kept, "features": len(variant.columns)}
         for place, metric in enumerate(metrics):
-            numbers = (
-                _numbers(resampled[variant], resampled_variants[0], place) if variant in resampled else {}
-            )
+            numbers: dict[str, Any] = {}
+            if variant in resampled:
+                shown = shown_interval(metric, resampled[variant], place, cases.runs[variant.name])
+                numbers = _numbers(resampled[variant], resampled_variants[0], place, shown)
+                numbers["method"] = shown.method
             rows.append({**about, "metric": metric, **numbers, "note": evaluated.failed.get(variant, "")})
-    columns = ["family", "kept", "features", "metric", *NUMBERS, "note"]
+    columns = ["family", "kept", "features", "metric", *NUMBERS, "method", "note"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(NUMBERS, "Float64"))
 
 
 NUMBERS = ("value", "low", "high", "difference", "difference_low", "difference_high")
 
 
-def _numbers(variant: Resampled, all_features: Resampled, place: int) -> dict[str, float]:
-    value, replicates = float(variant.value[place]), variant.replicates[:, place]
-    estimate = (value, *bca_interval(value, replicates, variant.jackknife[:, place], variant.label))
+def _numbers(variant: Resampled, all_features: Resampled, place: int, shown: Interval) -> dict[str, Any]:
+    estimate = (float(variant.value[place]), shown.low, shown.high)
     if variant is all_features:
         return dict(zip(NUMBERS, estimate, strict=False))
     difference = variant - all_features

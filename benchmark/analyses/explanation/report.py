@@ -108,7 +108,7 @@ def _ablation(table: pd.DataFrame, run: str) -> Section:
         {
             "features": f"{row['family']} {row['kept'].replace('_', ' ')}".strip(),
             "n": row["features"],
-            "accuracy": with_interval(row["value"], row["low"], row["high"], ends=3),
+            "accuracy": with_interval(row["value"], row["low"], row["high"], ends=3, method=row["method"]),
             "difference": with_interval(
                 row["difference"], row["difference_low"], row["difference_high"], ends=3, sign="+"
             ),

@@ -11,18 +11,20 @@ import pandas as pd
 from benchmark.analyses.leakage.control import PermutedControl
 from benchmark.analyses.leakage.variants import Variant
 from benchmark.statistics.intervals.alignment import align_cases
-from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, bca_interval, resample
+from benchmark.statistics.intervals.bootstrap import Predicted, Resampled, Resampling, bca_interval, resample
+from benchmark.statistics.intervals.degenerate import shown_interval
 
 METRICS = ("balanced_accuracy", "accuracy")
 Verdict = Literal["leaks", "confounded", "silent"]
 
 
 class Estimate(NamedTuple):
-    """A number with the ends of its 95 % BCa interval, patients resampled."""
+    """A number with the ends of its 95 % interval, patients resampled, or by another method where that says nothing."""
 
     value: float
     low: float
     high: float
+    method: str = "bca"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ class Finding:
             "protocol": self.variant.name,
             "sound": self.variant.sound,
             **_columns("balanced_accuracy", self.balanced_accuracy),
+            "balanced_accuracy_method": self.balanced_accuracy.method,
             **_columns("accuracy", self.accuracy),
+            "accuracy_method": self.accuracy.method,
             "against": self.variant.against,
             **_columns("optimism_points", self.optimism),
             **_columns("permuted", Estimate(self.control.mean, low, high)),
@@ -111,8 +115,8 @@ def assess(
         Finding(
             run,
             variant,
-            _estimate(resampled[variant.name], 0),
-            _estimate(resampled[variant.name], 1),
+            _estimate(resampled[variant.name], 0, aligned.runs[variant.name]),
+            _estimate(resampled[variant.name], 1, aligned.runs[variant.name]),
             _optimism(variant, resampled),
             controls[variant.name],
         )
@@ -123,18 +127,17 @@ def assess(
 def _optimism(variant: Variant, resampled: Mapping[str, Resampled]) -> Estimate | None:
     if variant.against is None:
         return None
-    difference = _estimate(resampled[variant.name] - resampled[variant.against], 0)
-    return Estimate(*(100 * number for number in difference))
+    difference = resampled[variant.name] - resampled[variant.against]
+    value = float(difference.value[0])
+    low, high = bca_interval(value, difference.replicates[:, 0], difference.jackknife[:, 0], difference.label)
+    return Estimate(100 * value, 100 * low, 100 * high)
 
 
-def _estimate(resampled: Resampled, place: int) -> Estimate:
-    value = float(resampled.value[place])
-    low, high = bca_interval(
-        value, resampled.replicates[:, place], resampled.jackknife[:, place], resampled.label
-    )
-    return Estimate(value, low, high)
+def _estimate(resampled: Resampled, place: int, method: Predicted) -> Estimate:
+    found = shown_interval(METRICS[place], resampled, place, method)
+    return Estimate(float(resampled.value[place]), found.low, found.high, found.method)
 
 
 def _columns(name: str, estimate: Estimate | None) -> dict[str, float | None]:
-    value, low, high = estimate or (None, None, None)
+    value, low, high = estimate[:3] if estimate else (None, None, None)
     return {name: value, f"{name}_low": low, f"{name}_high": high}

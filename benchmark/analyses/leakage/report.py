@@ -62,7 +62,9 @@ def _section(audit: Audit, run: str, last: bool) -> Section:
     rows = [
         {
             "protocol": row.variant.name,
-            "balanced accuracy": with_interval(*row.balanced_accuracy),
+            "balanced accuracy": with_interval(
+                *row.balanced_accuracy[:3], method=row.balanced_accuracy.method
+            ),
             "optimism, points": "–"
             if row.optimism is None
             else with_interval(
@@ -93,7 +95,10 @@ def _logged(row: dict[str, Any]) -> LoggedRow:
     return LoggedRow(
         f"{row['run']}: {row['protocol']}",
         {"run": row["run"], "protocol": row["protocol"]},
-        {"verdict": row["verdict"], "sentence": row["sentence"]},
+        {
+            name: str(row[name])
+            for name in ("verdict", "sentence", "balanced_accuracy_method", "accuracy_method")
+        },
         {name: value for name, value in numbers.items() if value == value},
     )
 
@@ -121,7 +126,7 @@ def _draw(axis: Axes, run: str, audit: Audit) -> None:
         axis.plot(values, [below] * len(values), "o", color="0.75", markersize=3, zorder=1)
         axis.plot(row.control.interval, [below, below], color="0.35", linewidth=2, zorder=2)
         colour = {"leaks": "C3", "confounded": "C1"}.get(row.verdict, "C0")
-        axis.plot(row.balanced_accuracy[1:], [place, place], color=colour, linewidth=2, zorder=2)
+        axis.plot(row.balanced_accuracy[1:3], [place, place], color=colour, linewidth=2, zorder=2)
         axis.plot(row.balanced_accuracy.value, place, "D", color=colour, markersize=5, zorder=3)
     axis.axvline(findings[0].control.chance, color="0.5", linestyle="--", linewidth=1, zorder=0)
     axis.set_yticks(range(len(findings)), [f"{row.variant.name} ({row.verdict})" for row in findings])

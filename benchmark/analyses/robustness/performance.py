@@ -11,6 +11,7 @@ from benchmark.errors import UserError
 from benchmark.statistics.comparison.ranks import Ranking, rank_methods
 from benchmark.statistics.intervals.alignment import align_cases
 from benchmark.statistics.intervals.bootstrap import Resampled, Resampling, bca_interval, resample
+from benchmark.statistics.intervals.degenerate import shown_interval
 
 
 def performance_table(
@@ -19,9 +20,10 @@ def performance_table(
     """Return each metric of each run under each condition, and its difference from the base scans.
 
     `predictions` as `transferred_predictions` returns them. Patients are resampled for all conditions at once, which
-    makes the differences paired; the intervals are BCa. Columns run, condition, metric, cases, value, low, high,
-    difference, difference_low, difference_high (the last three empty for the base). Raises `UserError` for a metric
-    that a fold leaves undefined.
+    makes the differences paired; the intervals are BCa, that of a value by another `method` where resampling says
+    nothing of it. Columns run, condition, metric, cases, value, low, high, difference, difference_low,
+    difference_high (the last three empty for the base), method. Raises `UserError` for a metric that a fold leaves
+    undefined.
     """
     rows = []
     for run, rows_of_run in predictions.groupby("run", sort=False):
@@ -35,17 +37,23 @@ def performance_table(
         for condition in conditions:
             change = None if condition == BASE else resampled[condition] - resampled[BASE]
             for place, metric in enumerate(metrics):
+                own = shown_interval(
+                    metric, resampled[condition], place, cases.runs[condition], resampling.level
+                )
                 rows.append(
                     (
                         run,
                         condition,
                         metric,
                         len(cases.label),
-                        *_interval(resampled[condition], place, resampling.level),
-                        *((None,) * 3 if change is None else _interval(change, place, resampling.level)),
+                        float(resampled[condition].value[place]),
+                        own.low,
+                        own.high,
+                        *((None,) * 3 if change is None else _change(change, place, resampling.level)),
+                        own.method,
                     )
                 )
-    table = pd.DataFrame(rows, columns=[*_NAMES, *_NUMBERS])
+    table = pd.DataFrame(rows, columns=[*_NAMES, *_NUMBERS, "method"])
     return table.astype(dict.fromkeys(_NUMBERS, "Float64"))
 
 
@@ -80,8 +88,8 @@ def rank_table(rankings: dict[str, Ranking]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _interval(resampled: Resampled, place: int, level: float) -> tuple[float, float, float]:
-    """Return value, low and high of one metric."""
+def _change(resampled: Resampled, place: int, level: float) -> tuple[float, float, float]:
+    """Return value, low and high of the difference in one metric."""
     value = float(resampled.value[place])
     replicates = resampled.replicates[:, place]
     ends = bca_interval(value, replicates, resampled.jackknife[:, place], resampled.label, level)

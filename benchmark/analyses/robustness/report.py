@@ -117,7 +117,7 @@ def _performance(measured: Robustness) -> Section:
             {
                 "run": row["run"] if base else "",
                 "condition": row["condition"],
-                metric: with_interval(row["value"], row["low"], row["high"]),
+                metric: with_interval(row["value"], row["low"], row["high"], method=row["method"]),
                 "difference": "" if base else with_interval(*change, sign="+"),
             }
         )

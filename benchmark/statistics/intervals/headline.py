@@ -20,7 +20,12 @@ from benchmark.statistics.intervals.bootstrap import (
     resampled_counts,
 )
 from benchmark.statistics.intervals.calibration import brier_interval
-from benchmark.statistics.intervals.proportions import wilson
+from benchmark.statistics.intervals.degenerate import (
+    NOT_ESTIMABLE,
+    Interval,
+    shown_interval,
+    without_bootstrap,
+)
 from benchmark.statistics.metrics.scores import METRICS, decide
 
 Method = Literal["percentile", "bca"]
@@ -59,26 +64,29 @@ def headline_intervals(
     predicted: NDArray[np.intp] | None = None,
     metrics: Sequence[str] = METRICS,
 ) -> pd.DataFrame:
-    """Return each metric with its BCa interval, each proportion also with Wilson's, and of labels 0 and 1 the Brier.
+    """Return each metric with the interval to show, each proportion also with Wilson's, and of labels 0, 1 the Brier.
 
-    Arguments as in `interval_table`. Wilson reads a mean over repeats as one proportion of the cases. Columns
-    metric, value, method (bca or wilson), low, high.
+    The interval to show is BCa, or where that has no width the one of `without_bootstrap`. Arguments as in
+    `interval_table`. Wilson reads a mean over repeats as one proportion of the cases. Columns metric, value, method,
+    low, high, shown; one row per metric is shown.
     """
     label = np.asarray(label)
-    resampled = _resample(label, _decided(scores, predicted), metrics, resampling)
-    positives = int((label == 1).sum())
-    trials = {"accuracy": len(label), "sensitivity": positives, "specificity": len(label) - positives}
+    method = _decided(scores, predicted)
+    resampled = _resample(label, method, metrics, resampling)
     rows: list[tuple[object, ...]] = []
     for place, metric in enumerate(metrics):
         value = float(resampled.value[place])
-        rows.append((metric, value, "bca", *_interval(resampled, place, "bca", resampling.level)))
-        if metric in trials:
-            ends = wilson(value * trials[metric], trials[metric], resampling.level)
-            rows.append((metric, value, "wilson", *ends))
+        best = shown_interval(metric, resampled, place, method, resampling.level)
+        rows.append((metric, value, best.method, best.low, best.high, True))
+        other = without_bootstrap(metric, value, label, method.predicted, resampling.level)
+        if other.method == "wilson" and best.method != "wilson":
+            rows.append((metric, value, other.method, other.low, other.high, False))
     if "roc_auc" in metrics:
-        brier = brier_interval(label, np.asarray(scores), resampling)
-        rows.append(("brier", brier[0], "bca", *brier[1:]))
-    return pd.DataFrame(rows, columns=["metric", "value", "method", "low", "high"])
+        value, low, high = brier_interval(label, np.asarray(scores), resampling)
+        brier = Interval(low, high, "bca")
+        brier = NOT_ESTIMABLE if brier.degenerate else brier
+        rows.append(("brier", value, brier.method, brier.low, brier.high, True))
+    return pd.DataFrame(rows, columns=["metric", "value", "method", "low", "high", "shown"])
 
 
 def bootstrap_metrics(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def wilson(successes: float, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Return the Wilson interval of a proportion."""
     from statsmodels.stats.proportion import proportion_confint
 

@@ -57,7 +57,7 @@ def test_json_output_is_json_and_nothing_else(study, tmp_path):
     done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--json")
     facts = json.loads(done.stdout)
     assert facts["cases"] == 40
-    assert set(facts["runs"]["moments/toy_nearest"]["accuracy"]) == {"value", "low", "high"}
+    assert set(facts["runs"]["moments/toy_nearest"]["accuracy"]) == {"value", "low", "high", "method"}
     assert json.loads(cacbench("validate", study, "--json").stdout)["runs"] == {
         "moments/logistic_regression": "ready",
         "moments/toy_nearest": "ready",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.execution.store import Store, json_text, write_atomically
+from benchmark.errors import UserError
+from benchmark.execution.store import Store, json_text, require_writable, write_atomically
 
 
 def test_json_for_other_programs_has_null_for_what_is_no_finite_number():
@@ -56,3 +57,14 @@ def test_files_can_be_read_by_whom_the_umask_allows(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     write_atomically(tmp_path / "stored", b"")
     assert (tmp_path / "stored").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_that_can_be_written_to_is_made_and_left_empty(tmp_path):
+    require_writable(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_folder_that_cannot_is_refused_with_the_systems_reason(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UserError, match=r"below: nothing can be written there \(Not a directory\)"):
+        require_writable(tmp_path / "file" / "below")

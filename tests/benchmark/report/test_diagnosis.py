@@ -123,3 +123,83 @@ def test_it_is_printed_after_the_table_and_logged(tmp_path):
     logged = list((tmp_path / "r" / "mlartifacts").rglob("diagnosis.csv"))
     assert len(logged) == 1
     assert (tmp_path / "r" / "noise" / "tables" / "diagnosis.csv").read_bytes() == logged[0].read_bytes()
+
+
+def constant(tmp_path, classifiers, **changes):
+    """Run a study of few cases; return what it says, and the facts."""
+    study = {
+        "name": "few",
+        "cohort": {"use": "toy_cohort", "zero": 8, "nonzero": 8},
+        "segmenters": {"toy_centre": {}},
+        "extractors": {"moments": {"use": "toy_moments", "segmenter": "toy_centre"}},
+        "classifiers": classifiers,
+        "protocol": {"folds": 2, "inner_folds": 2},
+        **changes,
+    }
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
+    arguments = ["run", str(tmp_path / "s.yaml"), "--results", str(tmp_path / "r"), "--jobs", "1"]
+    output = CliRunner().invoke(app, arguments, catch_exceptions=False).output
+    return output, json.loads((tmp_path / "r" / "few" / "study.json").read_text())
+
+
+def test_trees_that_cannot_split_are_said_to_and_the_advice_mends_it(tmp_path):
+    few = {"lightgbm": {"grid": {"n_estimators": [5]}}, "toy_nearest": {}}
+    output, facts = constant(tmp_path, few)
+    assert facts["runs"]["moments/lightgbm"]["roc_auc"]["value"] == 0.5
+    sentence = (
+        "moments/lightgbm: spread of the probabilities within a fold is 0.000 (limit 0.00): its trees cannot split: "
+        "8 training cases are fewer than twice min_child_samples (20); add `min_child_samples: [2]` to the grid of "
+        "lightgbm, or cases to the cohort"
+    )
+    assert facts["diagnosis"] == [sentence]
+    assert f"diagnosis: {sentence}" in output
+    mended = {"lightgbm": {"grid": {"n_estimators": [5], "min_child_samples": [2]}}, "toy_nearest": {}}
+    _, facts = constant(tmp_path, mended)
+    assert facts["diagnosis"] == []
+    assert facts["runs"]["moments/lightgbm"]["roc_auc"]["value"] > 0.7
+
+
+def test_what_the_grid_chose_is_what_is_named(tmp_path):
+    grid = {"n_estimators": [5], "min_child_samples": [6]}
+    _, facts = constant(tmp_path, {"lightgbm": {"grid": grid}})
+    assert "8 training cases are fewer than twice min_child_samples (6)" in facts["diagnosis"][0]
+
+
+def test_any_other_model_that_tells_no_case_from_another_is_named_too(tmp_path):
+    _, facts = constant(tmp_path, {"logistic_regression": {"grid": {"C": [1e-300]}}})
+    (sentence,) = facts["diagnosis"]
+    assert "every case of a fold is given the same probability, whatever its features" in sentence
+    assert "run another classifier than logistic_regression" in sentence
+
+
+def test_permuted_labels_are_looked_at_too(tmp_path):
+    protocol = {"folds": 2, "inner_folds": 2, "permute_labels": True}
+    _, facts = constant(tmp_path, {"lightgbm": {"grid": {"n_estimators": [5]}}}, protocol=protocol)
+    assert "its trees cannot split" in facts["diagnosis"][0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        ({"score": [0.5, 0.5, 0.4, 0.4]}, True),
+        ({"score": [0.5, 0.6, 0.4, 0.4]}, False),
+        ({"score": [0.5] * 4, "probability_0": [0.5] * 4, "probability_1": [0.5] * 4}, True),
+        ({"score": [0.5] * 4, "probability_0": [0.5] * 4, "probability_1": [0.2, 0.3, 0.2, 0.3]}, False),
+    ],
+)
+def test_a_run_is_constant_if_all_its_probabilities_are_in_every_fold(columns, named):
+    result, summary = finished(plain={})
+    result.failed = {run.name: "" for run in result.study.all_runs() if run.name != "plain/random_forest"}
+    about = {"run": "plain/random_forest", "repeat": 0, "fold": [0, 0, 1, 1]}
+    result.predictions = pd.DataFrame({**about, **columns})
+    result.folds = pd.DataFrame({**about, "n_train": 20})
+    result.choices = pd.DataFrame({**about, "parameters": "{}"})
+    assert [finding.subject for finding in diagnose(result, summary)] == ["plain/random_forest"] * named
+
+
+def test_a_fold_of_one_case_says_nothing_of_that():
+    result, summary = finished(plain={})
+    result.failed = {run.name: "" for run in result.study.all_runs() if run.name != "plain/random_forest"}
+    about = {"run": "plain/random_forest", "repeat": 0, "fold": [0, 1, 2]}
+    result.predictions = pd.DataFrame({**about, "score": 0.5})
+    assert diagnose(result, summary) == []

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli import app
 from benchmark.report.report import with_interval
-from benchmark.report.tracking import tracking_uri
+from benchmark.report.tracking.database import tracking_uri
 
 SEGMENTATION = {
     "name": "few",
@@ -132,6 +132,8 @@ def test_the_same_results_give_the_same_page(studies):
         ((0.5, np.nan, np.nan), {}, "0.500"),
         ((np.nan, 0.1, 0.2), {}, ""),
         ((pd.NA, 0.1, 0.2), {}, ""),
+        ((0.5, 0.25, 0.75), {"method": "wilson"}, "0.500 [0.25, 0.75] (wilson)"),
+        ((0.5, None, None), {"method": "not estimable"}, "0.500 (not estimable)"),
     ],
 )
 def test_a_value_with_its_interval_is_written_in_one_way(numbers, options, text):

@@ -17,9 +17,10 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
+from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.tables import summary
-from benchmark.report.tracking import tracking_uri
+from benchmark.report.tracking.database import tracking_uri
 
 ROOT = Path(__file__).resolve().parents[4]
 RADIOMICS = {
@@ -68,7 +69,9 @@ def test_tables_figures_and_mlflow_hold_it(toy_study, explain, tmp_path):
     import mlflow
 
     study = toy_study(**RADIOMICS)
-    report = publish(report_of(explain(study, shap=True)), tmp_path, Path(__file__)).report
+    report = publish(
+        report_of(explain(study, shap=True)), Claim(tmp_path, Path(__file__), Path("toy"))
+    ).report
     folder = tmp_path / report.folder
     assert folder == tmp_path / "toy" / "explain" / "radiomics_logistic_regression"
     tables = ["ablation", "importance", "selection", "shap", "shap_summary", "stability"]

@@ -22,6 +22,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Segmenter
 from benchmark.plugins.fingerprint import digest_of
+from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from segmenters.reference import ReferenceSegmenter
 from tests.plugin_package.toy_plugins import CentreSegmenter
@@ -170,11 +171,11 @@ def test_segmenters_are_compared_with_each_other_and_with_the_mask(quality):
 
 def test_what_is_written_holds_the_tables_and_the_outlier_first_in_the_montage(quality, toy_study, tmp_path):
     report = report_of(quality, toy_study(name="q"))
-    publish(report, tmp_path, Path(__file__))
+    publish(report, Claim(tmp_path, Path(__file__), Path("q")))
     files = {file.name: file for file in (tmp_path / "q" / "quality").iterdir()}
     assert len(pd.read_csv(files["regions.csv"])) == len(quality.statistics)
     assert files["montage_plain.png"].read_bytes().startswith(b"\x89PNG")
-    publish(report_of(quality, toy_study(name="q")), tmp_path / "again", Path(__file__))
+    publish(report_of(quality, toy_study(name="q")), Claim(tmp_path / "again", Path(__file__), Path("q")))
     again = tmp_path / "again" / "q" / "quality"
     assert all((again / name).read_bytes() == file.read_bytes() for name, file in files.items())
     assert len(files) == 5 + 3 + 2

@@ -4,12 +4,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmark.statistics.intervals.bootstrap import Resampling
-from benchmark.statistics.intervals.headline import (
-    bootstrap_metrics,
-    headline_intervals,
-    interval_table,
-    wilson,
-)
+from benchmark.statistics.intervals.headline import bootstrap_metrics, headline_intervals, interval_table
+from benchmark.statistics.intervals.proportions import wilson
 from benchmark.statistics.metrics.scores import METRICS, all_metrics
 
 

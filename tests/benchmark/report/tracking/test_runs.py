@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -18,9 +19,10 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
+from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.study_report import report_of
-from benchmark.report.tracking import tracking_uri
+from benchmark.report.tracking.database import tracking_uri
 from benchmark.study.reading import read_study
 
 
@@ -48,7 +50,7 @@ def logged(tmp_path_factory):
     study = read_study(file)
     with workers(1) as pool:
         result = run_study(study, Execution(Store(folder / "store"), pool))
-    publish(report_of(result), folder, file)
+    publish(report_of(result), Claim(folder, file, Path("toy")))
     mlflow.set_tracking_uri(tracking_uri(folder))
     runs = mlflow.search_runs(experiment_names=["toy"], output_format="list")
     return folder, result, {run.info.run_name: run for run in runs}

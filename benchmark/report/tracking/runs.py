@@ -1,12 +1,11 @@
-"""MLflow: a parent run per execution of a study, a child run per row. The one place that talks to it."""
+"""What goes to MLflow: a parent run per execution of a study, a child run per row."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,32 +16,29 @@ from benchmark.execution.environment import all_packages, git_commit, machine, v
 from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import with_nested
 from benchmark.plugins.fingerprint import digest_of
+from benchmark.report.tracking.database import experiment_id, open_database
 from benchmark.study.study import Run, Study
-
-DATABASE = "mlflow.db"
-ARTIFACTS = "mlartifacts"
-
-
-def tracking_uri(results: Path) -> str:
-    """Return the URI of the MLflow store under the results folder."""
-    return f"sqlite:///{(results / DATABASE).resolve()}"
 
 
 def log_study(
-    result: StudyResult, tables: dict[str, pd.DataFrame], folder: Path, results: Path, study_file: Path
+    result: StudyResult,
+    tables: dict[str, pd.DataFrame],
+    written: Sequence[Path],
+    folder: Path,
+    results: Path,
+    study_file: Path,
 ) -> str:
     """Log a finished study; return the parent run's id.
 
-    `folder` holds what the reports wrote (tables, figures, page) and becomes the parent's artifacts.
+    `written` are the files below `folder` that the report wrote (tables, figures, page): the parent's artifacts.
     """
-    mlflow = _mlflow()
-    mlflow.set_tracking_uri(tracking_uri(results))
-    mlflow.set_experiment(experiment_id=_experiment(mlflow, result.study.name, results))
+    mlflow = open_database(results)
+    mlflow.set_experiment(experiment_id=experiment_id(mlflow, result.study.name, results))
     tags = {**_code_tags(), "cohort_hash": cohort_hash(result)}
     with mlflow.start_run(run_name=result.study.name, tags=tags) as parent:
         mlflow.log_params(_study_parameters(result))
         mlflow.log_artifact(str(study_file))
-        mlflow.log_artifacts(str(folder))
+        log_files(mlflow, written, folder)
         mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
         mlflow.log_dict(machine(), "environment/machine.json")
         _log_rows(mlflow, result, tables, tags)
@@ -55,14 +51,20 @@ def log_study(
 @contextmanager
 def logged_run(results: Path, experiment: str, run_name: str, parameters: dict[str, Any]) -> Iterator[Any]:
     """Open a run of `experiment` with its parameters, code versions and machine; yield the mlflow module."""
-    mlflow = _mlflow()
-    mlflow.set_tracking_uri(tracking_uri(results))
-    mlflow.set_experiment(experiment_id=_experiment(mlflow, experiment, results))
+    mlflow = open_database(results)
+    mlflow.set_experiment(experiment_id=experiment_id(mlflow, experiment, results))
     with mlflow.start_run(run_name=run_name, tags=_code_tags()):
         for name, value in parameters.items():
             mlflow.log_params(_flat(name, value) if isinstance(value, dict) else {name: str(value)[:500]})
         mlflow.log_dict(machine(), "environment/machine.json")
         yield mlflow
+
+
+def log_files(mlflow: Any, files: Sequence[Path], folder: Path) -> None:
+    """Log `files` below `folder` into the active run: these alone, for another report may lie among them."""
+    for file in files:
+        place = file.parent.relative_to(folder).as_posix()
+        mlflow.log_artifact(str(file), artifact_path=None if place == "." else place)
 
 
 def _log_rows(
@@ -83,25 +85,6 @@ def _log_rows(
 def cohort_hash(result: StudyResult) -> str:
     """Return a hash of the cohort as the runs saw it: case ids, labels and groups."""
     return digest_of(result.features.cases.reset_index().astype(str).to_dict("list"))
-
-
-def _mlflow() -> Any:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    import logging
-
-    import mlflow
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return mlflow
-
-
-def _experiment(mlflow: Any, name: str, results: Path) -> str:
-    found = mlflow.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(mlflow.create_experiment(name, artifact_location=(results / ARTIFACTS).resolve().as_uri()))
 
 
 def _code_tags() -> dict[str, str]:
@@ -139,6 +122,8 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
         tags[f"fingerprint.{name}"] = plugin.fingerprint()
         if weights := plugin.weights_digest():
             tags[f"weights.{name}"] = weights
+    methods = _shown(tables, run)["method"]
+    tags |= {f"interval.{metric}": str(method) for metric, method in methods.items() if method != "bca"}
     parameters |= _flat("chosen", result.models[run.name].parameters)
     mlflow.MlflowClient().log_batch(
         mlflow.active_run().info.run_id,
@@ -154,14 +139,14 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
 
 
 def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> list[Any]:
-    """Return the pooled metrics with their BCa intervals, the fold metrics as steps, and the cost of extraction."""
+    """Return the pooled metrics with their intervals, the fold metrics as steps, and the cost of extraction."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    pooled = tables["intervals"].query("method == 'bca'")
-    pooled = pooled[pooled["run"] == run.name].set_index("metric")
-    values = {name: row["value"] for name, row in pooled.iterrows()}
-    values |= {f"{name}_{end}": row[end] for name, row in pooled.iterrows() for end in ("low", "high")}
+    pooled = _shown(tables, run)
+    values = pooled["value"].to_dict()
+    for end in ("low", "high"):
+        values |= {f"{name}_{end}": number for name, number in pooled[end].dropna().items()}
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
     folds = result.folds.loc[result.folds["run"] == run.name, list(result.study.target.metrics)]
     steps = [
@@ -170,6 +155,12 @@ def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> 
         for name, value in scores.items()
     ]
     return [*(Metric(str(name), float(value), now, 0) for name, value in values.items()), *steps]
+
+
+def _shown(tables: dict[str, pd.DataFrame], run: Run) -> pd.DataFrame:
+    """Return the run's intervals that are shown, by metric."""
+    table = tables["intervals"]
+    return table[table["shown"] & (table["run"] == run.name)].set_index("metric")
 
 
 def _data_set(mlflow: Any, result: StudyResult, extractor: str) -> Any:

@@ -1,0 +1,1 @@
+"""MLflow: its database and artifacts below the results folder, and the runs that go there."""
