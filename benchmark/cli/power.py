@@ -10,6 +10,17 @@ from benchmark.errors import UserError
 from benchmark.table_file import whole_number
 
 app = typer.Typer()
+Difference = Annotated[
+    float | None,
+    typer.Option(
+        parser=real(-1, 1),
+        metavar="NUMBER",
+        help="What the next study must tell, run - reference; default: as observed.",
+    ),
+]
+Wanted = Annotated[
+    float, typer.Option("--power", parser=real(0.05, 0.999), metavar="NUMBER", help="The power wanted.")
+]
 
 
 @app.command()
@@ -22,17 +33,8 @@ def power(
         str | None, typer.Option("--reference", help="Default: the study's reference.")
     ] = None,
     metric: Annotated[str, typer.Option("--metric", help="accuracy or roc_auc.")] = "accuracy",
-    difference: Annotated[
-        float | None,
-        typer.Option(
-            parser=real(-1, 1),
-            metavar="NUMBER",
-            help="What the next study must tell, run - reference; default: as observed.",
-        ),
-    ] = None,
-    wanted: Annotated[
-        float, typer.Option("--power", parser=real(0.05, 0.999), metavar="NUMBER", help="The power wanted.")
-    ] = 0.8,
+    difference: Difference = None,
+    wanted: Wanted = 0.8,
     sizes: Annotated[
         str | None, typer.Option("--sizes", help="Numbers of scans to try, as 100,200,400.")
     ] = None,

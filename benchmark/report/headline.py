@@ -79,7 +79,7 @@ def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
                     "tolerance": round(_half_width(metrics[metric]), 6),
                 }
                 for metric in HEADLINE_METRICS
-                if metric in metrics and None not in metrics[metric].values()
+                if metrics.get(metric, {}).get("value") is not None
             }
             for run, metrics in facts["runs"].items()
         },
