@@ -8,7 +8,6 @@ NIfTI-2, which is read with nibabel. The format: https://nifti.nimh.nih.gov/nift
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import zlib
 from pathlib import Path
@@ -119,7 +118,7 @@ def _header(path: Path) -> Any:
             start = stream.read(540)
             second = 540 in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
             kind: Any = Nifti2Header if second else Nifti1Header
-            header = kind.from_fileobj(io.BytesIO(start), check=False)
+            header = kind(start[: 540 if second else 348], check=False)  # extensions may follow it
             with np.errstate(invalid="ignore"):  # of quaternions that are no numbers, which are refused
                 header.get_data_dtype(), header.get_sform(), header.get_qform()
     except Exception as error:  # nibabel raises a dozen kinds on bytes that are no NIfTI header

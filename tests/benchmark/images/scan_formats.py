@@ -1,5 +1,6 @@
 """Small random CTs with a lesion, and writers of every format: two each, of different libraries where there are two."""
 
+import locale
 import time
 
 import nibabel
@@ -76,6 +77,7 @@ def dicom_by_simpleitk(image, folder):
     folder.mkdir(parents=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
+    before = locale.setlocale(locale.LC_ALL)
     cosines = np.array(image.GetDirection()).reshape(3, 3)
     tags = {
         "0008|0060": "CT",
@@ -94,6 +96,7 @@ def dicom_by_simpleitk(image, folder):
         part.SetMetaData("0020|0013", str(z))
         writer.SetFileName(str(folder / f"{z}.dcm"))
         writer.Execute(part)
+    locale.setlocale(locale.LC_ALL, before)  # GDCM leaves "C" behind, and Python then decodes output as ASCII
     return folder
 
 

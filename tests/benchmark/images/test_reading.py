@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -67,6 +68,15 @@ def write_series(image, folder, uid="1.2.3", number=1, first="000.dcm", **tags):
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_gives_the_same_voxels_and_grid(ct, tmp_path, name):
     image = read_image(write(ct, tmp_path / name))
+    assert same_grid(image, ct)
+    assert (sitk.GetArrayFromImage(image) == sitk.GetArrayFromImage(ct)).all()
+
+
+def test_a_nifti_file_may_have_header_extensions(ct, tmp_path):
+    file = nibabel.load(write(ct, tmp_path / "plain.nii.gz"))
+    file.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"by somebody" * 90))
+    nibabel.save(file, tmp_path / "a.nii.gz")
+    image = read_image(tmp_path / "a.nii.gz")
     assert same_grid(image, ct)
     assert (sitk.GetArrayFromImage(image) == sitk.GetArrayFromImage(ct)).all()
 
