@@ -36,6 +36,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
     "segmenter": {
         "reference": "segmenters.reference:ReferenceSegmenter",
         "whole_image": "segmenters.whole_image:WholeImageSegmenter",
+        "heart_region": "segmenters.heart_region.segmenter:HeartRegionSegmenter",
         "threshold": "segmenters.threshold:ThresholdSegmenter",
         "denseraunet": "segmenters.denseraunet.segmenter:DenseRAUnetSegmenter",
         "totalsegmentator": "segmenters.totalsegmentator.segmenter:TotalSegmentatorSegmenter",

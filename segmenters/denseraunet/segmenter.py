@@ -17,6 +17,7 @@ from benchmark.plugins import Availability, Segmenter
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
 from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
+from segmenters.threshold import Within
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -52,6 +53,10 @@ class DenseRAUnetSegmenter(Segmenter):
         True,
         description="drop candidates that, as whole lesions, do not look like calcium, if the weights can tell",
     )
+    within: Within | None = Field(
+        None,
+        description="segmenter outside whose region nothing is called, such as heart_region; none: anywhere",
+    )
     batch: int = Field(4, ge=1, description="slices in a batch")
     window_pixels: int = Field(
         256, ge=32, description="slices larger than this are covered by overlapping windows"
@@ -62,8 +67,9 @@ class DenseRAUnetSegmenter(Segmenter):
     )
 
     def availability(self) -> Availability:
-        """Ready if the weights file is here."""
-        return self.weights.availability()
+        """Ready if the weights file is here, and the segmenter it calls within."""
+        weights = self.weights.availability()
+        return weights if self.within is None or not weights.ready else self.within.availability()
 
     def weights_digest(self) -> str:
         """Return the SHA-256 of the weights file. Raises `UserError` if there is none."""
@@ -71,8 +77,12 @@ class DenseRAUnetSegmenter(Segmenter):
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
+        import SimpleITK as sitk
+
         probability = self.probability(scan.image)
         predicted = self.predicted_mask(scan.image, probability)
+        if self.within is not None:
+            predicted = sitk.Mask(predicted, self.within.segment(scan))
         # The check has learnt from lesions under the candidate rule alone.
         if not (self.lesion_check and self.candidate_rule):
             return predicted

@@ -1,0 +1,1 @@
+"""Where in a chest coronary calcium can lie, from lungs, bone and body alone."""

@@ -1,0 +1,108 @@
+"""The region in which coronary calcium can lie: what it keeps and leaves out on real scans, and what it refuses."""
+
+import csv
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from benchmark.case import Scan
+from benchmark.cohorts.phantom import PhantomCohort
+from benchmark.errors import CaseError
+from benchmark.images.reading import read_image
+from benchmark.plugins.registry import build
+from segmenters.heart_region.morphology import hulls
+from segmenters.heart_region.segmenter import HeartRegionSegmenter
+
+
+@pytest.fixture(scope="module")
+def thorax(real_data):
+    """A real chest without contrast medium whose calcium was annotated by component."""
+    return read_image(real_data / "lung1_001" / "image.nii.gz")
+
+
+def region(image, **parameters):
+    return sitk.GetArrayFromImage(HeartRegionSegmenter(**parameters).segment(Scan(image))).astype(bool)
+
+
+def test_every_coronary_lesion_of_a_real_chest_is_kept_and_nothing_in_bone(thorax, real_data):
+    folder = real_data / "lung1_001"
+    kept, hu = region(thorax), sitk.GetArrayViewFromImage(thorax)
+    calcium = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "calcium.nii.gz")))
+    coronary = (calcium >= 1) & (calcium <= 4)
+    assert coronary.sum() == 657
+    assert kept[coronary].all()
+    with (folder / "negatives.csv").open() as stream:
+        bones = [row for row in csv.DictReader(stream) if row["class"] == "bone/cartilage"]
+    assert len(bones) == 18
+    for bone in bones:
+        z, y, x = (int(bone[axis]) for axis in "zyx")
+        around = (z, slice(y - 8, y + 9), slice(x - 8, x + 9))
+        assert not kept[z, y, x]
+        assert not (kept[around] & (hu[around] >= 130)).any()
+
+
+def test_of_the_voxels_above_130_hu_most_are_left_out(thorax):
+    candidates = sitk.GetArrayViewFromImage(thorax) >= 130
+    assert (region(thorax) & candidates).sum() < 0.05 * candidates.sum()
+
+
+def test_nearly_all_of_the_phantoms_coronaries_are_kept():
+    cases = PhantomCohort(zero=4, nonzero=4, seed="heart_region").cases()
+    kept = whole = 0
+    for case in cases:
+        scan = case.source.load()
+        coronary = sitk.GetArrayFromImage(scan.masks["coronary"]).astype(bool)
+        kept, whole = kept + (region(scan.image) & coronary).sum(), whole + coronary.sum()
+    assert kept > 0.95 * whole
+
+
+def test_the_order_of_the_axes_does_not_matter(thorax):
+    turned = sitk.PermuteAxes(sitk.Flip(thorax, (True, False, True)), (1, 2, 0))
+    roi = HeartRegionSegmenter().segment(Scan(turned))
+    assert roi.GetSize() == turned.GetSize()
+    back = sitk.GetArrayFromImage(sitk.DICOMOrient(roi, "LPS")).astype(bool)
+    assert (back != region(thorax)).mean() < 1e-3
+
+
+def test_a_wider_margin_keeps_less(thorax):
+    assert region(thorax, wall_mm=8).sum() < region(thorax).sum()
+    assert region(thorax, bone_mm=8).sum() < region(thorax).sum()
+
+
+def test_an_abdomen_or_a_thigh_has_no_lungs(real_data):
+    for scan in ("thorax_ct/example_ct_dicom", "sts_ct/STS_001/CT_image.nii.gz"):
+        with pytest.raises(CaseError, match="no lungs in the field of view"):
+            region(read_image(real_data / scan))
+
+
+def test_a_patient_upside_down_in_the_image_is_refused(thorax):
+    flipped = sitk.GetImageFromArray(sitk.GetArrayFromImage(thorax)[:, ::-1])
+    flipped.CopyInformation(thorax)
+    with pytest.raises(CaseError, match="upside down"):
+        region(flipped)
+
+
+def test_a_scan_that_is_metal_everywhere_has_no_lungs(thorax):
+    with pytest.raises(CaseError, match="no lungs"):
+        region(thorax + 4000)
+
+
+def test_others_search_within_it_by_name(thorax):
+    part = thorax[:, :, 38:76]
+    within = build("segmenter", {"use": "threshold", "within": "heart_region"})
+    found = sitk.GetArrayFromImage(within.segment(Scan(part))).astype(bool)
+    assert found.any()
+    assert not (found & ~region(part)).any()
+    assert (
+        build("segmenter", {"use": "denseraunet", "within": "heart_region"}).within == HeartRegionSegmenter()
+    )
+
+
+def test_a_hull_is_inset_but_not_where_the_image_ends():
+    mask = np.zeros((1, 40, 40), bool)
+    mask[0, 10:31, 0:21] = True
+    inner = hulls(mask, (3.0, 1.0, 1.0), 4)[0]
+    rows, columns = np.flatnonzero(inner.any(axis=1)), np.flatnonzero(inner.any(axis=0))
+    assert (rows[0], rows[-1]) == (14, 26)
+    assert (columns[0], columns[-1]) == (0, 16)
