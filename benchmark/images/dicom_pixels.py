@@ -33,7 +33,8 @@ def read_hu(slices: Iterable[tuple[Path, Dataset]], count: int) -> NDArray[Any]:
     volume: NDArray[Any] = np.empty((0, 0, 0), np.int16)
     for place, (file, header) in enumerate(slices):
         try:
-            stored, possible, rescale = _decoded(header), _possible(header), _rescale(header)
+            stored, rescale = _decoded(header), _rescale(header)
+            possible = _possible(header, stored)
         except CaseError as error:
             raise CaseError(f"slice {file.name}: {error}") from error
         except Exception as error:  # decoders raise a dozen kinds on damaged bytes
@@ -74,9 +75,11 @@ def _fits(kind: type[np.signedinteger[Any]], ends: tuple[int, int], slope: float
     return bool(np.iinfo(kind).min <= low <= high <= np.iinfo(kind).max)
 
 
-def _possible(header: Dataset) -> tuple[int, int]:
-    """Return the lowest and the highest value that the stored bits can hold."""
+def _possible(header: Dataset, stored: NDArray[Any]) -> tuple[int, int]:
+    """Return the lowest and the highest value that the stored bits can hold, or what a decoder made of them does."""
     bits = int(header.BitsStored)
+    if _compressed(header):
+        return int(stored.min()), int(stored.max())
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if header.PixelRepresentation else (0, (1 << bits) - 1)
 
 
@@ -99,10 +102,9 @@ def _decoded(header: Dataset) -> NDArray[Any]:
 
 def _stored(header: Dataset) -> NDArray[Any]:
     """Return the stored values, shape (rows, columns); pydicom decodes what is compressed."""
-    syntax = header.file_meta.get("TransferSyntaxUID")
     if int(header.SamplesPerPixel) != 1:
         raise ValueError("colour")
-    if syntax is not None and syntax.is_compressed and not syntax.is_deflated:
+    if _compressed(header):
         return np.asarray(header.pixel_array)
     allocated, shape = int(header.BitsAllocated), (int(header.Rows), int(header.Columns))
     little = header.original_encoding[1] is not False
@@ -111,6 +113,12 @@ def _stored(header: Dataset) -> NDArray[Any]:
         raise ValueError("another number of bytes than the header says")
     words = np.frombuffer(header.PixelData, f"{'<' if little else '>'}u{allocated // 8}", math.prod(shape))
     return _used_bits(words.reshape(shape), header)
+
+
+def _compressed(header: Dataset) -> bool:
+    """Say whether the voxels are; a deflated file is unpacked when it is read."""
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    return bool(syntax is not None and syntax.is_compressed and not syntax.is_deflated)
 
 
 def _used_bits(words: NDArray[Any], header: Dataset) -> NDArray[Any]:
