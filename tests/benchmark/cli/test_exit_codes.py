@@ -22,6 +22,8 @@ class Faulty(Cohort):
             return 1 / 0
         if self.how == "end of file":
             raise EOFError
+        # A shell has what it runs in the background ignore it, and continuous integration may be such a shell.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.kill(os.getpid(), signal.SIGINT)
 """
 
