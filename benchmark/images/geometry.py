@@ -22,7 +22,7 @@ GRID_TOLERANCE = 0.01
 
 Headers keep geometry in 32-bit floats or decimal strings, so equal grids seldom agree to the last bit.
 """
-SPACING_MM = (0.05, 20.0)
+SPACING_MM = (0.1, 20.0)
 """What a voxel spacing may be: from photon-counting CT with a small field of view to coarse resampled volumes."""
 PERPENDICULAR = 1e-3
 """How far products of direction vectors may be from 0 and 1; a gantry tilt of 0.06° is that much."""
