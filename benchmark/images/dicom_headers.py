@@ -60,6 +60,8 @@ TAGS = [
 DAMAGED = (
     "cannot be decoded: it is damaged, truncated or compressed in an unknown way; fetch the series again"
 )
+PREAMBLE = b"DICM"
+"""What stands behind the first 128 bytes."""
 LARGE = 4096
 """Bytes above which a value stays in the file until it is asked for: voxels."""
 HALF_FETCHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
@@ -76,13 +78,13 @@ def read_headers(folder: Path) -> dict[Path, Dataset]:
     files = files_of(folder)
     for file in files:
         header = read_header(file)
-        kind = None if header is None else _kind(header)
+        kind = "" if header is None else _kind(header)
         if header is not None and "Rows" in header:
             headers[file] = header
+        elif "Image Storage" in kind or (not kind and _start(file)[128:] == PREAMBLE):
+            raise CaseError(f"{folder.name}: slice {file.name} {DAMAGED}")
         elif not kind:
             others.append(file)
-        elif "Image Storage" in kind:
-            raise CaseError(f"{folder.name}: slice {file.name} {DAMAGED}")
     _refuse_lost_slices(folder, headers, others)
     if not headers:
         raise CaseError(f"{folder.name}: {_nothing_in(folder, files)}")
@@ -145,14 +147,17 @@ def _texts(header: Dataset, keyword: str) -> list[str]:
 
 def begins_like_dicom(file: Path) -> bool:
     """Say whether a file has the preamble, or begins with an element of group 0002 or 0008."""
+    start = _start(file)
+    begins_so = start[:2] in (b"\2\0", b"\x08\0") and start[2:4] < b"\x70\0" and len(start) > 8
+    return start[128:] == PREAMBLE or begins_so
+
+
+def _start(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
-            start = stream.read(132)
+            return stream.read(132)
     except OSError as error:
         raise CaseError(f"{file.parent.name}: file {file.name} cannot be read ({error.strerror})") from error
-    return start[128:] == b"DICM" or (
-        start[:2] in (b"\2\0", b"\x08\0") and start[2:4] < b"\x70\0" and len(start) > 8
-    )
 
 
 def _kind(header: Dataset) -> str:

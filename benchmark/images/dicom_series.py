@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     from pydicom import Dataset
 
-HU_TYPES = ("", "HU", "US", "HU_MOD")
-"""Rescale types of values in HU: most scanners write HU or nothing; others are of electron densities and materials."""
+HU_TYPES = ("", "HU", "US")
+"""Rescale types of values in HU: most scanners write HU, unspecified or nothing; others are of electron densities,
+materials, and HU that were modified."""
 
 
 @dataclass(frozen=True)

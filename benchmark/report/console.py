@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from benchmark.calcium.scoring import CalciumScore
     from benchmark.networks.weights import RequiredWeights
 
-console = Console(
-    markup=False, emoji=False
-)  # names and reasons are printed as they are, `[…]` and `:key:` too
+# Names and reasons are printed as they are, `[…]` and `:key:` too.
+console = Console(markup=False, emoji=False)
 if not console.is_terminal:
     console = Console(width=110, markup=False, emoji=False)  # a log file has room for whole tables
 

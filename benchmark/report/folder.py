@@ -50,9 +50,8 @@ class Claim:
         """Make ready to write into the folder `report`. Raises `UserError` like `require`."""
         self.require()
         for folder in (self.place, report):
-            if not (
-                self.results / folder
-            ).exists():  # somebody removed it: what was recorded of it says nothing now
+            # Where somebody removed it, what was recorded of it says nothing now.
+            if not (self.results / folder).exists():
                 _file(self.results, folder).unlink(missing_ok=True)
 
     def record(self, report: Path, files: Sequence[Path]) -> None:

@@ -1,7 +1,6 @@
 """Small random CTs with a lesion, and writers of every format: two each, of different libraries where there are two."""
 
 import locale
-import time
 
 import nibabel
 import numpy as np
@@ -81,7 +80,7 @@ def dicom_by_simpleitk(image, folder):
     cosines = np.array(image.GetDirection()).reshape(3, 3)
     tags = {
         "0008|0060": "CT",
-        "0020|000e": "1.2.826.0.1.3680043.2.1125." + time.strftime("%Y%m%d"),
+        "0020|000e": "1.2.826.0.1.3680043.2.1125.1",
         "0020|0037": "\\".join(f"{v:.9g}" for v in (*cosines[:, 0], *cosines[:, 1])),
         "0008|0008": "DERIVED\\SECONDARY",
         "0028|1052": "0",

@@ -227,6 +227,19 @@ def test_slices_of_another_sop_class_are_read_by_their_headers_and_noted(ct, tmp
     assert [met.kind for met in volume.anomalies] == ["unusual SOP class"]
 
 
+def test_a_dicom_file_whose_header_cannot_be_read_is_refused_whatever_its_name(ct, tmp_path):
+    folder = write_series(ct, tmp_path / "series")
+    content = (folder / "IM-0001.dcm").read_bytes()
+    (folder / "other name").write_bytes(content[:132] + b"\xff" * 400)
+    with pytest.raises(CaseError, match="slice other name cannot be decoded"):
+        read_series(folder)
+
+
+def test_modified_hu_are_no_hu(ct, tmp_path):
+    with pytest.raises(CaseError, match=r"are HU_MOD, not HU \(RescaleType\)"):
+        read_series(write_series(ct, tmp_path / "series", RescaleType="HU_MOD"))
+
+
 @pytest.mark.parametrize(("stored", "high", "signed"), [(12, 11, 0), (12, 15, 0), (13, 12, 1), (16, 15, 1)])
 def test_bits_beside_the_stored_ones_are_no_part_of_the_value(ct, tmp_path, stored, high, signed):
     folder = write_series(ct, tmp_path / "bits")
