@@ -30,7 +30,8 @@ class Scan:
     """One CT volume in HU and the reference masks known for it, all on one grid.
 
     `masks` maps a structure's name to a label image (0 is background): ``coronary`` (the ROI of the
-    `reference` segmenter), and where the cohort knows them ``vessels``, ``lesions``, ``heart``, ``aorta``.
+    `reference` segmenter), and where the cohort knows them ``vessels``, ``lesions``, ``anatomy`` (every structure
+    that was drawn, coronary or not), ``heart``, ``aorta``.
     """
 
     image: sitk.Image
@@ -39,6 +40,10 @@ class Scan:
     """What was met while reading."""
     regions: dict[str, sitk.Image | CaseError] = field(default_factory=dict, compare=False)
     """What expensive segmenters found in this scan, or why they failed, by what identifies the finding."""
+    reach_mm: float = 0.0
+    """How far the calcium of a lesion may show beyond its mask: 0 where masks were drawn on the scan itself."""
+    label_names: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    """What the labels of a mask mean, by the mask's name, where that is known."""
 
     def region(self, key: str, find: Callable[[], sitk.Image]) -> sitk.Image:
         """Return the region kept under `key`; find it first, once, if there is none. Raises `CaseError` each time."""

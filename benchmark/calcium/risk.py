@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 
+RISK_BANDS = {"0": 0.0, "1-10": 10.0, "11-100": 100.0, "101-400": 400.0, ">400": math.inf}
+"""Rumberger's bands and their upper limits."""
+
 
 def risk_band(agatston: float) -> str:
     """Return Rumberger's band of an Agatston score: 0, 1-10, 11-100, 101-400 or >400.
@@ -14,8 +17,7 @@ def risk_band(agatston: float) -> str:
     A score need not be whole: a band begins above the upper limit of the one before, so 10.4 is in 11-100.
     """
     _refuse_no_score(agatston)
-    upper = {"0": 0.0, "1-10": 10.0, "11-100": 100.0, "101-400": 400.0, ">400": math.inf}
-    return next(band for band, limit in upper.items() if agatston <= limit)
+    return next(band for band, limit in RISK_BANDS.items() if agatston <= limit)
 
 
 def cac_drs(agatston: float) -> str:

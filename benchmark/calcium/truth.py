@@ -1,9 +1,11 @@
 """Which voxels of a scan are coronary calcium, given a mask of the lesions: what the scoring rule would count.
 
 A mask of lesions says where calcium is, a score counts what the scanner shows of it: voxels at or above 130 HU,
-joined slice by slice, 1 mm² or more. Blurred by the point spread and by motion, a lesion shows beyond its own
-outline, so connected candidates up to `reach_mm` from the outline belong to it. For masks drawn on the scan itself
-`reach_mm` is 0, and the reference is the candidates within the mask. The definition is ours.
+joined slice by slice, 1 mm² or more. A mask drawn on the scan itself already outlines what is seen: whoever drew it left
+out what touches the calcium and is none (bone, the aorta's wall, noise), so nothing beyond it belongs to it, and the
+reference is the candidates within it. A phantom's masks are the lesions' true outlines. Blurred by the point
+spread and by motion, calcium shows beyond these, so connected candidates up to `reach_mm` from the outline belong to it.
+The scan says which of the two its masks are (`Scan.reach_mm`). The definition is ours.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ class ReferenceRule(Declaration):
     """Where the reference comes from and how far a lesion's calcium may show beyond its mask."""
 
     mask: str = Field("lesions", description="which of the scan's masks outlines the lesions")
-    reach_mm: float = Field(
-        3.0,
+    reach_mm: float | None = Field(
+        None,
         ge=0,
-        description="how far blurred calcium may lie from its outline; 0 for masks drawn on the scan",
+        description="how far blurred calcium may lie from its outline; none: 0 for masks drawn on the scan, 3 for the true "
+        "outlines of a phantom",
     )
     scoring: CalciumScoring = STANDARD
 
@@ -52,7 +55,8 @@ def reference_calcium(scan: Scan, rule: ReferenceRule) -> sitk.Image:
     mask = scan.masks[rule.mask]
     refuse_other_grid(scan.image, mask, f"the mask {rule.mask!r}")
     hu, labels = sitk.GetArrayViewFromImage(scan.image), sitk.GetArrayViewFromImage(mask)
-    grown = _grown(hu >= rule.scoring.threshold_hu, labels, scan.image.GetSpacing()[::-1], rule.reach_mm)
+    reach = scan.reach_mm if rule.reach_mm is None else rule.reach_mm
+    grown = _grown(hu >= rule.scoring.threshold_hu, labels, scan.image.GetSpacing()[::-1], reach)
     region = sitk.GetImageFromArray(grown)
     region.CopyInformation(scan.image)
     return sitk.Mask(region, calcium_mask(scan.image, region, rule.scoring))

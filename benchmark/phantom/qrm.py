@@ -24,7 +24,7 @@ from benchmark.phantom.geometry.grid import Box, Canvas, Floats, Grid
 from benchmark.phantom.geometry.sections import compose, ellipse
 from benchmark.phantom.geometry.supersampling import PartialVolume
 from benchmark.phantom.heart.plaque import calcium_hu
-from benchmark.phantom.source import as_image
+from benchmark.phantom.source import REACH_MM, as_image
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
@@ -152,6 +152,7 @@ class QrmPhantom(BaseModel):
         return Scan(
             image=as_image(self.image(), self.grid),
             masks={name: as_image(mask, self.grid) for name, mask in self.masks().items()},
+            reach_mm=REACH_MM,
         )
 
     def record(self) -> dict[str, Any]:

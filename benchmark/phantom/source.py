@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmark.case import Scan
 from benchmark.phantom.acquisition.scanner import Acquisition
-from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.body.patient import VESSEL_NAMES, Patient
 from benchmark.phantom.heart.plaque import Disease
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from benchmark.phantom.geometry.grid import Grid
+
+REACH_MM = 3.0
+"""How far blur and motion show calcium beyond the true outline of a lesion, which the mask is (our choice)."""
 
 
 class PhantomSource(BaseModel):
@@ -36,6 +39,8 @@ class PhantomSource(BaseModel):
         return Scan(
             image=as_image(phantom.image(), phantom.grid),
             masks={name: as_image(mask, phantom.grid) for name, mask in phantom.masks().items()},
+            reach_mm=REACH_MM,
+            label_names={"lesions": VESSEL_NAMES, "vessels": VESSEL_NAMES},
         )
 
     def record(self) -> dict[str, Any]:

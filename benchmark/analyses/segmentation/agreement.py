@@ -1,7 +1,7 @@
 """Metrics of segmentation over scans, under any weights of the scans, so that a bootstrap is one matrix product.
 
 ICC(2,1), two-way random, absolute agreement: Shrout and Fleiss, Psychol Bull 1979;86:420. Limits of agreement: Bland
-and Altman, Lancet 1986;327:307. Weighted kappa: Cohen, Psychol Bull 1968;70:213, quadratic weights.
+and Altman, Lancet 1986;327:307. Kappa has quadratic weights.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.calcium.risk import risk_band
+from benchmark.calcium.risk import RISK_BANDS, risk_band
+from benchmark.statistics.agreement.categories import weighted_kappa
 
-BANDS = ("0", "1-10", "11-100", "101-400", ">400")
+BANDS = tuple(RISK_BANDS)
 METRICS = (
     "voxel_f1",
     "voxel_precision",
@@ -36,8 +37,8 @@ Floats = NDArray[np.float64]
 def agreement(scans: pd.DataFrame, weights: Floats) -> Floats:
     """Return every metric of `METRICS` for every row of weights: (replicates, metrics).
 
-    `scans` has one row per scan: counts voxel_* and lesion_* (tp, fp, fn), agatston, reference_agatston and
-    cac_score, the patient's true score (NaN: unknown). `weights` (replicates, scans) says how often each scan counts.
+    `scans` has one row per scan: counts voxel_* and lesion_* (tp, fp, fn; NaN: no mask to count against), agatston,
+    reference_agatston and cac_score, the patient's true score (NaN: unknown). `weights` (replicates, scans) says how often each scan counts.
     Dice is the mean over scans with reference calcium. What is not defined is NaN.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -47,7 +48,7 @@ def agreement(scans: pd.DataFrame, weights: Floats) -> Floats:
         columns |= {"icc": _icc(a, b, weights), **_limits(a - b, weights)}
         predicted, reference = _bands(a), _bands(b)
         columns["band_accuracy"] = weights @ (predicted == reference) / weights.sum(axis=1)
-        columns["kappa"] = _kappa(predicted, reference, weights)
+        columns["kappa"] = weighted_kappa(predicted, reference, len(BANDS), weights, power=2)
         columns["true_band_accuracy"] = _true_band_accuracy(scans, predicted, weights)
     return np.stack([columns[name] for name in METRICS], axis=1)
 
@@ -89,16 +90,6 @@ def _limits(difference: Floats, weights: Floats) -> dict[str, Floats]:
 
 def _bands(agatston: Floats) -> NDArray[np.intp]:
     return np.array([BANDS.index(risk_band(value)) for value in agatston], dtype=np.intp)
-
-
-def _kappa(predicted: NDArray[np.intp], reference: NDArray[np.intp], weights: Floats) -> Floats:
-    k = len(BANDS)
-    penalty = (np.arange(k)[:, None] - np.arange(k)) ** 2 / (k - 1) ** 2
-    n = weights.sum(axis=1)
-    observed = weights @ penalty[predicted, reference] / n
-    shares = [weights @ np.eye(k)[bands] / n[:, None] for bands in (predicted, reference)]
-    expected = np.einsum("ri,ij,rj->r", shares[0], penalty, shares[1])
-    return np.asarray(1 - observed / expected)
 
 
 def _true_band_accuracy(scans: pd.DataFrame, predicted: NDArray[np.intp], weights: Floats) -> Floats:

@@ -9,6 +9,7 @@ from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Scan
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.errors import CaseError
+from benchmark.phantom.source import REACH_MM
 
 
 def scan_of(hu, lesions, spacing=(1.0, 1.0, 1.0)):
@@ -38,7 +39,18 @@ def test_what_is_near_but_not_joined_is_no_part_of_it():
     hu, lesions = np.full((3, 9, 20), 40), np.zeros((3, 9, 20))
     hu[1, 4, 5:7] = hu[1, 4, 8:10] = 300
     lesions[1, 4, 5:7] = 1
-    assert reference(scan_of(hu, lesions)).sum() == 2
+    assert reference(scan_of(hu, lesions), reach_mm=3).sum() == 2
+
+
+def test_a_mask_drawn_on_the_scan_is_taken_as_it_is_drawn_and_a_phantom_s_as_far_as_it_shows():
+    hu, lesions = np.full((3, 9, 20), 40), np.zeros((3, 9, 20))
+    hu[1, 4, 2:18] = 200
+    lesions[1, 4, 8:11] = 3
+    drawn = scan_of(hu, lesions)
+    assert np.flatnonzero(reference(drawn)[1, 4]).tolist() == [8, 9, 10]
+    true_outline = Scan(drawn.image, drawn.masks, reach_mm=REACH_MM)
+    assert np.flatnonzero(reference(true_outline)[1, 4]).tolist() == list(range(5, 14))
+    assert (reference(true_outline, reach_mm=0) == reference(drawn)).all(), "what is declared counts"
 
 
 def test_with_no_reach_it_is_the_candidates_inside_the_mask():
