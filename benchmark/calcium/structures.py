@@ -33,7 +33,7 @@ STRUCTURES = (
     Structure("LCx", 3, True, ("cx", "circumflex", "left circumflex")),
     Structure("RCA", 4, True, ("right coronary",)),
     Structure("PDA", 5, True, ("rpda", "posterior descending", "right posterior descending")),
-    Structure("coronary", 6, True, ("coronaries", "coronary arteries")),
+    Structure("coronary", 6, True, ("coronaries", "coronary arteries", "cac")),
     Structure("aorta", 11, False, ("thoracic aorta", "ascending aorta", "descending aorta", "aortic arch", "aortic wall")),
     Structure("aortic valve", 12, False, ("av", "root", "aortic root", "aortic annulus", "aortic valve or root")),
     Structure("mitral valve", 13, False, ("mitral", "mv", "mitral annulus", "mitral annular", "mac")),
@@ -44,9 +44,7 @@ STRUCTURES = (
     Structure("other", 18, False, ()),
 )
 """Side branches are drawn as part of their vessel, and the aortic root counts as the valve's, whose calcium joins it."""
-CORONARY = tuple(structure for structure in STRUCTURES if structure.coronary)
 BY_NAME = {structure.name: structure for structure in STRUCTURES}
-BY_LABEL = {structure.label: structure for structure in STRUCTURES}
 _MEANT = {name.lower(): item for item in STRUCTURES for name in (item.name, *item.synonyms)}
 
 
@@ -56,9 +54,10 @@ def structure_called(name: str) -> Structure | None:
     Case, punctuation, a number at the end, a final "artery" and words such as "calcification" do not matter:
     "LAD_calcium 2", "Left Anterior Descending Artery" and "lad" are one.
     """
-    words = [word for word in re.split(r"[\W_]+", name.lower()) if word and word not in _OF_CALCIUM]
-    while words and words[-1].isdigit():
-        words.pop()
+    every = [word for word in re.split(r"[\W_]+", name.lower()) if word]
+    while every and every[-1].isdigit():
+        every.pop()
+    words = [word for word in every if word not in _OF_CALCIUM] or every
     for end in (["coronary", "artery"], ["artery"], []):
         if words[len(words) - len(end) :] == end and (found := _MEANT.get(" ".join(words[: len(words) - len(end)]))):
             return found

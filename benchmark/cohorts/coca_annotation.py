@@ -31,6 +31,7 @@ VESSELS = {
     "Right Coronary Artery": 4,
 }
 """The data set's names and the labels of the mask; its Left Coronary Artery is the left main."""
+LABEL_NAMES = {"lesions": {1: "LM", 2: "LAD", 3: "LCx", 4: "RCA"}}
 SMALLEST_MM2 = 1.0
 """Area below which the Agatston score does not count a lesion."""
 POSITION_TOLERANCE_MM = 1.0

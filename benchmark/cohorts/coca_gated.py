@@ -14,13 +14,17 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from benchmark.case import Anomaly, Case, Problem, Scan
-from benchmark.cohorts.coca_annotation import Region, draw, inspect, read_annotation
+from benchmark.cohorts.coca_annotation import LABEL_NAMES, Region, draw, inspect, read_annotation
 from benchmark.cohorts.scan_files import UnusableScan
+from benchmark.cohorts.segmented import SegmentedCohort
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.plugins.paths import StudyPath
+
+
+PLACES = ("path", "segmentations")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class AnnotatedSeries:
 
         image, anomalies = read_image_noting(self._series_folder(), self.series)
         lesions, met = draw(self.regions, image)
-        return Scan(image, {"lesions": lesions}, (*anomalies, *met))
+        return Scan(image, {"lesions": lesions}, (*anomalies, *met), label_names=LABEL_NAMES)
 
     def problems(self, deep: bool = False) -> list[Problem]:
         """Return what is wrong with the series, as its headers tell; deep: with voxels and lesions, too."""
@@ -74,11 +78,12 @@ class AnnotatedSeries:
         return folders[0]
 
 
-class CocaGatedCohort(Cohort):
+class CocaGatedCohort(SegmentedCohort):
     """Gated scans of COCA with drawn lesions; a case is positive if a lesion was drawn.
 
     The lesions are the scan's mask ``lesions``; there is no mask of the vessels, so the ROI comes from a segmenter
-    other than `reference`, or is the lesions themselves (``reference: {mask: lesions}``), which tells the label.
+    other than `reference`, or is the lesions themselves (``reference: {mask: lesions}``), which tells the label. A
+    segmentation takes the place of the drawn lesions.
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom", "matplotlib")
@@ -92,11 +97,11 @@ class CocaGatedCohort(Cohort):
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters without the path: the cases carry digests of their files instead."""
-        return {name: value for name, value in super().parameters().items() if name != "path"}
+        return {name: value for name, value in super().parameters().items() if name not in PLACES}
 
     def fingerprint(self) -> str:
         """Return the fingerprint, which does not depend on where the files are."""
-        return Cohort.fingerprint(self.model_copy(update={"path": Path()}))
+        return Cohort.fingerprint(self.model_copy(update={"path": Path(), "segmentations": None}))
 
     def cases(self) -> list[Case]:
         """List the patients, sorted by number. Raises `UserError` for a folder of another layout."""
@@ -114,6 +119,9 @@ class CocaGatedCohort(Cohort):
     def _case(self, name: str, scan: Path | None, annotation: Path | None) -> Case:
         if scan is None:
             return Case(name, UnusableScan(f"{name}.xml has no scan: no folder patient/{name}"), group=name)
+        if self.segmentations is not None:
+            series = AnnotatedSeries(scan, (), self.series)
+            return self._segmented(Case(name, series, group=name, protocol="cardiac", contrast=False))
         if annotation is None and self.without_annotation == "exclude":
             reason = (
                 f"no calcium_xml/{name}.xml; `without_annotation: zero` takes such scans for free of calcium"

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from benchmark.case import Anomaly, Case, ScanSource
 from benchmark.cohorts.scan_files import FileScan, UnusableScan
+from benchmark.cohorts.segmented import SegmentedCohort
 from benchmark.errors import UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
@@ -25,6 +26,7 @@ from benchmark.table_file import Row, number, read_table
 
 VESSELS = ("LCA", "LAD", "LCX", "RCA")
 COLUMNS = ("filename", *VESSELS, "total")
+PLACES = ("path", "scores", "segmentations")
 TOLERANCE = 1.0
 """How far a total may be from the sum of the vessels: the file's scores are rounded."""
 
@@ -48,8 +50,8 @@ class _Scored:
         return self.name.removesuffix("A")
 
 
-class CocaNongatedCohort(Cohort):
-    """Non-gated chest scans of COCA with their Agatston scores."""
+class CocaNongatedCohort(SegmentedCohort):
+    """Non-gated chest scans of COCA with their Agatston scores; a segmentation may be called 12A or 12."""
 
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom", "openpyxl")
 
@@ -65,11 +67,13 @@ class CocaNongatedCohort(Cohort):
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters without the paths: the cases carry digests of their files instead."""
-        return {name: value for name, value in super().parameters().items() if name not in ("path", "scores")}
+        return {name: value for name, value in super().parameters().items() if name not in PLACES}
 
     def fingerprint(self) -> str:
         """Return the fingerprint, which does not depend on where the files are."""
-        return Cohort.fingerprint(self.model_copy(update={"path": Path(), "scores": None}))
+        return Cohort.fingerprint(
+            self.model_copy(update={"path": Path(), "scores": None, "segmentations": None})
+        )
 
     def cases(self) -> list[Case]:
         """List the scored scans in the sheet's order, then those without a score, which are excluded.
@@ -100,7 +104,7 @@ class CocaNongatedCohort(Cohort):
     def _case(self, row: _Scored) -> Case:
         by_sum = self.disagreement == "vessels" and row.disagree
         score = sum(row.vessels) if by_sum else row.total
-        return Case(
+        case = Case(
             case_id=row.name,
             source=self._source(row),
             label=int(score > 0),
@@ -110,6 +114,7 @@ class CocaNongatedCohort(Cohort):
             contrast=False,
             anomalies=_anomalies(row),
         )
+        return self._segmented(case, row.name, row.folder)
 
     def _source(self, row: _Scored) -> ScanSource:
         if row.disagree and self.disagreement == "exclude":

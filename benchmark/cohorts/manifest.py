@@ -11,6 +11,7 @@ from pydantic import Field
 
 from benchmark.case import Case
 from benchmark.cohorts.scan_files import FileScan
+from benchmark.cohorts.segmented import SegmentedCohort
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins import Cohort
@@ -19,7 +20,9 @@ from benchmark.plugins.paths import StudyPath
 from benchmark.table_file import Row, Table, number, read_table
 
 REQUIRED = ("case_id", "image")
-COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "group", "protocol", "contrast")
+COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "segmentation", "group", "protocol", "contrast")
+PLACES = ("path", "segmentations")
+"""Parameters that say where files lie: the cases carry digests of the files instead."""
 MASK_PREFIX = "mask_"
 MISSPELT = {"score": "cac_score", "agatston": "cac_score", **{name: name for name in COLUMNS}}
 """What a column is probably called that is nearly one of these."""
@@ -28,11 +31,12 @@ ALIKE = 0.8
 CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "false": False, "": None}
 
 
-class ManifestCohort(Cohort):
+class ManifestCohort(SegmentedCohort):
     """Cases listed in a CSV, or in an xlsx file: ``case_id``, ``image`` and any of ``cac_score``, ``label``, ``mask``.
 
     Further columns are ``group`` (scanner, site or patient, which a study may keep together), ``protocol``,
-    ``contrast`` (yes or no), and ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``).
+    ``contrast`` (yes or no), ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``), and ``segmentation``,
+    the case's file if it is not called after the case in the folder `segmentations`.
     Any other column is carried beside the features if ``covariates`` names it, and else left, which is said.
     Relative paths start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a
     DICOM series. Without a label it is derived from the score: 1 for a score above 0. An empty cell means
@@ -58,11 +62,11 @@ class ManifestCohort(Cohort):
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters without the path: the cases carry digests of their files instead."""
-        return {name: value for name, value in super().parameters().items() if name != "path"}
+        return {name: value for name, value in super().parameters().items() if name not in PLACES}
 
     def fingerprint(self) -> str:
         """Return the fingerprint, which does not depend on where the files are."""
-        return Cohort.fingerprint(self.model_copy(update={"path": Path()}))
+        return Cohort.fingerprint(self.model_copy(update={"path": Path(), "segmentations": None}))
 
     def cases(self) -> list[Case]:
         """List the cases in the file's order. Raises `UserError` naming the file, the line and the remedy."""
@@ -84,9 +88,10 @@ class ManifestCohort(Cohort):
         """Name the columns that are left, once for all cases."""
         unused = [name for name in self._table().columns if not (_known(name) or name in self.covariates)]
         if not unused:
-            return []
+            return super().notices()
         named = ", ".join(unused)
-        return [f"{self.path}: not used: {named}; `covariates: [{named}]` carries them beside the features"]
+        said = f"{self.path}: not used: {named}; `covariates: [{named}]` carries them beside the features"
+        return [said, *super().notices()]
 
     def _table(self) -> Table:
         table = read_table(self.path, "cases", REQUIRED)
@@ -120,9 +125,12 @@ class ManifestCohort(Cohort):
         if self.read_tags and image.is_dir():
             said_protocol, said_contrast = self._tags(image)
             protocol, contrast = protocol or said_protocol, said_contrast if contrast is None else contrast
-        return Case(
+        masks, file = self._masks(cells), cells.get("segmentation", "")
+        if "lesions" in masks and (file or self.segmentations):
+            raise _error(row, "both mask_lesions and a segmentation say where calcium is; keep one")
+        case = Case(
             case_id=cells["case_id"],
-            source=FileScan(image, self._masks(cells), self.resample_mask, self.series),
+            source=FileScan(image, masks, self.resample_mask, self.series),
             label=_label(row, score),
             cac_score=score,
             group=cells.get("group", ""),
@@ -130,6 +138,8 @@ class ManifestCohort(Cohort):
             contrast=contrast,
             covariates={name: cells[name] for name in self.covariates},
         )
+        drawn = self.path.parent / file if file else None
+        return self._segmented(case, file=drawn, resample=self.resample_mask)
 
     def _masks(self, cells: Mapping[str, str]) -> dict[str, Path]:
         return {

@@ -24,6 +24,7 @@ from benchmark.plugins.paths import StudyPath
 IMAGE = re.compile(r"(TRV(\d+)P\d+)(CTA?)I\.mhd")
 REFERENCE = re.compile(r"(TRV\d+P\d+)(?:CT)?R\.mhd")
 KNOWN_LABELS = {0, 1, 2, 3}
+LABEL_NAMES = {"lesions": {1: "LAD with LM", 2: "LCx", 3: "RCA"}}
 
 
 class OrCaScoreCohort(Cohort):
@@ -89,7 +90,7 @@ class OrCaScoreCohort(Cohort):
         strange = sorted(labels - KNOWN_LABELS)
         met = (Anomaly("unknown label in the reference mask", f"labels {strange}"),) if strange else ()
         masks = {"lesions": references[0]} if self.images == "non_contrast" else {}
-        return FileScan(image, masks), int(bool(labels - {0})), met
+        return FileScan(image, masks, label_names=LABEL_NAMES), int(bool(labels - {0})), met
 
 
 def _order(name: str) -> tuple[int, ...]:

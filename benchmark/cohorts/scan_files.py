@@ -21,6 +21,7 @@ class FileScan:
     masks: Mapping[str, Path] = field(default_factory=dict)
     resample_mask: bool = False
     series: SeriesChoice = ANY
+    label_names: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def load(self) -> Scan:
         """Read image and masks. Raises `CaseError`; only the coronary mask must hold something."""
@@ -31,7 +32,7 @@ class FileScan:
             name: read_mask(path, image, resample=self.resample_mask, empty=name != "coronary")
             for name, path in self.masks.items()
         }
-        return Scan(image, masks, anomalies)
+        return Scan(image, masks, anomalies, label_names=self.label_names)
 
     @property
     def mask_names(self) -> tuple[str, ...]:
@@ -77,6 +78,7 @@ class FileScan:
                 "masks": {name: file_digest(path) for name, path in self.masks.items()},
                 "resample_mask": self.resample_mask,
                 "series": self.series.model_dump(),
+                "label_names": {mask: list(names.items()) for mask, names in self.label_names.items()},
                 "code": code_digest("benchmark.images.reading"),
             }
         )

@@ -5,6 +5,7 @@ Images and masks are `SimpleITK.Image`; indices and sizes are in SimpleITK's ord
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,6 +67,22 @@ class Grid:
             math.dist(self.place(corner), other.place(corner)) <= allowed for corner in corners
         )
 
+    def continues(self, other: Grid) -> bool:
+        """Say whether two grids are boxes of one lattice: the voxels of each lie where voxels of the other go on.
+
+        Axes may run the other way or in another order; that is how a segmentation cropped to its segments lies in its scan.
+        """
+        import numpy as np
+
+        axes, others = (np.reshape(grid.direction, (3, 3)) for grid in (self, other))
+        steps = axes.T @ others * other.spacing / np.array(self.spacing)[:, None]
+        if sorted(np.abs(np.round(steps)).ravel().tolist()) != [0.0] * 6 + [1.0] * 3:
+            return False
+        corners = itertools.product(*((0, size - 1) for size in other.size))
+        places = (np.array([other.place(corner) for corner in corners]) - self.origin) @ axes
+        away = places - np.round(places / self.spacing) * self.spacing
+        return bool(np.abs(away).max() <= GRID_TOLERANCE * min(self.spacing))
+
     def __str__(self) -> str:
         """Return the grid in words: size, spacing, origin, and the direction where it is not the identity."""
         size = " × ".join(str(n) for n in self.size)
@@ -120,6 +137,26 @@ def refuse_other_grid(image: sitk.Image | Grid, mask: sitk.Image | Grid, name: s
             f"{wanted}; resample it, or have it resampled: `cacbench score --resample-mask`, in a study "
             "`resample_mask: true` of a manifest cohort"
         )
+
+
+def laid_on(mask: sitk.Image, image: sitk.Image, name: str, *, resample: bool = False) -> sitk.Image:
+    """Return a label image of the image's lattice on the image's very grid, background where it has no voxel.
+
+    With `resample` it may be of another lattice (nearest neighbour). Raises `CaseError` with both grids otherwise, and if
+    a labelled voxel lies outside the image: the mask is then another scan's.
+    """
+    import SimpleITK as sitk
+
+    if not (resample or Grid.of(image).continues(Grid.of(mask))):
+        refuse_other_grid(image, mask, name)
+    laid = resample_mask_to(mask, image)
+    if not resample:
+        labelled, kept = (int((sitk.GetArrayViewFromImage(each) > 0).sum()) for each in (mask, laid))
+        if kept < labelled:
+            raise CaseError(
+                f"{name}: {labelled - kept} of its {labelled} labelled voxels lie outside the scan; it belongs to another"
+            )
+    return laid
 
 
 def crop_to_roi(

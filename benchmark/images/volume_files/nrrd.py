@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from benchmark.images.decimal_text import number_in
 from benchmark.images.volume_files.streams import DAMAGED, unpacked_size
 
 SUFFIXES = (".nrrd",)
-HEADER_LIMIT = 1 << 16
+HEADER_LIMIT = 1 << 20
+"""A header names every segment of a segmentation in full: a hundred of them take 70 kB."""
 ITEM_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
@@ -33,13 +35,17 @@ ITEM_BYTES = {
 MILLIMETRES = ("mm", "millimeter", "millimeters", "millimetre", "millimetres", "")
 
 
-def check(path: Path) -> None:
-    """Raise `CaseError` unless the header is that of a 3-D volume whose spacing is given, in mm."""
+def check(path: Path, layered: bool = False) -> None:
+    """Raise `CaseError` unless the header is that of a 3-D volume whose spacing is given, in mm.
+
+    `layered`: there may be a list of such volumes on one grid, as Slicer writes segments that overlap.
+    """
     fields, _ = _header(path)
     if "data file" in fields or "datafile" in fields:
         # the digest of the header would not cover the voxels
         raise CaseError(f"{path.name}: its voxels are in another file; save it as one NRRD file")
-    if fields.get("dimension") != "3":
+    list_first = layered and fields.get("kinds", "").split()[:1] in (["list"], ["vector"])
+    if fields.get("dimension") != ("4" if list_first else "3"):
         raise CaseError(
             f"{path.name}: not a 3-D image but {fields.get('dimension', 'of unknown dimension')}-D"
         )
@@ -59,7 +65,7 @@ def check_bytes(path: Path) -> None:
     sizes = [int(size) for size in fields.get("sizes", "").split() if size.isdigit()]
     item = ITEM_BYTES.get(fields.get("type", "").lower())
     encoding = fields.get("encoding", "").lower()
-    if len(sizes) != 3 or item is None or encoding not in ("raw", "gzip", "gz"):
+    if str(len(sizes)) != fields.get("dimension") or item is None or encoding not in ("raw", "gzip", "gz"):
         raise CaseError(
             f"{path.name}: sizes {fields.get('sizes')}, type {fields.get('type')} and encoding "
             f"{fields.get('encoding')} are not those of a volume; save it raw or gzip-compressed"
@@ -68,6 +74,16 @@ def check_bytes(path: Path) -> None:
     size = path.stat().st_size - data if encoding == "raw" else unpacked_size(path, data, zlib.MAX_WBITS | 16)
     if size != expected:
         raise CaseError(f"{path.name}: {size} bytes of voxels, where its header means {expected}; {DAMAGED}")
+
+
+def key_values(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what the header says by ``key:=value``, which the format leaves to whoever writes it; texts are UTF-8."""
+    with path.open("rb") as stream:
+        head = re.split(rb"\r?\n\r?\n", stream.read(HEADER_LIMIT), maxsplit=1)[0]
+    for line in re.split(r"\r?\n", head.decode("utf-8", errors="replace")):
+        key, sign, value = line.partition(":=")
+        if sign and not line.startswith("#") and ": " not in key:
+            yield key, value.replace("\\n", "\n").replace("\\\\", "\\").strip()
 
 
 def _header(path: Path) -> tuple[dict[str, str], int]:
@@ -81,7 +97,7 @@ def _header(path: Path) -> tuple[dict[str, str], int]:
     fields: dict[str, str] = {}
     for line in text.decode("latin-1").splitlines()[1:]:
         key, colon, value = line.partition(": ")
-        if line.startswith("#") or not colon:
+        if line.startswith("#") or not colon or ":=" in key:
             continue
         if key.strip().lower() in fields:
             raise CaseError(f"{path.name}: its header says {key.strip()} twice; remove one")
