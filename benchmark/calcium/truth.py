@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 class ReferenceRule(Declaration):
     """Where the reference comes from and how far a lesion's calcium may show beyond its mask."""
 
-    mask: str = Field("lesions", description="which of the scan's masks outlines the lesions")
+    mask: str | None = Field(
+        "lesions",
+        description="which of the scan's masks outlines the lesions; none: a comparison is with the case's score alone",
+    )
     reach_mm: float | None = Field(
         None,
         ge=0,
@@ -40,6 +43,14 @@ class ReferenceRule(Declaration):
     scoring: CalciumScoring = STANDARD
 
 
+def has_score_alone(scan: Scan, rule: ReferenceRule) -> bool:
+    """Say whether a scan can be compared by its score alone: it has no mask at all, or none is wanted.
+
+    A scan with masks of other names is not taken for one: the name of the mask may be a slip.
+    """
+    return rule.mask is None or not scan.masks
+
+
 def reference_calcium(scan: Scan, rule: ReferenceRule) -> sitk.Image:
     """Return the coronary calcium that a score counts, with the labels of the lesion mask, on the scan's grid.
 
@@ -47,7 +58,7 @@ def reference_calcium(scan: Scan, rule: ReferenceRule) -> sitk.Image:
     """
     import SimpleITK as sitk
 
-    if rule.mask not in scan.masks:
+    if rule.mask is None or rule.mask not in scan.masks:
         known = ", ".join(sorted(scan.masks)) or "none"
         raise CaseError(
             f"the case has no mask called {rule.mask!r} to learn from or compare with; it has: {known}"

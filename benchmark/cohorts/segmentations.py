@@ -100,9 +100,10 @@ def meaning_of(segment: Segment, file: str, declared: Declared) -> Structure | N
     if (name := said.get(segment.name.strip().lower())) is not None:
         return BY_NAME.get(name)
     if (structure := structure_called(segment.name)) is None:
+        named = segment.name if segment.name.isdigit() else repr(segment.name)
         raise CaseError(
-            f"{file}: its segment {segment.name!r} is none of the known structures ({', '.join(BY_NAME)}); rename it, or say "
-            f"what it is: `segments: {{{segment.name!r}: LAD}}`, or `{IGNORE}`"
+            f"{file}: its segment {named} is none of the known structures ({', '.join(BY_NAME)}); rename it, or say "
+            f"what it is, as in `segments: {{{named}: LAD}}`; `{IGNORE}` leaves it out"
         )
     return structure
 

@@ -31,6 +31,12 @@ METRICS = (
     "true_band_accuracy",
 )
 
+COUNTS = (
+    *("voxel_tp", "voxel_fp", "voxel_fn", "lesion_tp", "lesion_fp", "lesion_fn"),
+    "unseen_lesions",
+)
+"""What a scan with a mask is counted in; missing where it has none."""
+
 Floats = NDArray[np.float64]
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.analyses.segmentation.anatomy import DrawnAnatomy, drawn_anatomy
 from benchmark.calcium.scoring import score
-from benchmark.calcium.truth import ReferenceRule, reference_calcium
+from benchmark.calcium.truth import ReferenceRule, has_score_alone, reference_calcium
 from benchmark.case import Case
+from benchmark.errors import CaseError
 from benchmark.images.geometry import refuse_other_grid
 from benchmark.plugins import Segmenter
 
@@ -34,29 +37,56 @@ class MeasurementTask:
 
 
 def measure(task: MeasurementTask) -> dict[str, dict[str, Any]]:
-    """Return each segmenter's record (see `compare`). Raises `CaseError`, for the whole case."""
+    """Return each segmenter's record (see `compare`). Raises `CaseError`, for the whole case.
+
+    Of a scan that has a score and no mask the record holds the segmenter's score alone.
+    """
     scan = task.case.source.load()
-    reference = reference_calcium(scan, task.rule)
+    if has_score_alone(scan, task.rule):
+        if task.case.cac_score is None:
+            raise CaseError(
+                "the case has neither a mask of its lesions nor a score (`cac_score`) to compare with"
+            )
+        return {
+            name: _of_segmenter(segmenter, scan, partial(_scored, scan, task.rule))
+            for name, segmenter in task.segmenters.items()
+        }
+    reference, anatomy = reference_calcium(scan, task.rule), drawn_anatomy(scan, task.rule.scoring)
     return {
-        name: _of_segmenter(segmenter, scan, reference, task.rule)
+        name: _of_segmenter(
+            segmenter, scan, partial(compare, scan, reference=reference, rule=task.rule, anatomy=anatomy)
+        )
         for name, segmenter in task.segmenters.items()
     }
 
 
 def _of_segmenter(
-    segmenter: Segmenter, scan: Scan, reference: sitk.Image, rule: ReferenceRule
+    segmenter: Segmenter, scan: Scan, record_of: Callable[[sitk.Image], dict[str, Any]]
 ) -> dict[str, Any]:
     begin = time.perf_counter()
     segmentation = segmenter.segment(scan)
     seconds = time.perf_counter() - begin
     refuse_other_grid(scan.image, segmentation, "the segmentation")
-    return {**compare(scan, segmentation, reference, rule), "seconds": seconds}
+    return {**record_of(segmentation), "seconds": seconds}
+
+
+def _scored(scan: Scan, rule: ReferenceRule, segmentation: sitk.Image) -> dict[str, Any]:
+    return {
+        "reference": "score",
+        "agatston": score(scan.image, segmentation, rule.scoring).total.agatston,
+        "lesions": [],
+        "false_calls": [],
+    }
 
 
 def compare(
-    scan: Scan, segmentation: sitk.Image, reference: sitk.Image, rule: ReferenceRule
+    scan: Scan,
+    segmentation: sitk.Image,
+    reference: sitk.Image,
+    rule: ReferenceRule,
+    anatomy: DrawnAnatomy | None = None,
 ) -> dict[str, Any]:
-    """Return the record of one mask: counts of voxels and lesions, both scores, and each reference lesion.
+    """Return the record of one mask: counts of voxels and lesions, both scores, each reference lesion, false calls.
 
     A lesion is a set of voxels that touch in 3-D (26 neighbours). A reference lesion is found if the mask has one
     of its voxels; a lesion of the mask is false if it has no voxel of the reference.
@@ -70,7 +100,12 @@ def compare(
     true_blobs = len(np.unique(blobs[truth & predicted]))
     hit = np.isin(np.arange(1, count + 1), lesions[predicted])
     hu, voxel = sitk.GetArrayViewFromImage(scan.image), float(np.prod(scan.image.GetSpacing()))
+    found = _lesions(lesions, count, hu, voxel, hit, predicted)
+    if names := scan.label_names.get(rule.mask or ""):
+        vessels = _vessels(lesions, count, sitk.GetArrayViewFromImage(reference), names)
+        found = [{"vessel": vessel, **lesion} for vessel, lesion in zip(vessels, found, strict=True)]
     return {
+        "reference": "mask",
         "voxel_tp": int((truth & predicted).sum()),
         "voxel_fp": int((predicted & ~truth).sum()),
         "voxel_fn": int((truth & ~predicted).sum()),
@@ -79,8 +114,9 @@ def compare(
         "lesion_fp": int(blob_count - true_blobs),
         "agatston": score(scan.image, segmentation, rule.scoring).total.agatston,
         "reference_agatston": score(scan.image, reference, rule.scoring).total.agatston,
-        "lesions": _lesions(lesions, count, hu, voxel, hit, predicted),
+        "lesions": found,
         "unseen_lesions": _unseen(scan, rule, truth),
+        "false_calls": anatomy.false_calls(scan.image, predicted, truth, rule.scoring) if anatomy else [],
     }
 
 
@@ -91,7 +127,7 @@ def _lesions(
     voxel: float,
     hit: NDArray[np.bool_],
     predicted: NDArray[Any],
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Return size (mm³), density (highest HU) and what was found of each reference lesion."""
     inside = lesions > 0
     which, values = lesions[inside] - 1, hu[inside]
@@ -112,11 +148,21 @@ def _lesions(
     ]
 
 
+def _vessels(
+    lesions: NDArray[Any], count: int, labels: NDArray[Any], names: Mapping[int, str]
+) -> list[str]:
+    """Return the vessel of each lesion: that of most of its voxels, the lower label in a tie."""
+    inside = lesions > 0
+    votes = np.zeros((count + 1, int(labels.max()) + 1), np.intp)
+    np.add.at(votes, (lesions[inside], labels[inside]), 1)
+    return [names.get(int(label), f"label {label}") for label in votes[1:].argmax(axis=1)]
+
+
 def _unseen(scan: Scan, rule: ReferenceRule, truth: NDArray[np.bool_]) -> int:
     """Return how many lesions of the mask show no voxel that a score counts: no segmenter can find these."""
     import SimpleITK as sitk
     from scipy import ndimage
 
-    outlined, count = ndimage.label(sitk.GetArrayViewFromImage(scan.masks[rule.mask]) > 0, _TOUCHING)
+    outlined, count = ndimage.label(sitk.GetArrayViewFromImage(scan.masks[rule.mask or ""]) > 0, _TOUCHING)
     near = ndimage.grey_dilation(outlined, footprint=_TOUCHING)
     return int(count - len(np.setdiff1d(near[truth], [0])))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.analyses.segmentation.agreement import COUNTS
 from benchmark.analyses.segmentation.measurement import MeasurementTask, measure
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.case import Case, Exclusion
@@ -18,6 +19,13 @@ from benchmark.pipeline.results import tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 KIND = "segmentations"
+LESION_COLUMNS = [
+    *("cohort", "segmenter", "case_id", "vessel", "motion_mm", "volume_mm3", "maximum_hu", "found"),
+    "found_share",
+]
+CALL_COLUMNS = [
+    *("cohort", "segmenter", "case_id", "structure", "calcium_voxels", "voxels", "lesions", "agatston")
+]
 
 Scan = tuple[str, str]
 """Cohort, case id."""
@@ -27,12 +35,18 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Measured:
-    """One row per scan and segmenter, one per reference lesion and segmenter, and what dropped out."""
+    """One row per scan and segmenter, one per reference lesion and segmenter, and what dropped out.
+
+    `scans` says by `reference` what a scan was compared with: its mask, or its score alone, which then stands in
+    `reference_agatston`; counts of voxels and lesions are missing there. `calls` has one row per scan with drawn
+    anatomy, segmenter and structure: the false calls in it.
+    """
 
     scans: pd.DataFrame
     lesions: pd.DataFrame
     exclusions: list[Exclusion]
     unavailable: dict[str, str]
+    calls: pd.DataFrame
 
 
 def run_segmentation(study: SegmentationStudy, execution: Execution) -> Measured:
@@ -51,7 +65,8 @@ def run_segmentation(study: SegmentationStudy, execution: Execution) -> Measured
         raise UserError(
             f"{study.name}: every one of the {len(cases)} scans was excluded: {tally(exclusions)}"
         )
-    return Measured(*_tables(ready, cases, records), exclusions, unavailable)
+    scans, lesions, calls = _tables(ready, cases, records)
+    return Measured(scans, lesions, exclusions, unavailable, calls)
 
 
 def _bundles(
@@ -70,7 +85,8 @@ def _bundles(
         except CaseError as error:
             exclusions.append(Exclusion(case.case_id, cohort, "read", str(error)))
             continue
-        keys = {name: digest_of([scan, *parts]) for name, parts in made_of.items()}
+        scored = case.cac_score is not None  # without a mask a case that has no score is refused
+        keys = {name: digest_of([scan, scored, *parts]) for name, parts in made_of.items()}
         bundles[cohort, case.case_id] = Bundle(keys, partial(_task, study, case))
     return bundles, exclusions
 
@@ -90,31 +106,34 @@ def _exclusions(done: Done[tuple[Scan, str]]) -> list[Exclusion]:
 
 def _tables(
     ready: list[str], cases: list[tuple[str, Case]], records: dict[Place, dict[str, Any]]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    scans, lesions = [], []
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    scans: list[dict[str, Any]] = []
+    lists: dict[str, list[dict[str, Any]]] = {"lesions": [], "false_calls": []}
     for name in ready:
         for cohort, case in cases:
             if (cohort, case.case_id, name) not in records:
                 continue
             record = records[cohort, case.case_id, name]
             about = {"cohort": cohort, "segmenter": name, "case_id": case.case_id}
-            known = {"group": case.group, "label": case.label, "cac_score": case.cac_score}
-            scans.append(
-                {**about, **known, **{k: v for k, v in record.items() if k not in ("lesions", "seconds")}}
-            )
-            motion = _motion_mm(case)
-            lesions += [{**about, "motion_mm": motion, **lesion} for lesion in record["lesions"]]
-    columns = [
-        "cohort",
-        "segmenter",
-        "case_id",
-        "motion_mm",
-        "volume_mm3",
-        "maximum_hu",
-        "found",
-        "found_share",
-    ]
-    return pd.DataFrame(scans), pd.DataFrame(lesions, columns=columns)
+            scans.append({**about, **_of_scan(case, record)})
+            for what, rows in lists.items():
+                known = {"motion_mm": _motion_mm(case)} if what == "lesions" else {}
+                rows += [{**about, **known, **row} for row in record[what]]
+    return (
+        pd.DataFrame(scans).astype(dict.fromkeys(COUNTS, "Int64")),
+        pd.DataFrame(lists["lesions"], columns=LESION_COLUMNS),
+        pd.DataFrame(lists["false_calls"], columns=CALL_COLUMNS),
+    )
+
+
+def _of_scan(case: Case, record: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a scan, and what was measured of it as a whole."""
+    known = {"group": case.group, "label": case.label, "cac_score": case.cac_score}
+    uncounted = dict.fromkeys(COUNTS)
+    if record["reference"] == "score":
+        uncounted["reference_agatston"] = case.cac_score
+    left = ("lesions", "false_calls", "seconds")
+    return {**known, **uncounted, **{name: value for name, value in record.items() if name not in left}}
 
 
 def _motion_mm(case: Case) -> float:
