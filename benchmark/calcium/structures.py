@@ -34,8 +34,15 @@ STRUCTURES = (
     Structure("RCA", 4, True, ("right coronary",)),
     Structure("PDA", 5, True, ("rpda", "posterior descending", "right posterior descending")),
     Structure("coronary", 6, True, ("coronaries", "coronary arteries", "cac")),
-    Structure("aorta", 11, False, ("thoracic aorta", "ascending aorta", "descending aorta", "aortic arch", "aortic wall")),
-    Structure("aortic valve", 12, False, ("av", "root", "aortic root", "aortic annulus", "aortic valve or root")),
+    Structure(
+        "aorta",
+        11,
+        False,
+        ("thoracic aorta", "ascending aorta", "descending aorta", "aortic arch", "aortic wall"),
+    ),
+    Structure(
+        "aortic valve", 12, False, ("av", "root", "aortic root", "aortic annulus", "aortic valve or root")
+    ),
     Structure("mitral valve", 13, False, ("mitral", "mv", "mitral annulus", "mitral annular", "mac")),
     Structure("pulmonary artery", 14, False, ("pulmonary", "pulmonary trunk", "pulmonary valve")),
     Structure("tricuspid valve", 15, False, ("tricuspid", "tricuspid annulus")),
@@ -43,7 +50,7 @@ STRUCTURES = (
     Structure("bone", 17, False, ("bones", "ribs", "sternum", "spine")),
     Structure("other", 18, False, ()),
 )
-"""Side branches are drawn as part of their vessel, and the aortic root counts as the valve's, whose calcium joins it."""
+"""Side branches are drawn as part of their vessel; the aortic root counts as the valve's, whose calcium joins it."""
 BY_NAME = {structure.name: structure for structure in STRUCTURES}
 _MEANT = {name.lower(): item for item in STRUCTURES for name in (item.name, *item.synonyms)}
 
@@ -58,7 +65,8 @@ def structure_called(name: str) -> Structure | None:
     while every and every[-1].isdigit():
         every.pop()
     words = [word for word in every if word not in _OF_CALCIUM] or every
-    for end in (["coronary", "artery"], ["artery"], []):
-        if words[len(words) - len(end) :] == end and (found := _MEANT.get(" ".join(words[: len(words) - len(end)]))):
+    text = " ".join(words)
+    for end in (" coronary artery", " artery", ""):
+        if text.endswith(end) and (found := _MEANT.get(text.removesuffix(end))):
             return found
     return None

@@ -1,11 +1,11 @@
 """Which voxels of a scan are coronary calcium, given a mask of the lesions: what the scoring rule would count.
 
 A mask of lesions says where calcium is, a score counts what the scanner shows of it: voxels at or above 130 HU,
-joined slice by slice, 1 mm² or more. A mask drawn on the scan itself already outlines what is seen: whoever drew it left
-out what touches the calcium and is none (bone, the aorta's wall, noise), so nothing beyond it belongs to it, and the
-reference is the candidates within it. A phantom's masks are the lesions' true outlines. Blurred by the point
-spread and by motion, calcium shows beyond these, so connected candidates up to `reach_mm` from the outline belong to it.
-The scan says which of the two its masks are (`Scan.reach_mm`). The definition is ours.
+joined slice by slice, 1 mm² or more. A mask drawn on the scan itself already outlines what is seen: whoever drew it
+left out what touches the calcium and is none (bone, the aorta's wall, noise), so nothing beyond it belongs to it, and
+the reference is the candidates within it. A phantom's masks are the lesions' true outlines. Blurred by the point
+spread and by motion, calcium shows beyond these, so connected candidates up to `reach_mm` from the outline belong to
+it. The scan says which of the two its masks are (`Scan.reach_mm`). The definition is ours.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class ReferenceRule(Declaration):
     reach_mm: float | None = Field(
         None,
         ge=0,
-        description="how far blurred calcium may lie from its outline; none: 0 for masks drawn on the scan, 3 for the true "
-        "outlines of a phantom",
+        description="how far blurred calcium may lie from its outline; none: 0 for masks drawn on the scan, 3 for "
+        "the true outlines of a phantom",
     )
     scoring: CalciumScoring = STANDARD
 

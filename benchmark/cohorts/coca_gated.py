@@ -23,7 +23,6 @@ from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.plugins.paths import StudyPath
 
-
 PLACES = ("path", "segmentations")
 
 

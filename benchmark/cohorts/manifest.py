@@ -35,12 +35,12 @@ class ManifestCohort(SegmentedCohort):
     """Cases listed in a CSV, or in an xlsx file: ``case_id``, ``image`` and any of ``cac_score``, ``label``, ``mask``.
 
     Further columns are ``group`` (scanner, site or patient, which a study may keep together), ``protocol``,
-    ``contrast`` (yes or no), ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``), and ``segmentation``,
-    the case's file if it is not called after the case in the folder `segmentations`.
-    Any other column is carried beside the features if ``covariates`` names it, and else left, which is said.
-    Relative paths start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a
-    DICOM series. Without a label it is derived from the score: 1 for a score above 0. An empty cell means
-    unknown; to extract features neither is needed.
+    ``contrast`` (yes or no), ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``), and
+    ``segmentation``, the case's file if it is not called after the case in the folder `segmentations`. Any other
+    column is carried beside the features if ``covariates`` names it, and else left, which is said. Relative paths
+    start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a DICOM series. Without a
+    label it is derived from the score: 1 for a score above 0. An empty cell means unknown; to extract features
+    neither is needed.
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom")

@@ -1,7 +1,7 @@
 """Segmentations that somebody drew on the scans of a cohort: one file a case, in it named segments.
 
-Coronary segments become the mask ``lesions``, and all segments together the mask ``anatomy``, which says where calls lie
-that are no coronary calcium. Labels are those of `benchmark.calcium.structures`.
+Coronary segments become the mask ``lesions``, and all segments together the mask ``anatomy``, which says where calls
+lie that are no coronary calcium. Labels are those of `benchmark.calcium.structures`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 IGNORE = "ignore"
 """What a segment is declared to be that says nothing of calcium."""
-NAMES = {"lesions": {s.label: s.name for s in STRUCTURES if s.coronary}, "anatomy": {s.label: s.name for s in STRUCTURES}}
+NAMES = {
+    "lesions": {s.label: s.name for s in STRUCTURES if s.coronary},
+    "anatomy": {s.label: s.name for s in STRUCTURES},
+}
 
 Declared = Mapping[int | str, str]
 """Names of segments, or labels of a label image, to names of structures or `IGNORE`."""
@@ -63,7 +66,10 @@ class SegmentedScan:
         if found := list(problems(deep)) if problems else []:
             return found
         try:
-            _ = self.load() if deep else self.check()
+            if deep:
+                self.load()
+            else:
+                self.check()
         except CaseError as error:
             return [Problem(str(self.file), str(error))]
         return []
@@ -126,8 +132,9 @@ def _holds(file: Path, changed: int, items: tuple[tuple[int | str, str], ...]) -
 def _masks(
     drawn: Segmentation, image: sitk.Image, declared: Declared
 ) -> tuple[dict[str, sitk.Image], tuple[Anomaly, ...]]:
-    """Return the two masks on the image's grid, and what was met. Where segments overlap the first one counts,
-    a coronary one before the others.
+    """Return the two masks on the image's grid, and what was met.
+
+    Where segments overlap the first one counts, a coronary one before the others.
     """
     import SimpleITK as sitk
 
@@ -144,7 +151,9 @@ def _masks(
             met.append(Anomaly("overlapping segments", what))
         labels[voxels & (labels == 0)] = structure.label
     coronary = np.where(np.isin(labels, list(NAMES["lesions"])), labels, 0)
-    masks = {name: sitk.GetImageFromArray(array) for name, array in (("lesions", coronary), ("anatomy", labels))}
+    masks = {
+        name: sitk.GetImageFromArray(array) for name, array in (("lesions", coronary), ("anatomy", labels))
+    }
     for mask in masks.values():
         mask.CopyInformation(image)
     return masks, tuple(met)

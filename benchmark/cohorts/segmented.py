@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from benchmark.calcium.structures import BY_NAME
+from benchmark.calcium.structures import BY_NAME, structure_called
 from benchmark.case import Anomaly, Case
 from benchmark.cohorts.scan_files import UnusableScan
 from benchmark.cohorts.segmentations import IGNORE, SegmentedScan, holds_coronary_calcium, unused_files
@@ -22,24 +22,32 @@ from benchmark.plugins.paths import StudyPath
 
 
 def _known(declared: dict[int | str, str]) -> dict[int | str, str]:
-    for name, structure in declared.items():
-        if structure not in BY_NAME and structure != IGNORE:
-            raise ValueError(f"{name}: there is no structure {structure!r}; {did_you_mean(structure, [*BY_NAME, IGNORE])}")
-    return declared
+    """Return the structures by their names in tables, whatever synonyms they are declared by."""
+    known = {}
+    for name, said in declared.items():
+        structure = structure_called(said)
+        if structure is None and said != IGNORE:
+            raise ValueError(
+                f"{name}: there is no structure {said!r}; {did_you_mean(said, [*BY_NAME, IGNORE])}"
+            )
+        known[name] = structure.name if structure else IGNORE
+    return known
 
 
 class SegmentedCohort(Cohort):
     """A cohort whose scans may have been segmented: coronary calcium by vessel, valves and great vessels by name."""
 
     segmentations: StudyPath | None = Field(
-        None, description="folder with a file <case id>.seg.nrrd of 3D Slicer, or a label image, for every scan"
+        None,
+        description="folder with a file <case id>.seg.nrrd of 3D Slicer, or a label image, for every scan",
     )
     segments: Annotated[dict[int | str, str], AfterValidator(_known)] = Field(
         {},
         description="what segments of other names, or labels, are: {Ca proximal: LAD, 7: mitral valve, notes: ignore}",
     )
     without_segmentation: Literal["exclude", "zero"] = Field(
-        "exclude", description="scans without a file: leave them out, or take them for free of coronary calcium"
+        "exclude",
+        description="scans without a file: leave them out, or take them for free of coronary calcium",
     )
 
     def notices(self) -> list[str]:
@@ -61,11 +69,15 @@ class SegmentedCohort(Cohort):
         file = file or self._file(names or (case.case_id,))
         if file is None and self.without_segmentation == "exclude":
             reason = (
-                f"no {case.case_id}{SUFFIX} among the segmentations; `without_segmentation: zero` takes such scans for free "
-                "of calcium"
+                f"no {case.case_id}{SUFFIX} among the segmentations; `without_segmentation: zero` takes such scans for "
+                "free of calcium"
             )
             return replace(case, source=UnusableScan(reason))
-        met = case.anomalies if file else (*case.anomalies, Anomaly("scan without segmentation taken for zero", ""))
+        met = (
+            case.anomalies
+            if file
+            else (*case.anomalies, Anomaly("scan without segmentation taken for zero", ""))
+        )
         try:
             calcium = file is not None and holds_coronary_calcium(file, self.segments)
         except CaseError as error:
@@ -73,14 +85,17 @@ class SegmentedCohort(Cohort):
         if case.label not in (None, int(calcium)):
             met = (*met, Anomaly("label and segmentation disagree", f"label {case.label}"))
         source = SegmentedScan(case.source, file, self.segments, resample)
-        return replace(case, source=source, label=int(calcium) if case.label is None else case.label, anomalies=met)
+        return replace(
+            case, source=source, label=int(calcium) if case.label is None else case.label, anomalies=met
+        )
 
     def _file(self, names: Sequence[str]) -> Path | None:
         folder = self.segmentations
         if folder is None:
             return None
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; give the one with the files <case id>{SUFFIX} as `segmentations`")
+            raise UserError(
+                f"{folder}: no such folder; give the one with the files <case id>{SUFFIX} as `segmentations`"
+            )
         places = (folder / f"{name}{suffix}" for name in names for suffix in (SUFFIX, *SUFFIXES))
         return next((place for place in places if place.is_file()), None)
-

@@ -23,6 +23,12 @@ GRID_TOLERANCE = 0.01
 
 Headers keep geometry in 32-bit floats or decimal strings, so equal grids seldom agree to the last bit.
 """
+LATTICE_TOLERANCE = 0.1
+"""How far, in voxels, a box of voxels may lie beside another grid's and still be a part of it.
+
+Programs work out a series' slice distance each in its own way, which adds up over the slices; up to half a voxel it is
+certain which voxel is meant.
+"""
 SPACING_MM = (0.1, 20.0)
 """What a voxel spacing may be: from photon-counting CT with a small field of view to coarse resampled volumes."""
 PERPENDICULAR = 1e-3
@@ -70,7 +76,8 @@ class Grid:
     def continues(self, other: Grid) -> bool:
         """Say whether two grids are boxes of one lattice: the voxels of each lie where voxels of the other go on.
 
-        Axes may run the other way or in another order; that is how a segmentation cropped to its segments lies in its scan.
+        Axes may run the other way or in another order; that is how a segmentation cropped to its segments lies in its
+        scan.
         """
         import numpy as np
 
@@ -79,9 +86,8 @@ class Grid:
         if sorted(np.abs(np.round(steps)).ravel().tolist()) != [0.0] * 6 + [1.0] * 3:
             return False
         corners = itertools.product(*((0, size - 1) for size in other.size))
-        places = (np.array([other.place(corner) for corner in corners]) - self.origin) @ axes
-        away = places - np.round(places / self.spacing) * self.spacing
-        return bool(np.abs(away).max() <= GRID_TOLERANCE * min(self.spacing))
+        places = (np.array([other.place(corner) for corner in corners]) - self.origin) @ axes / self.spacing
+        return bool(np.abs(places - np.round(places)).max() <= LATTICE_TOLERANCE)
 
     def __str__(self) -> str:
         """Return the grid in words: size, spacing, origin, and the direction where it is not the identity."""
@@ -142,8 +148,8 @@ def refuse_other_grid(image: sitk.Image | Grid, mask: sitk.Image | Grid, name: s
 def laid_on(mask: sitk.Image, image: sitk.Image, name: str, *, resample: bool = False) -> sitk.Image:
     """Return a label image of the image's lattice on the image's very grid, background where it has no voxel.
 
-    With `resample` it may be of another lattice (nearest neighbour). Raises `CaseError` with both grids otherwise, and if
-    a labelled voxel lies outside the image: the mask is then another scan's.
+    With `resample` it may be of another lattice (nearest neighbour). Raises `CaseError` with both grids otherwise,
+    and if a labelled voxel lies outside the image: the mask is then another scan's.
     """
     import SimpleITK as sitk
 
@@ -153,9 +159,8 @@ def laid_on(mask: sitk.Image, image: sitk.Image, name: str, *, resample: bool = 
     if not resample:
         labelled, kept = (int((sitk.GetArrayViewFromImage(each) > 0).sum()) for each in (mask, laid))
         if kept < labelled:
-            raise CaseError(
-                f"{name}: {labelled - kept} of its {labelled} labelled voxels lie outside the scan; it belongs to another"
-            )
+            lost = f"{labelled - kept} of its {labelled} labelled voxels"
+            raise CaseError(f"{name}: {lost} lie outside the scan; it is another scan's")
     return laid
 
 

@@ -1,8 +1,8 @@
 """Named segments of a scan: 3D Slicer's segmentation files, and label images whose labels have names.
 
 A ``.seg.nrrd`` is a NRRD file whose header names each segment by ``Segment<N>_Name``, ``Segment<N>_LabelValue`` and
-``Segment<N>_Layer``; segments that overlap lie in layers of their own. Slicer crops it to what was drawn, so its grid is
-a part of the scan's. https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html
+``Segment<N>_Layer``; segments that overlap lie in layers of their own. Slicer crops it to what was drawn, so its grid
+is a part of the scan's. https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def read_segmentation(path: Path) -> Segmentation:
     if not is_slicer_file(path):
         mask = read_mask(path, empty=True)
         labels = np.unique(sitk.GetArrayViewFromImage(mask))
-        segments = (Segment(str(label), 0, int(label)) for label in labels if label)
-        return Segmentation(path.name, tuple(segments), (mask,))
+        named = tuple(Segment(str(label), 0, int(label)) for label in labels if label)
+        return Segmentation(path.name, named, (mask,))
     segments = segments_of(path)
     nrrd.check_bytes(path)
     try:

@@ -31,10 +31,7 @@ METRICS = (
     "true_band_accuracy",
 )
 
-COUNTS = (
-    *("voxel_tp", "voxel_fp", "voxel_fn", "lesion_tp", "lesion_fp", "lesion_fn"),
-    "unseen_lesions",
-)
+COUNTS = (*("voxel_tp", "voxel_fp", "voxel_fn", "lesion_tp", "lesion_fp", "lesion_fn"), "unseen_lesions")
 """What a scan with a mask is counted in; missing where it has none."""
 
 Floats = NDArray[np.float64]
@@ -44,8 +41,8 @@ def agreement(scans: pd.DataFrame, weights: Floats) -> Floats:
     """Return every metric of `METRICS` for every row of weights: (replicates, metrics).
 
     `scans` has one row per scan: counts voxel_* and lesion_* (tp, fp, fn; NaN: no mask to count against), agatston,
-    reference_agatston and cac_score, the patient's true score (NaN: unknown). `weights` (replicates, scans) says how often each scan counts.
-    Dice is the mean over scans with reference calcium. What is not defined is NaN.
+    reference_agatston and cac_score, the patient's true score (NaN: unknown). `weights` (replicates, scans) says how
+    often each scan counts. Dice is the mean over scans with reference calcium. What is not defined is NaN.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         columns = {**_overlap(scans, weights, "voxel"), **_overlap(scans, weights, "lesion")}

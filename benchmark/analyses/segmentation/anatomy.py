@@ -40,9 +40,9 @@ class DrawnAnatomy:
         """Return one row per structure on the scan and one for elsewhere: what was called there and is no reference.
 
         `voxels` counts false voxels by where each lies; `lesions` the false ones (sets of touching voxels without a
-        voxel of the reference) by the structure that holds most of their voxels, elsewhere if none holds any; `agatston`
-        is the score of the false voxels alone. `calcium_voxels` is how many a score counts in the structure: all that
-        could be called there.
+        voxel of the reference) by the structure that holds most of their voxels, elsewhere if none holds any;
+        `agatston` is the score of the false voxels alone, each slice's component whole for the place that holds most
+        of it. `calcium_voxels` is how many a score counts in the structure: all that could be called there.
         """
         false = predicted & ~truth
         places = np.where(false, self.labels, 0)
@@ -79,7 +79,8 @@ class DrawnAnatomy:
         beyond = max(self.names, default=0) + 1
         region = sitk.GetImageFromArray(np.where(false & (places == 0), beyond, places).astype(np.uint16))
         region.CopyInformation(image)
-        by_label = {row.label: row.agatston for row in score(image, region, scoring).regions}
+        regions = score(image, region, scoring).regions
+        by_label = {row.label: row.agatston for row in regions if row.label is not None}
         return {0: by_label.pop(beyond, 0.0), **by_label}
 
 

@@ -14,10 +14,23 @@ from benchmark.statistics.intervals.proportions import wilson
 def by_vessel(lesions: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     """Return how many reference lesions of each vessel every segmenter found, per cohort, and the share of them.
 
-    `lesions` has one row per cohort, segmenter and reference lesion: case_id, vessel, found; those of masks whose labels
-    have no names are left aside. Intervals resample patients; where all lesions were found or none they are Wilson's.
+    `lesions` has one row per cohort, segmenter and reference lesion: case_id, vessel, found; those of masks whose
+    labels have no names are left aside. Intervals resample patients; where all lesions were found or none they are
+    Wilson's.
     """
-    columns = ["cohort", "segmenter", "vessel", "scans", "lesions", "found", "missed", "recall", "low", "high", "method"]
+    columns = [
+        "cohort",
+        "segmenter",
+        "vessel",
+        "scans",
+        "lesions",
+        "found",
+        "missed",
+        "recall",
+        "low",
+        "high",
+        "method",
+    ]
     rows = []
     for keys, part in lesions.groupby(["cohort", "segmenter", "vessel"], sort=False):
         of_scans = part.groupby("case_id")["found"].agg(["sum", "size"])
@@ -33,8 +46,8 @@ def by_vessel(lesions: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
 def false_calls(calls: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     """Return where every segmenter's false calls lie, per cohort: all of each structure, and its share of the voxels.
 
-    `calls` has one row per cohort, segmenter, case_id and structure, see `DrawnAnatomy.false_calls`; a structure that a scan
-    has no row of was not drawn on it. Intervals resample patients.
+    `calls` has one row per cohort, segmenter, case_id and structure, see `DrawnAnatomy.false_calls`; a structure that
+    a scan has no row of was not drawn on it. Intervals resample patients.
     """
     columns = ["cohort", "segmenter", "structure", "scans", "calcium_voxels", "voxels", "lesions", "agatston"]
     columns += ["share", "low", "high", "method"]

@@ -52,7 +52,9 @@ def summary(scans: pd.DataFrame, study: SegmentationStudy) -> pd.DataFrame:
 def counts(scans: pd.DataFrame) -> pd.DataFrame:
     """Return voxels and lesions found, false and missed, per cohort, scanner and segmenter, with F1 and bands."""
     rows = []
-    for keys, part in scans[scans["reference"] == "mask"].groupby(["cohort", "group", "segmenter"], sort=False):
+    for keys, part in scans[scans["reference"] == "mask"].groupby(
+        ["cohort", "group", "segmenter"], sort=False
+    ):
         values = dict(zip(METRICS, agreement(part, np.ones((1, len(part))))[0], strict=True))
         row = dict(zip(("cohort", "scanner", "segmenter"), keys, strict=True)) | {"scans": len(part)}
         row |= {name: int(part[name].sum()) for name in COUNTS}
@@ -127,9 +129,7 @@ def _replicates(scans: pd.DataFrame, study: SegmentationStudy) -> Floats:
     """Return the replicates of every metric, (replicates, metrics); `scans` in any order of cases."""
     scans = scans.reset_index().sort_values("case_id")
     label = (scans["reference_agatston"] > 0).to_numpy().astype(np.intp)
-    return np.concatenate(
-        [agreement(scans, counts) for counts in resampled_counts(label, resampling(study))]
-    )
+    return np.concatenate([agreement(scans, counts) for counts in resampled_counts(label, resampling(study))])
 
 
 def resampling(study: SegmentationStudy) -> Resampling:
@@ -149,7 +149,7 @@ def _differences(
     value = [agreement(table, np.ones((1, len(shared))))[0] for table in tables]
     for metric in TESTED:
         place = METRICS.index(metric)
-        if shared.empty or first["reference"].iloc[0] == "score" and metric in OF_MASKS:
+        if shared.empty or (first["reference"].iloc[0] == "score" and metric in OF_MASKS):
             continue
         difference = replicates[0][:, place] - replicates[1][:, place]
         low, high = percentile_interval(difference)

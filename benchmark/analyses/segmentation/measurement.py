@@ -51,6 +51,11 @@ def measure(task: MeasurementTask) -> dict[str, dict[str, Any]]:
             name: _of_segmenter(segmenter, scan, partial(_scored, scan, task.rule))
             for name, segmenter in task.segmenters.items()
         }
+    if task.rule.mask not in scan.masks and task.case.cac_score is not None:
+        raise CaseError(
+            f"the case has no mask called {task.rule.mask!r} to compare with; it has: {', '.join(sorted(scan.masks))}; "
+            "`reference: {mask: null}` compares by the score alone"
+        )
     reference, anatomy = reference_calcium(scan, task.rule), drawn_anatomy(scan, task.rule.scoring)
     return {
         name: _of_segmenter(
@@ -148,9 +153,7 @@ def _lesions(
     ]
 
 
-def _vessels(
-    lesions: NDArray[Any], count: int, labels: NDArray[Any], names: Mapping[int, str]
-) -> list[str]:
+def _vessels(lesions: NDArray[Any], count: int, labels: NDArray[Any], names: Mapping[int, str]) -> list[str]:
     """Return the vessel of each lesion: that of most of its voxels, the lower label in a tie."""
     inside = lesions > 0
     votes = np.zeros((count + 1, int(labels.max()) + 1), np.intp)

@@ -20,8 +20,12 @@ MARGIN_PIXELS = 40
 
 
 def overlays(scans: pd.DataFrame, study: SegmentationStudy) -> dict[str, bytes]:
-    """Draw, per cohort, the first segmenter's best, median and worst scan with calcium; return PNGs by name."""
+    """Draw, per cohort, the first segmenter's best, median and worst scan with calcium; return PNGs by name.
+
+    Scans with a score alone have no mask to draw, and are left out.
+    """
     pictures = {}
+    scans = scans[scans["reference"] == "mask"]
     for cohort, declared in study.cohorts.items():
         rows_of_main = scans[(scans["cohort"] == cohort) & (scans["segmenter"] == study.main)]
         chosen = choose(rows_of_main)

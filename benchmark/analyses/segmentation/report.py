@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from benchmark.analyses.segmentation.agreement_figure import agreement_figure
 from benchmark.analyses.segmentation.pictures import overlays
 from benchmark.analyses.segmentation.run import Measured
 from benchmark.analyses.segmentation.study import SegmentationStudy
@@ -15,21 +17,32 @@ from benchmark.analyses.segmentation.tables import all_tables
 from benchmark.calcium.structures import BY_NAME
 from benchmark.report.report import LoggedRow, Report, Section, with_interval
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SHOWN = ("voxel_f1", "lesion_f1", "icc", "band_accuracy", "kappa")
 SHOWN_SCORES = {
     **{"icc": 3, "icc_log": 3, "bias": 0, "limit_low": 0, "limit_high": 0, "ratio": 2, "spearman": 3},
-    **{"zero_accuracy": 3, "zero_sensitivity": 3, "zero_specificity": 3, "band_accuracy": 3, "kappa_linear": 3},
+    **{
+        "zero_accuracy": 3,
+        "zero_sensitivity": 3,
+        "zero_specificity": 3,
+        "band_accuracy": 3,
+        "kappa_linear": 3,
+    },
 }
 """Metrics of agreement that people are shown, and the digits of each."""
 HOW_SCORES = (
-    "Bias and limits: Bland and Altman, segmenter minus the other; ratio: geometric mean of (score + 1), segmenter by the "
-    "other; zero: above zero or not; ICC(2,1), of log(score + 1) too. Intervals: tables/scores.csv says how each was found."
+    "Bias and limits: Bland and Altman, segmenter minus the other; ratio: geometric mean of (score + 1), segmenter "
+    "by the other; zero: above zero or not; ICC(2,1), of log(score + 1) too. Intervals: tables/scores.csv says how "
+    "each was found."
 )
 
 
 def report_of(measured: Measured, study: SegmentationStudy) -> Report:
     """Return the report of what was measured; drawing the overlays runs the first segmenter again on a few scans."""
     tables = all_tables(measured, study)
+    figures = _agreement_figures(measured.scans)
     pictures = {} if study.main in measured.unavailable else overlays(measured.scans, study)
     return Report(
         study=study.name,
@@ -39,12 +52,14 @@ def report_of(measured: Measured, study: SegmentationStudy) -> Report:
         sections=[
             Section("Against masks; 95 % intervals: patients resampled", _overview(tables["summary"])),
             *_of_scores(tables["scores"]),
+            Section("Scores, each scan", figures=list(figures), where="page"),
             Section("Lesions found, by vessel", _vessels(tables["vessels"])),
             Section("False calls by anatomy", _false_calls(tables["false_calls"])),
             Section("Best, median and worst scan", figures=list(pictures), where="page"),
         ],
         tables=tables,
         facts=[fact for name in FACTS for fact in _facts(name, tables[name])],
+        figures=figures,
         pictures=pictures,
         warnings=_warnings(measured),
         parameters={
@@ -87,6 +102,13 @@ def _of_scores(scores: pd.DataFrame) -> list[Section]:
         table = pd.DataFrame({"metric": list(SHOWN_SCORES), **cells})
         sections.append(Section(title, table, note="" if sections else HOW_SCORES))
     return sections
+
+
+def _agreement_figures(scans: pd.DataFrame) -> dict[str, Figure]:
+    return {
+        f"agreement_{cohort}_{reference}": agreement_figure(part, f"{cohort}, against the {reference}")
+        for (cohort, reference), part in scans.groupby(["cohort", "reference"], sort=False)
+    }
 
 
 def _vessels(vessels: pd.DataFrame) -> pd.DataFrame:

@@ -44,20 +44,21 @@ def all_tables(measured: Measured, study: SegmentationStudy) -> Mapping[str, pd.
 def scores(scans: pd.DataFrame, study: SegmentationStudy) -> pd.DataFrame:
     """Return how well each segmenter's Agatston scores agree, per cohort, with the cases' scores and those of masks.
 
-    `against` says which: ``score``, the case's own, known from a spreadsheet or the true one of a phantom, or ``mask``, that
-    of the reference mask on the same scan. For the metrics and their intervals see `score_agreement`.
+    `against` says which: ``score``, the case's own, known from a spreadsheet or the true one of a phantom, or
+    ``mask``, that of the reference mask on the same scan. For the metrics and their intervals see `score_agreement`.
     """
     parts = []
     for (cohort, segmenter), rows in scans.groupby(["cohort", "segmenter"], sort=False):
         for against, found, true in _pairs(rows):
             table = score_agreement(found, true, [*RISK_BANDS.values()][:-1], resampling(study))
-            parts.append(table.assign(cohort=cohort, segmenter=segmenter, against=against))
+            parts.append(table.assign(cohort=str(cohort), segmenter=str(segmenter), against=against))
     columns = ["cohort", "segmenter", "against", "cases", "metric", "value", "low", "high", "method"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def _pairs(rows: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.Series]]:
-    rows = rows.sort_values("case_id")  # so that the same seed resamples the same patients in any order of rows
+    # The same seed then resamples the same patients, whatever the order of the rows.
+    rows = rows.sort_values("case_id")
     scored = rows[rows["cac_score"].notna()]
     masked = rows[rows["reference"] == "mask"]
     for against, part, true in (("score", scored, "cac_score"), ("mask", masked, "reference_agatston")):

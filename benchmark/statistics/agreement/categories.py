@@ -51,7 +51,9 @@ def band_agreement(
     return result
 
 
-def zero_agreement(found: ArrayLike, true: ArrayLike, level: float = 0.95) -> dict[str, tuple[float, Interval]]:
+def zero_agreement(
+    found: ArrayLike, true: ArrayLike, level: float = 0.95
+) -> dict[str, tuple[float, Interval]]:
     """Return accuracy, sensitivity and specificity of `found` above zero for `true` above zero, by Wilson."""
     found, true = np.asarray(found, float) > 0, np.asarray(true, float) > 0
     return {

@@ -12,7 +12,9 @@ SPREAD = 1.96
 """Standard deviations from the bias to a limit."""
 
 
-def bland_altman(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> dict[str, tuple[float, Interval]]:
+def bland_altman(
+    first: ArrayLike, second: ArrayLike, level: float = 0.95
+) -> dict[str, tuple[float, Interval]]:
     """Return bias, limit_low and limit_high of `first` minus `second`, (cases,), each with its interval.
 
     Bland and Altman, Lancet 1986;327:307: the limits are bias ± 1.96 s, their standard error √(3 s² / n), that of the
@@ -28,11 +30,16 @@ def bland_altman(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> di
     return {
         "bias": (bias, _around(bias, quantile * error)),
         "limit_low": (bias - SPREAD * spread, _around(bias - SPREAD * spread, quantile * np.sqrt(3) * error)),
-        "limit_high": (bias + SPREAD * spread, _around(bias + SPREAD * spread, quantile * np.sqrt(3) * error)),
+        "limit_high": (
+            bias + SPREAD * spread,
+            _around(bias + SPREAD * spread, quantile * np.sqrt(3) * error),
+        ),
     }
 
 
-def ratio_limits(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> dict[str, tuple[float, Interval]]:
+def ratio_limits(
+    first: ArrayLike, second: ArrayLike, level: float = 0.95
+) -> dict[str, tuple[float, Interval]]:
     """Return ratio, ratio_low and ratio_high: bias and limits of log(score + 1), as factors of score + 1.
 
     For scores that are skewed and begin at zero, whose differences grow with the score; Bland and Altman, Stat Methods

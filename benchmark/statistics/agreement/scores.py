@@ -27,10 +27,10 @@ def score_agreement(
 ) -> pd.DataFrame:
     """Return how well the scores `found` agree with the `true` ones of the same cases, one row per metric.
 
-    Both have shape (cases,), 0 or more; `upper` are the bands' upper limits, the first of them 0. Columns metric, cases,
-    value, low, high, method. `icc` is ICC(2,1), absolute agreement of single measurements, `icc_log` that of log(score
-    + 1), which no single large score decides; `ratio` is the geometric mean of (found + 1) / (true + 1). What is not
-    estimable is NaN and its method says so. Raises `ValueError` where a score is missing or below 0.
+    Both have shape (cases,), 0 or more; `upper` are the bands' upper limits, the first of them 0. Columns metric,
+    cases, value, low, high, method. `icc` is ICC(2,1), absolute agreement of single measurements, `icc_log` that of
+    log(score + 1), which no single large score decides; `ratio` is the geometric mean of (found + 1) / (true + 1).
+    What is not estimable is NaN and its method says so. Raises `ValueError` where a score is missing or below 0.
     """
     found, true = np.asarray(found, float), np.asarray(true, float)
     if found.shape != true.shape or found.ndim != 1 or not len(found):

@@ -31,8 +31,8 @@ Segment{n}_Tags:=Segmentation.Status:inprogress|TerminologyEntry:Segmentation ca
 Anatomy list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~Anatomic codes - DICOM master list~^^~^^|
 """
 TAIL = """Segmentation_ContainedRepresentationNames:=Binary labelmap|
-Segmentation_ConversionParameters:=Collapse labelmaps|1|Merge the labelmaps into as few shared labelmaps as possible 1 = \
-created labelmaps will be shared if possible without overwriting each other.&Oversampling factor|1|Determines the \
+Segmentation_ConversionParameters:=Collapse labelmaps|1|Merge the labelmaps into as few shared labelmaps as possible 1 \
+= created labelmaps will be shared if possible without overwriting each other.&Oversampling factor|1|Determines the \
 oversampling of the reference image geometry: 1 is none.&
 Segmentation_MasterRepresentation:=Binary labelmap
 Segmentation_ReferenceImageExtentOffset:={offset}

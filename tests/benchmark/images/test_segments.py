@@ -36,7 +36,9 @@ def drawn(seed=0):
 def test_what_was_drawn_comes_back_on_the_grid_of_the_scan(tmp_path, direction, way):
     image, arrays = scan(direction), drawn()
     layers = {"Thoracic aorta": 1}
-    found = read_segmentation(write_segmentation(tmp_path / "a.seg.nrrd", image, arrays, layers=layers, **way))
+    found = read_segmentation(
+        write_segmentation(tmp_path / "a.seg.nrrd", image, arrays, layers=layers, **way)
+    )
     assert [segment.name for segment in found.segments] == list(arrays)
     assert len(found.layers) == (3 if "before_4_11" in way else 2)
     laid = found.laid_on(image)
@@ -94,7 +96,10 @@ def changed(path, old, new):
     [
         ((b"Segment", b"Sagment"), "its header names no segment; save it in 3D Slicer"),
         ((b"Segment1_Layer:=0", b"Segment1_Layer:=4"), "its segment 'RCA' is in layer 4, but there are 2"),
-        ((b"Segment0_LabelValue:=1", b"Segment0_LabelValue:=x"), "label value of its segment 'LAD' is no whole number"),
+        (
+            (b"Segment0_LabelValue:=1", b"Segment0_LabelValue:=x"),
+            "label value of its segment 'LAD' is no whole number",
+        ),
         ((b"list domain", b"time domain"), "not a 3-D image but 4-D"),
         ((b"sizes: 2 12", b"sizes: 2 13"), "bytes of voxels, where its header means"),
         ((b"NRRD0004", b"NRRX0004"), "damaged or truncated"),
@@ -126,7 +131,18 @@ def test_a_segmentation_between_the_voxels_of_the_scan_is_refused_with_both_grid
     assert resampled.voxels(resampled.segments[0]).any()
 
 
+def test_a_slice_distance_that_another_program_worked_out_otherwise_does_not_matter(tmp_path):
+    image, array = scan(), drawn()["RCA"]
+    path = write_segmentation(tmp_path / "a.seg.nrrd", image, {"RCA": array}, crop=False)
+    image.SetSpacing((0.488281, 0.488281, 3.02))
+    laid = read_segmentation(path).laid_on(image)
+    assert (laid.voxels(laid.segments[0]) == array).all()
+    image.SetSpacing((0.488281, 0.488281, 3.05))
+    with pytest.raises(CaseError, match="on another grid"):
+        read_segmentation(path).laid_on(image)
+
+
 def test_a_segmentation_of_another_scan_on_the_same_lattice_is_refused(tmp_path):
     path = write_segmentation(tmp_path / "a.seg.nrrd", scan(), {"LAD": drawn()["LAD"]})
-    with pytest.raises(CaseError, match="labelled voxels lie outside the scan; it belongs to another"):
+    with pytest.raises(CaseError, match="labelled voxels lie outside the scan; it is another scan's"):
         read_segmentation(path).laid_on(scan(origin=(-90.5, 12.25, -340.0 + 12)))

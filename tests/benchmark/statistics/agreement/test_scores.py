@@ -11,15 +11,15 @@ from benchmark.statistics.agreement.scores import score_agreement
 from benchmark.statistics.intervals.bootstrap import Resampling
 
 BANDS = (0, 10, 100, 400)
-TRUE = np.array(
+TRUE = np.fromstring(
     "4.7 25.4 11.4 0 0 15 0 224.8 21.5 45.7 0 0 0 61.7 480.2 4.6 215.9 66.1 19.6 1340.3 0 0 61.5 0 0 162.8 49.1 "
-    "158.8 545.5 18.5".split(),
-    float,
+    "158.8 545.5 18.5",
+    sep=" ",
 )
-FOUND = np.array(
+FOUND = np.fromstring(
     "5.4 22.2 12 0 0 19.2 34.3 348.6 11.8 68.4 0 0 0 43.3 874.7 9 232.4 65.5 29 1002.8 0 0 66.6 0 0 107.9 89.7 "
-    "165 887.2 0.7".split(),
-    float,
+    "165 887.2 0.7",
+    sep=" ",
 )
 PEAK_FLOW = (
     [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427],
