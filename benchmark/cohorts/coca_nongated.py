@@ -114,7 +114,10 @@ class CocaNongatedCohort(SegmentedCohort):
             contrast=False,
             anomalies=_anomalies(row),
         )
-        return self._segmented(case, row.name, row.folder)
+        return self._segmented(case)
+
+    def _names(self, case: Case) -> tuple[str, str]:
+        return case.case_id, case.group
 
     def _source(self, row: _Scored) -> ScanSource:
         if row.disagree and self.disagreement == "exclude":

@@ -139,7 +139,7 @@ class ManifestCohort(SegmentedCohort):
             covariates={name: cells[name] for name in self.covariates},
         )
         drawn = self.path.parent / file if file else None
-        return self._segmented(case, file=drawn, resample=self.resample_mask)
+        return self._segmented(case, drawn, self.resample_mask)
 
     def _masks(self, cells: Mapping[str, str]) -> dict[str, Path]:
         return {

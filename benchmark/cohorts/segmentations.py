@@ -6,7 +6,7 @@ lie that are no coronary calcium. Labels are those of `benchmark.calcium.structu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -157,8 +157,3 @@ def _masks(
     for mask in masks.values():
         mask.CopyInformation(image)
     return masks, tuple(met)
-
-
-def unused_files(folder: Path, used: Sequence[Path]) -> list[str]:
-    """Return the names of segmentations in a folder that belong to no case."""
-    return sorted(path.name for path in folder.iterdir() if is_slicer_file(path) and path not in used)

@@ -12,10 +12,10 @@ from pydantic import AfterValidator, Field
 from benchmark.calcium.structures import BY_NAME, structure_called
 from benchmark.case import Anomaly, Case
 from benchmark.cohorts.scan_files import UnusableScan
-from benchmark.cohorts.segmentations import IGNORE, SegmentedScan, holds_coronary_calcium, unused_files
+from benchmark.cohorts.segmentations import IGNORE, SegmentedScan, holds_coronary_calcium
 from benchmark.errors import CaseError, UserError
 from benchmark.images.files import SUFFIXES
-from benchmark.images.segments import SUFFIX
+from benchmark.images.segments import SUFFIX, is_slicer_file
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.plugins.paths import StudyPath
@@ -54,19 +54,28 @@ class SegmentedCohort(Cohort):
         """Name the segmentations that belong to no case."""
         if self.segmentations is None:
             return []
-        used = [case.source.file for case in self.cases() if isinstance(case.source, SegmentedScan)]
-        unused = unused_files(self.segmentations, [file for file in used if file])
+        cases = self.cases()
+        called = {name for case in cases for name in self._names(case)}
+        named = {case.source.file for case in cases if isinstance(case.source, SegmentedScan)}
+        files = sorted(path for path in self._folder().iterdir() if is_slicer_file(path))
+        unused = [
+            file.name for file in files if file not in named and file.name[: -len(SUFFIX)] not in called
+        ]
         shown = f"{', '.join(unused[:3])}{' …' if len(unused) > 3 else ''}"
         return [f"{self.segmentations}: {len(unused)} files belong to no case: {shown}"] if unused else []
 
-    def _segmented(self, case: Case, *names: str, file: Path | None = None, resample: bool = False) -> Case:
-        """Return the case with the segmentation that is called after one of the names, or is given; see the fields.
+    def _names(self, case: Case) -> Sequence[str]:
+        """Return what a case's segmentation may be called."""
+        return (case.case_id,)
+
+    def _segmented(self, case: Case, file: Path | None = None, resample: bool = False) -> Case:
+        """Return the case with the segmentation that is called after it, or with the file; see the fields.
 
         Without a label of its own the case has that of the segmentation. Raises `UserError` for a folder that is none.
         """
         if (self.segmentations is None and file is None) or isinstance(case.source, UnusableScan):
             return case
-        file = file or self._file(names or (case.case_id,))
+        file = file or self._file(case)
         if file is None and self.without_segmentation == "exclude":
             reason = (
                 f"no {case.case_id}{SUFFIX} among the segmentations; `without_segmentation: zero` takes such scans for "
@@ -89,13 +98,14 @@ class SegmentedCohort(Cohort):
             case, source=source, label=int(calcium) if case.label is None else case.label, anomalies=met
         )
 
-    def _file(self, names: Sequence[str]) -> Path | None:
-        folder = self.segmentations
-        if folder is None:
-            return None
-        if not folder.is_dir():
-            raise UserError(
-                f"{folder}: no such folder; give the one with the files <case id>{SUFFIX} as `segmentations`"
-            )
-        places = (folder / f"{name}{suffix}" for name in names for suffix in (SUFFIX, *SUFFIXES))
+    def _file(self, case: Case) -> Path | None:
+        folder = self._folder()
+        places = (folder / f"{name}{suffix}" for name in self._names(case) for suffix in (SUFFIX, *SUFFIXES))
         return next((place for place in places if place.is_file()), None)
+
+    def _folder(self) -> Path:
+        assert self.segmentations is not None  # noqa: S101  asked for only where one is declared
+        if not self.segmentations.is_dir():
+            what = f"give the one with the files <case id>{SUFFIX} as `segmentations`"
+            raise UserError(f"{self.segmentations}: no such folder; {what}")
+        return self.segmentations

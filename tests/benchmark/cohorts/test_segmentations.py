@@ -149,16 +149,20 @@ def test_empty_segments_are_no_calcium_and_are_counted(folder, phantom_scan, dra
     assert "label and segmentation disagree" in {met.kind for met in case.anomalies}
 
 
-def test_files_of_no_case_are_told_once_and_contradictions_refused(folder):
+def test_files_of_no_case_are_told_once_and_contradictions_refused(folder, phantom_scan, drawn):
     (folder / "drawn" / "p3.seg.nrrd").write_bytes((folder / "drawn" / "p1.seg.nrrd").read_bytes())
-    (told,) = manifest(folder).notices()
+    (told,) = manifest(folder, segments={"LAD": "ignore"}).notices()
     assert told.endswith("drawn: 1 files belong to no case: p3.seg.nrrd")
+    write_segmentation(folder / "drawn" / "p1.seg.nrrd", phantom_scan.image, {"odd": drawn["LAD"]})
+    assert manifest(folder).notices() == [told], "a file of a case that is left out belongs to it"
     with pytest.raises(UserError, match=r"line 2: both mask_lesions and a segmentation say where calcium is"):
         manifest(folder, "case_id,image,mask_lesions\np1,scan.nii.gz,m.nii.gz\n").cases()
     with pytest.raises(
         UserError, match=r"nowhere: no such folder; give the one with the files <case id>\.seg\.nrrd"
     ):
         manifest(folder, "case_id,image\np1,scan.nii.gz\n", segmentations=folder / "nowhere").cases()
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        manifest(folder, segmentations=folder / "nowhere").notices()
 
 
 def test_what_a_segmentation_holds_and_is_declared_to_be_is_in_the_digest_and_no_path(
