@@ -18,19 +18,8 @@ def by_vessel(lesions: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     labels have no names are left aside. Intervals resample patients; where all lesions were found or none they are
     Wilson's.
     """
-    columns = [
-        "cohort",
-        "segmenter",
-        "vessel",
-        "scans",
-        "lesions",
-        "found",
-        "missed",
-        "recall",
-        "low",
-        "high",
-        "method",
-    ]
+    columns = ["cohort", "segmenter", "vessel", "scans", "lesions", "found", "missed"]
+    columns += ["recall", "low", "high", "method"]
     rows = []
     for keys, part in lesions.groupby(["cohort", "segmenter", "vessel"], sort=False):
         of_scans = part.groupby("case_id")["found"].agg(["sum", "size"])
