@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.analyses.segmentation.agreement import METRICS, agreement
+from benchmark.analyses.segmentation.rules import rules
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.execution.seeds import derive_seed
 from benchmark.statistics.comparison.multiplicity import holm
@@ -159,6 +160,7 @@ def all_tables(
         "against_others": against_others(scans, study),
         "across_protocols": across_protocols(scans, study),
         "missed": missed(lesions),
+        "rules": rules(scans, _resampling(study)),
         "scans": scans,
         "lesions": lesions,
         "exclusions": exclusions,

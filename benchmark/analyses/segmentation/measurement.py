@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.calcium.ai_cac_rule import ai_cac_score
 from benchmark.calcium.scoring import score
 from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Case
+from benchmark.errors import CaseError
 from benchmark.images.geometry import refuse_other_grid
 from benchmark.plugins import Segmenter
 
@@ -33,8 +35,8 @@ class MeasurementTask:
     rule: ReferenceRule
 
 
-def measure(task: MeasurementTask) -> dict[str, dict[str, Any]]:
-    """Return each segmenter's record (see `compare`). Raises `CaseError`, for the whole case."""
+def measure(task: MeasurementTask) -> dict[str, dict[str, Any] | CaseError]:
+    """Return each segmenter's record (see `compare`), or why it failed. Raises `CaseError` for the whole case."""
     scan = task.case.source.load()
     reference = reference_calcium(scan, task.rule)
     return {
@@ -45,18 +47,21 @@ def measure(task: MeasurementTask) -> dict[str, dict[str, Any]]:
 
 def _of_segmenter(
     segmenter: Segmenter, scan: Scan, reference: sitk.Image, rule: ReferenceRule
-) -> dict[str, Any]:
+) -> dict[str, Any] | CaseError:
     begin = time.perf_counter()
-    segmentation = segmenter.segment(scan)
+    try:
+        segmentation = segmenter.segment(scan)
+        refuse_other_grid(scan.image, segmentation, "the segmentation")
+    except CaseError as error:
+        return error
     seconds = time.perf_counter() - begin
-    refuse_other_grid(scan.image, segmentation, "the segmentation")
     return {**compare(scan, segmentation, reference, rule), "seconds": seconds}
 
 
 def compare(
     scan: Scan, segmentation: sitk.Image, reference: sitk.Image, rule: ReferenceRule
 ) -> dict[str, Any]:
-    """Return the record of one mask: counts of voxels and lesions, both scores, and each reference lesion.
+    """Return the record of one mask: counts of voxels and lesions, scores, and each reference lesion.
 
     A lesion is a set of voxels that touch in 3-D (26 neighbours). A reference lesion is found if the mask has one
     of its voxels; a lesion of the mask is false if it has no voxel of the reference.
@@ -79,6 +84,8 @@ def compare(
         "lesion_fp": int(blob_count - true_blobs),
         "agatston": score(scan.image, segmentation, rule.scoring).total.agatston,
         "reference_agatston": score(scan.image, reference, rule.scoring).total.agatston,
+        "ai_cac_rule": ai_cac_score(scan.image, segmentation),
+        "reference_ai_cac_rule": ai_cac_score(scan.image, reference),
         "lesions": _lesions(lesions, count, hu, voxel, hit, predicted),
         "unseen_lesions": _unseen(scan, rule, truth),
     }

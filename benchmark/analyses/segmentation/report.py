@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmark.analyses.segmentation.evaluation import all_tables
 from benchmark.analyses.segmentation.pictures import overlays
+from benchmark.analyses.segmentation.rules import rules_shown
 from benchmark.analyses.segmentation.run import Measured
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.report.report import LoggedRow, Report, Section, with_interval
@@ -30,6 +31,7 @@ def report_of(measured: Measured, study: SegmentationStudy) -> Report:
         lead=f"Cohorts: {', '.join(study.cohorts)}; {study.main} is compared with the other segmenters.",
         sections=[
             Section("95 % intervals: patients resampled", _overview(tables["summary"])),
+            Section("Agatston's rule and AI-CAC's on the same masks", rules_shown(tables["rules"])),
             Section("Best, median and worst scan", figures=list(pictures), where="page"),
         ],
         tables=tables,
@@ -53,14 +55,15 @@ def _overview(summary: pd.DataFrame) -> pd.DataFrame:
         cells = {
             name: with_interval(row["value"], row["low"], row["high"]) for name, row in values.iterrows()
         }
-        rows.append({"cohort": cohort, "segmenter": segmenter, **cells})
+        scans = rows_of_segmenter["scans"].iloc[0]
+        rows.append({"cohort": cohort, "segmenter": segmenter, "scans": scans, **cells})
     return pd.DataFrame(rows)
 
 
 def _warnings(measured: Measured) -> list[str]:
     said = [f"no result for {name}: {reason}" for name, reason in measured.unavailable.items()]
     if measured.exclusions:
-        said.append(f"{len(measured.exclusions)} scans excluded, see tables/exclusions.csv")
+        said.append(f"{len(measured.exclusions)} exclusions, see tables/exclusions.csv")
     return said
 
 
