@@ -118,7 +118,7 @@ def score(
     if the grids differ.
     """
     _refuse_other_grid(image, mask)
-    increment, pixel_area = _slice_geometry(image)
+    increment, pixel_area = slice_geometry(image)
     scoring = scoring.model_copy(update={"slice_increment_mm": scoring.slice_increment_mm or increment})
     found = _find(image, mask, scoring, pixel_area)
     if mask is None:
@@ -141,7 +141,7 @@ def calcium_mask(
     import SimpleITK as sitk
 
     _refuse_other_grid(image, mask)
-    found = _find(image, mask, scoring, _slice_geometry(image)[1])
+    found = _find(image, mask, scoring, slice_geometry(image)[1])
     voxels = np.zeros(image.GetSize()[::-1], np.uint8)
     np.moveaxis(voxels, _slice_axis(image), 0)[tuple(found.voxels)] = 1
     result = sitk.GetImageFromArray(voxels)
@@ -189,7 +189,7 @@ def _summarise(
 
 def _find(image: sitk.Image, mask: sitk.Image | None, scoring: CalciumScoring, pixel_area: float) -> _Calcium:
     """Find the components that count and what is scored of each."""
-    hu, labels = _slices_first(image), None if mask is None else _slices_first(mask)
+    hu, labels = slices_first(image), None if mask is None else slices_first(mask)
     candidate = (hu >= scoring.threshold_hu) & (hu <= scoring.ceiling_hu)
     if labels is not None:
         candidate &= labels > 0
@@ -248,7 +248,7 @@ def _owners(component: NDArray[np.int64], labels: NDArray[Any] | None, n: int) -
 def _labels(mask: sitk.Image | None) -> NDArray[Any]:
     if mask is None:
         return np.ones(1, np.int64)
-    present = np.unique(_slices_first(mask))
+    present = np.unique(slices_first(mask))
     return present[present > 0]
 
 
@@ -258,14 +258,14 @@ def _slice_axis(image: sitk.Image) -> int:
     return int(along[::-1].argmax())
 
 
-def _slices_first(image: sitk.Image) -> NDArray[Any]:
+def slices_first(image: sitk.Image) -> NDArray[Any]:
     """Return a view on the voxels with the axial slices along the first axis."""
     import SimpleITK as sitk
 
     return np.moveaxis(sitk.GetArrayViewFromImage(image), _slice_axis(image), 0)
 
 
-def _slice_geometry(image: sitk.Image) -> tuple[float, float]:
+def slice_geometry(image: sitk.Image) -> tuple[float, float]:
     """Return the slice increment in mm and the pixel area in mm²."""
     spacing = list(image.GetSpacing()[::-1])
     increment = spacing.pop(_slice_axis(image))

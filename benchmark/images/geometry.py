@@ -31,6 +31,8 @@ certain which voxel is meant.
 """
 SPACING_MM = (0.1, 20.0)
 """What a voxel spacing may be: from photon-counting CT with a small field of view to coarse resampled volumes."""
+SLICE_THICKNESS = "0018|0050"
+"""Under what key (the DICOM tag, as ITK writes it) an image carries the slice thickness of its series, in mm."""
 PERPENDICULAR = 1e-3
 """How far products of direction vectors may be from 0 and 1; a gantry tilt of 0.06° is that much."""
 
@@ -224,6 +226,11 @@ def resample_mask_to(mask: sitk.Image, image: sitk.Image) -> sitk.Image:
     import SimpleITK as sitk
 
     return sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, mask.GetPixelID())
+
+
+def slice_thickness(image: sitk.Image) -> float | None:
+    """Return the slice thickness in mm that the image's DICOM series stated; None where there is none to know."""
+    return float(image.GetMetaData(SLICE_THICKNESS)) if image.HasMetaDataKey(SLICE_THICKNESS) else None
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import torch
 
 _REMEDY = (
-    "delete it and fetch it again with `cacbench weights --fetch`, or name another with `weights: {file: …}`"
+    "delete it and fetch it again (with `cacbench weights --fetch` if it is of the hub), or name another with "
+    "`weights: {file: …}`"
 )
 
 
@@ -21,16 +22,18 @@ def load_strictly(
     path: Path,
     rename: Callable[[str], str] = str,
     classifier_head: tuple[str, ...] = (),
+    entry: str | None = None,
 ) -> None:
     """Load the tensors of `path` into `network`, in place, and prove that each one arrived.
 
     `rename` maps a name in the file to the network's. Only tensors whose name in the file starts with one of
     `classifier_head` may be left over; ``num_batches_tracked``, which inference never reads, may be missing.
-    Raises `UserError` for a file that cannot be read and for missing, extra, misshapen or non-finite tensors.
+    `entry` is where in the file they must be, see `read_tensors`. Raises `UserError` for a file that cannot be read
+    and for missing, extra, misshapen or non-finite tensors.
     """
     tensors = {
         rename(name): tensor
-        for name, tensor in read_tensors(path).items()
+        for name, tensor in read_tensors(path, entry).items()
         if not name.startswith(classifier_head or "\0")
     }
     expected = network.state_dict()
@@ -50,8 +53,12 @@ def load_strictly(
     network.load_state_dict({**expected, **tensors}, strict=True)
 
 
-def read_tensors(path: Path) -> Mapping[str, torch.Tensor]:
-    """Read a safetensors file or a torch state dict. Raises `UserError` for anything else."""
+def read_tensors(path: Path, entry: str | None = None) -> Mapping[str, torch.Tensor]:
+    """Read a safetensors file or a torch state dict. Raises `UserError` for anything else.
+
+    A checkpoint may hold more than the tensors: they are what lies under the key `entry`, or if none is named, under
+    ``state_dict`` where there is such a key.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(512).lstrip()
@@ -64,7 +71,10 @@ def read_tensors(path: Path) -> Mapping[str, torch.Tensor]:
             f"{path}: this is a web page, not weights: a portal or proxy answered for the hub; {_REMEDY}"
         )
     content = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
-    content = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    if entry is not None and not (isinstance(content, Mapping) and entry in content):
+        keys = list(map(str, content)) if isinstance(content, Mapping) else []
+        raise UserError(f"{path}: holds no `{entry}` but {_some(keys)}: it is another checkpoint; {_REMEDY}")
+    content = content.get(entry or "state_dict", content) if isinstance(content, Mapping) else content
     if not isinstance(content, Mapping) or not all(hasattr(tensor, "shape") for tensor in content.values()):
         raise UserError(f"{path}: holds no dictionary of tensors; {_REMEDY}")
     return content

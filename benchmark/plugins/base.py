@@ -116,6 +116,13 @@ class Segmenter(Plugin):
         It takes the whole `Scan`, not the image alone, because `reference` needs the masks that came with it.
         """
 
+    def steps(self, scan: Scan) -> dict[str, sitk.Image]:
+        """Return what it goes through on the way to its region, to look at: label images on the scan's grid, by name.
+
+        In order, the last is the region; nothing unless a segmenter works in steps. Raises `CaseError`.
+        """
+        return {}
+
 
 class FeatureExtractor(Plugin):
     """Turns an image and its ROI into one named vector."""

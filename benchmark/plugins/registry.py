@@ -39,6 +39,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "heart_region": "segmenters.heart_region.segmenter:HeartRegionSegmenter",
         "threshold": "segmenters.threshold:ThresholdSegmenter",
         "denseraunet": "segmenters.denseraunet.segmenter:DenseRAUnetSegmenter",
+        "ai_cac": "segmenters.ai_cac.segmenter:AICACSegmenter",
         "totalsegmentator": "segmenters.totalsegmentator.segmenter:TotalSegmentatorSegmenter",
     },
     "feature_extractor": {

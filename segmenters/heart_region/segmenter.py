@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from benchmark.case import Scan
+    from segmenters.heart_region.morphology import Mask
 
 COARSE_MM = 3.0
 """Voxels of the grid that is worked on: finer than any margin, and a chest takes a second."""
@@ -34,24 +35,25 @@ class HeartRegionSegmenter(Segmenter):
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the region (1) on the scan's grid. Raises `CaseError` without lungs, or upside down."""
-        import SimpleITK as sitk
+        coarse, regions = self._regions(scan.image)
+        return _on_grid(regions["spine off"], coarse, scan.image)
 
-        upright = sitk.DICOMOrient(scan.image, "LPS")
-        shrink = [max(1, round(COARSE_MM / mm)) for mm in upright.GetSpacing()]
-        coarse = sitk.BinShrink(upright, shrink)
-        region = sitk.GetImageFromArray(self._region(upright, coarse, shrink).astype(np.uint8))
-        region.CopyInformation(coarse)
-        return sitk.Resample(
-            region, scan.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, sitk.sitkUInt8
-        )
+    def steps(self, scan: Scan) -> dict[str, sitk.Image]:
+        """Return the hull of the lungs, and what is left when wall, bone and spine are taken off in turn."""
+        coarse, regions = self._regions(scan.image)
+        return {name: _on_grid(region, coarse, scan.image) for name, region in regions.items()}
 
-    def _region(self, upright: sitk.Image, coarse: sitk.Image, shrink: list[int]) -> np.ndarray:
+    def _regions(self, image: sitk.Image) -> tuple[sitk.Image, dict[str, Mask]]:
+        """Return a coarse image, and on its grid the region after each step."""
         import SimpleITK as sitk
         from scipy import ndimage
 
         from segmenters.heart_region import anatomy
         from segmenters.heart_region.morphology import ball
 
+        upright = sitk.DICOMOrient(image, "LPS")
+        shrink = [max(1, round(COARSE_MM / mm)) for mm in upright.GetSpacing()]
+        coarse = sitk.BinShrink(upright, shrink)
         z, y, x = coarse.GetSpacing()[::-1]
         spacing = (z, y, x)
         hu = sitk.GetArrayFromImage(coarse).astype(np.float32)
@@ -66,6 +68,19 @@ class HeartRegionSegmenter(Segmenter):
         wall = ball(sitk.BinaryDilate, bone, self.bone_mm, spacing) & (~lungs.deep | near)
         # Discs between the vertebral bodies are as soft as the heart.
         column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / z) + 1, axis=0) > 0
-        return np.asarray(
-            lungs.between & ~wall & ~column & ~ball(sitk.BinaryDilate, spine, self.bone_mm, spacing)
-        )
+        without_bone = lungs.between & ~wall
+        without_spine = without_bone & ~column & ~ball(sitk.BinaryDilate, spine, self.bone_mm, spacing)
+        return coarse, {
+            "hull of the lungs": lungs.hull,
+            "chest wall off": lungs.between,
+            "bone off": without_bone,
+            "spine off": np.asarray(without_spine),
+        }
+
+
+def _on_grid(region: Mask, coarse: sitk.Image, image: sitk.Image) -> sitk.Image:
+    import SimpleITK as sitk
+
+    labels = sitk.GetImageFromArray(region.astype(np.uint8))
+    labels.CopyInformation(coarse)
+    return sitk.Resample(labels, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, sitk.sitkUInt8)

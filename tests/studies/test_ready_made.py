@@ -2,9 +2,17 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
 
 from benchmark.analyses.robustness.study import read_robustness_study
+from benchmark.analyses.segmentation.study import read_segmentation_study
+from benchmark.cli import app
+from benchmark.cohorts.phantom import PhantomCohort
+from benchmark.phantom.export import write_cohort
 from benchmark.study.reading import read_study
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -36,3 +44,36 @@ def test_the_robustness_study_scans_the_same_patients_under_every_condition():
     assert list(study.conditions) == ["rescan", "soft", "sharp", "noisy", "dilated_2mm"]
     for condition in study.conditions.values():
         assert [(case.case_id, case.label) for case in condition.cohort.cases()] == patients
+
+
+def test_segmenters_are_compared_on_scans_of_one_s_own_by_changing_the_lines_of_the_cohort(
+    tmp_path, monkeypatch
+):
+    """A small cohort in the place of the phantoms, a small AI-CAC in that of the published one, no TotalSegmentator."""
+    from segmenters.ai_cac.network import AICAC
+
+    monkeypatch.setenv("TOTALSEG_HOME_DIR", str(tmp_path / "nothing"))
+    monkeypatch.delenv("TOTALSEG_WEIGHTS_PATH", raising=False)
+    shipped = yaml.safe_load((STUDIES / "segmenters_on_scans.yaml").read_text())
+    assert list(read_segmentation_study(STUDIES / "segmenters_on_scans.yaml").segmenters) == list(
+        shipped["segmenters"]
+    )
+    small = {"coverage_mm": 42, "slice_thickness_mm": 6, "pixel_mm": 1.5, "protocol": "chest", "seed": "mine"}
+    write_cohort(PhantomCohort(zero=1, nonzero=1, **small), tmp_path / "scans", 1)
+    shipped["cohorts"] = {"mine": {"use": "manifest", "path": "scans/manifest.csv"}}
+    torch.save({"model_state_dict": AICAC(12).state_dict()}, tmp_path / "va_non_gated_ai_cac_model.pth")
+    shipped["segmenters"]["ai_cac"]["feature_size"] = 12
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(shipped, sort_keys=False))
+    done = CliRunner().invoke(
+        app, ["segmentation", str(tmp_path / "mine.yaml"), "--results", str(tmp_path / "r"), "--jobs", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    for name in ("rule_in_totalsegmentator_heart", "rule_in_totalsegmentator_coronaries"):
+        assert f"no result for {name}: " in done.output
+    tables = tmp_path / "r" / "segmenters_on_scans" / "tables"
+    rules = pd.read_csv(tables / "rules.csv").set_index("masks")
+    ran = ["denseraunet", "ai_cac", "ai_cac_from_130_hu", "rule_in_heart_region"]
+    assert list(rules.index) == ["(reference)", *ran]
+    assert (rules["scans"] == 2).all()
+    assert rules.loc["ai_cac", "agatston"] == rules.loc["ai_cac_from_130_hu", "agatston"]
+    assert rules.loc["ai_cac", "ai_cac_rule"] > rules.loc["ai_cac_from_130_hu", "ai_cac_rule"]

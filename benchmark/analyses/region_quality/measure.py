@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.analyses.region_quality.tiles import Steps, Tile, steps_of, tile
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution, Failure
@@ -32,15 +33,8 @@ OUTLYING = 3.5
 JUDGED = ("volume_mm3", "components", "mean_hu", "sd_hu")
 """Statistics in which a case may be an outlier among those of its segmenter."""
 CALCIUM_HU = 130
-TILE_PIXELS = 160
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A slice for a montage: grey values (rows, columns) of -160 to 340 HU as 0 to 255, and the region in it."""
-
-    grey: NDArray[np.uint8]
-    region: NDArray[np.bool_]
+MOST_STEPS = 12
+"""Cases whose steps are drawn: each costs another run of the segmenter."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +45,8 @@ class QualityTask:
     segmenters: Mapping[str, Segmenter]
     reference: str | None = None
     regions: Regions = field(default_factory=Regions)
+    with_steps: bool = False
+    """Whether to keep what shows the steps of segmenters that work in steps."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,7 @@ class Judged:
     exclusions: list[Exclusion]
     tiles: dict[str, Tile]
     regions: Regions
+    steps: dict[str, Steps] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,8 @@ class Quality:
     statistics: pd.DataFrame
     """One row per case and segmenter: what is in the region, and in which statistics it is an outlier."""
     tiles: dict[tuple[str, str], Tile]
+    steps: dict[tuple[str, str], Steps] = field(default_factory=dict)
+    """For the first cases, by segmenter and case."""
 
 
 def judge(
@@ -98,7 +97,8 @@ def judge(
         raise UserError(f"no segmenter can run: {reasons}")
     identified = identify_cases(cases, execution)
     tasks = {
-        case.case_id: _task(case, ready, reference, identified, execution) for case in identified.readable
+        case.case_id: _task(case, ready, reference, identified, execution, with_steps=place < MOST_STEPS)
+        for place, case in enumerate(identified.readable)
     }
     judged: dict[str, Judged] = {}
     lost = {case_id: Failure(reason, "read") for case_id, reason in identified.unread.items()}
@@ -123,9 +123,10 @@ def _task(
     reference: str | None,
     identified: IdentifiedCases,
     execution: Execution,
+    with_steps: bool,
 ) -> QualityTask:
     regions = Regions.load(execution.store, identified.scans[case.case_id], segmenters.values())
-    return QualityTask(case, segmenters, reference, regions)
+    return QualityTask(case, segmenters, reference, regions, with_steps)
 
 
 def _quality(
@@ -141,6 +142,7 @@ def _quality(
         agreement=pd.DataFrame([row for one in judged for row in one.agreement]),
         statistics=_with_outliers(pd.DataFrame([row for one in judged for row in one.statistics])),
         tiles={(name, one.case_id): tile for one in judged for name, tile in one.tiles.items()},
+        steps={(name, one.case_id): steps for one in judged for name, steps in one.steps.items()},
     )
 
 
@@ -165,6 +167,7 @@ def judge_case(task: QualityTask) -> Judged:
         for name, mask in masks.items()
     ]
     tiles = {name: tile(scan.image, mask) for name, mask in masks.items()}
+    steps = steps_of({name: task.segmenters[name] for name in masks}, scan) if task.with_steps else {}
     if task.reference is not None and task.reference in scan.masks:
         masks[f"mask {task.reference}"] = _nonzero(scan.masks[task.reference])
     spacing = scan.image.GetSpacing()[::-1]
@@ -172,7 +175,7 @@ def judge_case(task: QualityTask) -> Judged:
         {"case_id": case_id, "first": a, "second": b, **agreement(masks[a], masks[b], spacing)}
         for a, b in combinations(masks, 2)
     ]
-    return Judged(case_id, statistics, pairs, exclusions, tiles, task.regions.found_in(scan))
+    return Judged(case_id, statistics, pairs, exclusions, tiles, task.regions.found_in(scan), steps)
 
 
 def agreement(
@@ -221,17 +224,6 @@ def region_statistics(image: sitk.Image, mask: NDArray[np.bool_]) -> dict[str, A
         "share_above_130_hu": float((inside >= CALCIUM_HU).mean()),
         "meets_border": any(part.start == 0 or part.stop == size for part, size in ends),
     }
-
-
-def tile(image: sitk.Image, mask: NDArray[np.bool_]) -> Tile:
-    """Return the slice that holds most of the region, thinned out to at most 160 pixels a side."""
-    import SimpleITK as sitk
-
-    z = int(mask.sum(axis=(1, 2)).argmax())
-    step = -(-max(mask.shape[1:]) // TILE_PIXELS)
-    values = sitk.GetArrayViewFromImage(image)[z, ::step, ::step].astype(np.float64)
-    grey = np.clip((values + 160) / 500 * 255, 0, 255).astype(np.uint8)
-    return Tile(grey, mask[z, ::step, ::step].copy())
 
 
 def _rates(exclusions: list[Exclusion], names: list[str], cases: int, too_many: float) -> pd.DataFrame:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.analyses.region_quality.measure import Quality, Tile
+from benchmark.analyses.region_quality.measure import Quality
+from benchmark.analyses.region_quality.step_pictures import draw_steps
+from benchmark.analyses.region_quality.tiles import Steps, Tile
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.study.study import Study
 
@@ -17,7 +19,7 @@ COLUMNS = 8
 
 
 def report_of(quality: Quality, study: Study) -> Report:
-    """Return the report: exclusions, agreement and outliers, and a montage of up to 48 cases for each segmenter."""
+    """Return the report: exclusions, agreement, outliers, for each segmenter a montage of up to 48 cases, steps."""
     tables = {
         "exclusion_rates": quality.exclusions,
         "exclusions": quality.reasons,
@@ -30,6 +32,11 @@ def report_of(quality: Quality, study: Study) -> Report:
         for name in quality.exclusions["segmenter"]
         if (tiles := _in_order(quality, name))
     }
+    stepwise = {
+        f"steps/{name}_{place}": draw_steps(steps, f"{name}, {case_id}")
+        for name in quality.exclusions["segmenter"]
+        for place, (case_id, steps) in enumerate(_steps_of(quality, name).items(), start=1)
+    }
     printed = ("exclusion_rates", "exclusions", "agreement_summary", "regions")
     return Report(
         study=study.name,
@@ -40,10 +47,11 @@ def report_of(quality: Quality, study: Study) -> Report:
             _rates(quality.exclusions),
             _agreement(tables["agreement_summary"]),
             Section("Regions", figures=list(montages), where="page"),
+            Section("Step by step", figures=list(stepwise), where="page"),
         ],
         tables=tables,
         facts={name: json.loads(tables[name].to_json(orient="records")) for name in printed},
-        pictures=montages,
+        pictures={**montages, **stepwise},
         warnings=[*_outliers(quality.statistics), *_unavailable(study)],
         parameters={
             "cohort": study.cohort.parameters(),
@@ -131,6 +139,10 @@ def montage(tiles: dict[str, tuple[Tile, bool]], title: str) -> bytes:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
     return content.getvalue()
+
+
+def _steps_of(quality: Quality, name: str) -> dict[str, Steps]:
+    return {case_id: steps for (segmenter, case_id), steps in quality.steps.items() if segmenter == name}
 
 
 def _in_order(quality: Quality, name: str) -> dict[str, tuple[Tile, bool]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.analyses.segmentation.anatomy import DrawnAnatomy, drawn_anatomy
+from benchmark.calcium.ai_cac_rule import ai_cac_score
 from benchmark.calcium.scoring import score
 from benchmark.calcium.truth import ReferenceRule, has_score_alone, reference_calcium
 from benchmark.case import Case
@@ -36,10 +37,10 @@ class MeasurementTask:
     rule: ReferenceRule
 
 
-def measure(task: MeasurementTask) -> dict[str, dict[str, Any]]:
-    """Return each segmenter's record (see `compare`). Raises `CaseError`, for the whole case.
+def measure(task: MeasurementTask) -> dict[str, dict[str, Any] | CaseError]:
+    """Return each segmenter's record (see `compare`), or why it failed. Raises `CaseError` for the whole case.
 
-    Of a scan that has a score and no mask the record holds the segmenter's score alone.
+    Of a scan that has a score and no mask the record holds the segmenter's scores alone.
     """
     scan = task.case.source.load()
     if has_score_alone(scan, task.rule):
@@ -67,11 +68,14 @@ def measure(task: MeasurementTask) -> dict[str, dict[str, Any]]:
 
 def _of_segmenter(
     segmenter: Segmenter, scan: Scan, record_of: Callable[[sitk.Image], dict[str, Any]]
-) -> dict[str, Any]:
+) -> dict[str, Any] | CaseError:
     begin = time.perf_counter()
-    segmentation = segmenter.segment(scan)
+    try:
+        segmentation = segmenter.segment(scan)
+        refuse_other_grid(scan.image, segmentation, "the segmentation")
+    except CaseError as error:
+        return error
     seconds = time.perf_counter() - begin
-    refuse_other_grid(scan.image, segmentation, "the segmentation")
     return {**record_of(segmentation), "seconds": seconds}
 
 
@@ -79,6 +83,8 @@ def _scored(scan: Scan, rule: ReferenceRule, segmentation: sitk.Image) -> dict[s
     return {
         "reference": "score",
         "agatston": score(scan.image, segmentation, rule.scoring).total.agatston,
+        "ai_cac_rule": ai_cac_score(scan.image, segmentation),
+        "reference_ai_cac_rule": None,
         "lesions": [],
         "false_calls": [],
     }
@@ -91,7 +97,7 @@ def compare(
     rule: ReferenceRule,
     anatomy: DrawnAnatomy | None = None,
 ) -> dict[str, Any]:
-    """Return the record of one mask: counts of voxels and lesions, both scores, each reference lesion, false calls.
+    """Return the record of one mask: counts of voxels and lesions, scores, each reference lesion, false calls.
 
     A lesion is a set of voxels that touch in 3-D (26 neighbours). A reference lesion is found if the mask has one
     of its voxels; a lesion of the mask is false if it has no voxel of the reference.
@@ -119,6 +125,8 @@ def compare(
         "lesion_fp": int(blob_count - true_blobs),
         "agatston": score(scan.image, segmentation, rule.scoring).total.agatston,
         "reference_agatston": score(scan.image, reference, rule.scoring).total.agatston,
+        "ai_cac_rule": ai_cac_score(scan.image, segmentation),
+        "reference_ai_cac_rule": ai_cac_score(scan.image, reference),
         "lesions": found,
         "unseen_lesions": _unseen(scan, rule, truth),
         "false_calls": anatomy.false_calls(scan.image, predicted, truth, rule.scoring) if anatomy else [],

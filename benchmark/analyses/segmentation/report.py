@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmark.analyses.segmentation.agreement_figure import agreement_figure
 from benchmark.analyses.segmentation.pictures import overlays
+from benchmark.analyses.segmentation.rules import rules_shown
 from benchmark.analyses.segmentation.run import Measured
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.analyses.segmentation.tables import all_tables
@@ -51,6 +52,7 @@ def report_of(measured: Measured, study: SegmentationStudy) -> Report:
         lead=f"Cohorts: {', '.join(study.cohorts)}; {study.main} is compared with the other segmenters.",
         sections=[
             Section("Against masks; 95 % intervals: patients resampled", _overview(tables["summary"])),
+            Section("Agatston's rule and AI-CAC's on the same masks", rules_shown(tables["rules"])),
             *_of_scores(tables["scores"]),
             Section("Scores, each scan", figures=list(figures), where="page"),
             Section("Lesions found, by vessel", _vessels(tables["vessels"])),
@@ -85,7 +87,8 @@ def _overview(summary: pd.DataFrame) -> pd.DataFrame:
     for (cohort, segmenter), rows_of_segmenter in summary.groupby(["cohort", "segmenter"], sort=False):
         values = rows_of_segmenter.set_index("metric").loc[list(SHOWN)]
         cells = {name: _estimate(row, 3) for name, row in values.iterrows()}
-        rows.append({"cohort": cohort, "segmenter": segmenter, **cells})
+        scans = rows_of_segmenter["scans"].iloc[0]
+        rows.append({"cohort": cohort, "segmenter": segmenter, "scans": scans, **cells})
     return pd.DataFrame(rows)
 
 
@@ -145,7 +148,7 @@ def _estimate(row: pd.Series, digits: int) -> str:
 def _warnings(measured: Measured) -> list[str]:
     said = [f"no result for {name}: {reason}" for name, reason in measured.unavailable.items()]
     if measured.exclusions:
-        said.append(f"{len(measured.exclusions)} scans excluded, see tables/exclusions.csv")
+        said.append(f"{len(measured.exclusions)} exclusions, see tables/exclusions.csv")
     both = measured.scans.groupby("cohort")["reference"].nunique() > 1
     said += [
         f"cohort {cohort}: some scans have a mask and some a score alone; they are compared apart"

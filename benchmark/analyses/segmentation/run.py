@@ -13,7 +13,7 @@ from benchmark.analyses.segmentation.measurement import MeasurementTask, measure
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.case import Case, Exclusion
 from benchmark.errors import CaseError, UserError
-from benchmark.execution.execution import Bundle, Done, Execution
+from benchmark.execution.execution import Bundle, Done, Execution, Failure
 from benchmark.pipeline.cases import list_cases
 from benchmark.pipeline.results import tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
@@ -58,8 +58,8 @@ def run_segmentation(study: SegmentationStudy, execution: Execution) -> Measured
         raise UserError(f"{study.name}: no segmenter can run here: {'; '.join(unavailable.values())}")
     cases = [(cohort, case) for cohort, declared in study.cohorts.items() for case in list_cases(declared)]
     bundles, exclusions = _bundles(study, ready, cases)
-    done = execution.parts(KIND, measure, bundles, lambda _, measured: measured)
-    exclusions += _exclusions(done)
+    done = execution.parts(KIND, measure, bundles, _outcomes)
+    exclusions += _exclusions(done, len(ready))
     records = {(*place, name): record for (place, name), record in done.records.items()}
     if not records:
         raise UserError(
@@ -95,13 +95,24 @@ def _task(study: SegmentationStudy, case: Case, lacking: tuple[str, ...]) -> Mea
     return MeasurementTask(case, {name: study.segmenters[name] for name in lacking}, study.reference)
 
 
-def _exclusions(done: Done[tuple[Scan, str]]) -> list[Exclusion]:
-    """Return one exclusion for each scan that failed: a failure concerns the scan, whatever the segmenter."""
-    exclusions = {
-        (case_id, cohort): Exclusion(case_id, cohort, "segment", failure.reason)
-        for ((cohort, case_id), _), failure in done.failures.items()
+def _outcomes(_: Scan, measured: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: Failure(str(outcome)) if isinstance(outcome, CaseError) else outcome
+        for name, outcome in measured.items()
     }
-    return list(exclusions.values())
+
+
+def _exclusions(done: Done[tuple[Scan, str]], segmenters: int) -> list[Exclusion]:
+    """Return one exclusion for each scan that failed whatever the segmenter, else one for each that failed on it."""
+    failed: dict[Scan, dict[str, str]] = {}
+    for (scan, name), failure in done.failures.items():
+        failed.setdefault(scan, {})[name] = failure.reason
+    exclusions = []
+    for (cohort, case_id), reasons in failed.items():
+        whole = len(reasons) == segmenters and len(set(reasons.values())) == 1
+        said = set(reasons.values()) if whole else [f"{name}: {reason}" for name, reason in reasons.items()]
+        exclusions += [Exclusion(case_id, cohort, "segment", reason) for reason in said]
+    return exclusions
 
 
 def _tables(

@@ -16,6 +16,7 @@ from benchmark.analyses.segmentation.evaluation import (
     resampling,
     summary,
 )
+from benchmark.analyses.segmentation.rules import rules
 from benchmark.analyses.segmentation.run import Measured
 from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.calcium.risk import RISK_BANDS
@@ -32,6 +33,7 @@ def all_tables(measured: Measured, study: SegmentationStudy) -> Mapping[str, pd.
         "against_others": against_others(measured.scans, study),
         "across_protocols": across_protocols(measured.scans, study),
         "missed": missed(measured.lesions),
+        "rules": rules(measured.scans, resampling(study)),
         "vessels": by_vessel(measured.lesions, resampling(study)),
         "false_calls": false_calls(measured.calls, resampling(study)),
         "scans": measured.scans,

@@ -216,6 +216,46 @@ def test_the_coronaries_are_found_from_ct_to_roi(weights, licence, tmp_path, mon
 
 
 @installed
+def test_the_rule_searches_the_heart_of_the_open_task_and_a_margin_around_it(tmp_path):
+    from totalsegmentator.map_to_binary import class_map_5_parts
+
+    cardiac, rough = DATASETS["total"].values()
+    parts = {name: label for label, name in class_map_5_parts["class_map_part_cardiac"].items()}
+    write_network(
+        tmp_path / cardiac,
+        "nnUNetTrainerNoMirroring",
+        "3d_fullres",
+        1.5,
+        {parts["heart"]: 70.0},
+        classes=len(parts),
+    )
+    trainer = "nnUNetTrainer_4000epochs_NoMirroring"
+    write_network(tmp_path / rough, trainer, "3d_fullres", 6.0, {51: 70.0}, classes=117)
+    voxels = np.full((40, 56, 64), -1000, np.int16)
+    voxels[4:36, 4:52, 4:60] = 40
+    voxels[12:28, 16:40, 20:44] = 100
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((1.5,) * 3)
+    heart = {
+        "use": "totalsegmentator",
+        "task": "total",
+        "structures": ["heart"],
+        "dilation_mm": 6.0,
+        "device": "cpu",
+        "installation": {"weights_folder": str(tmp_path)},
+    }
+    tissue = build("segmenter", {"use": "threshold", "hu": 30, "within": heart})
+    assert tissue.availability().ready, "no licence is needed"
+    found = tissue.segment(Scan(image))
+    mask = sitk.GetImageFromArray((voxels == 100).astype(np.uint8))
+    mask.CopyInformation(image)
+    away = sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
+    near = (sitk.GetArrayFromImage(away) <= 6.0) & (voxels > 0)
+    assert near.sum() > 2 * (voxels == 100).sum()
+    assert (sitk.GetArrayFromImage(found) == np.where(near, LABELS["total"]["heart"], 0)).all()
+
+
+@installed
 def test_an_air_filled_scan_without_a_heart_is_a_case_error(weights, licence):
     image, _ = phantom()
     air = sitk.Cast(image * 0 - 900, sitk.sitkInt16)

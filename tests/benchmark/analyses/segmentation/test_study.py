@@ -185,6 +185,24 @@ def test_a_case_that_fails_is_an_exclusion_with_its_reason(declaration, tmp_path
         run_segmentation(study, Execution(Store(tmp_path), pool))
 
 
+def test_a_segmenter_that_fails_on_a_scan_is_an_exclusion_of_its_own(declaration, tmp_path):
+    needs = {"use": "reference", "mask": "lesions"}
+    study = SegmentationStudy.model_validate(
+        {
+            **declaration,
+            "segmenters": {"rule": HEART, "oracle": needs},
+            "paired": None,
+            "cohorts": {"one": phantoms(zero=1, nonzero=1)},
+        }
+    )
+    with workers(1) as pool:
+        measured = run_segmentation(study, Execution(Store(tmp_path), pool))
+    (excluded,) = measured.exclusions
+    assert excluded.reason.startswith("oracle: ")
+    assert "is empty" in excluded.reason
+    assert measured.scans.groupby("segmenter").size().to_dict() == {"rule": 2, "oracle": 1}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,0 +1,1 @@
+"""AI-CAC: coronary calcium on chest CT without gating or contrast, by weights that the user brings."""
