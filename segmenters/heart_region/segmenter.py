@@ -12,10 +12,9 @@ from benchmark.plugins import Segmenter
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from benchmark.case import Scan
+    from benchmark.case import Scan, ScanWarning
+    from segmenters.heart_region.chest import Chest
 
-COARSE_MM = 3.0
-"""Voxels of the grid that is worked on: finer than any margin, and a chest takes a second."""
 NEAR_SPINE_MM = 24.0
 """How far from the vertebral bodies arches and ribs are subtracted however deep they lie."""
 
@@ -34,38 +33,34 @@ class HeartRegionSegmenter(Segmenter):
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the region (1) on the scan's grid. Raises `CaseError` without lungs, or upside down."""
+        return self.segment_noting(scan)[0]
+
+    def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        """Return the region, and whether a lung is missing, the patient is mirrored or has contrast medium."""
         import SimpleITK as sitk
 
-        upright = sitk.DICOMOrient(scan.image, "LPS")
-        shrink = [max(1, round(COARSE_MM / mm)) for mm in upright.GetSpacing()]
-        coarse = sitk.BinShrink(upright, shrink)
-        region = sitk.GetImageFromArray(self._region(upright, coarse, shrink).astype(np.uint8))
-        region.CopyInformation(coarse)
-        return sitk.Resample(
+        from segmenters.heart_region.chest import find_chest
+        from segmenters.heart_region.doubts import doubts
+
+        chest = find_chest(scan.image, self.wall_mm)
+        region = sitk.GetImageFromArray(self._region(chest).astype(np.uint8))
+        region.CopyInformation(chest.grid)
+        on_scan = sitk.Resample(
             region, scan.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, sitk.sitkUInt8
         )
+        return on_scan, tuple(doubts(chest))
 
-    def _region(self, upright: sitk.Image, coarse: sitk.Image, shrink: list[int]) -> np.ndarray:
+    def _region(self, chest: Chest) -> np.ndarray:
         import SimpleITK as sitk
         from scipy import ndimage
 
-        from segmenters.heart_region import anatomy
         from segmenters.heart_region.morphology import ball
 
-        z, y, x = coarse.GetSpacing()[::-1]
-        spacing = (z, y, x)
-        hu = sitk.GetArrayFromImage(coarse).astype(np.float32)
-        lungs = anatomy.find_lungs(hu, spacing, self.wall_mm)
-        blood = anatomy.blood_hu(hu, lungs)
-        # Thin cortex vanishes in the mean of a coarse voxel, but not from the share of it that is dense.
-        share = sitk.BinShrink(sitk.Cast(upright > max(200.0, blood + 130), sitk.sitkFloat32), shrink)
-        dense = sitk.GetArrayFromImage(share) > 0.25
-        bone = anatomy.find_bone(dense, lungs, spacing)
-        spine = anatomy.find_spine(hu, bone, dense, lungs, blood, spacing)
+        lungs, spine, spacing = chest.lungs, chest.spine, chest.spacing
         near = ball(sitk.BinaryDilate, spine, NEAR_SPINE_MM, spacing)
-        wall = ball(sitk.BinaryDilate, bone, self.bone_mm, spacing) & (~lungs.deep | near)
+        wall = ball(sitk.BinaryDilate, chest.bone, self.bone_mm, spacing) & (~lungs.deep | near)
         # Discs between the vertebral bodies are as soft as the heart.
-        column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / z) + 1, axis=0) > 0
+        column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / spacing[0]) + 1, axis=0) > 0
         return np.asarray(
             lungs.between & ~wall & ~column & ~ball(sitk.BinaryDilate, spine, self.bone_mm, spacing)
         )
