@@ -1,4 +1,4 @@
-"""Commands about scans and phantoms: score, convert, phantom."""
+"""Commands that write scans: convert, phantom."""
 
 from __future__ import annotations
 
@@ -8,76 +8,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from benchmark.cli.options import Jobs, Json, real, whole
+from benchmark.cli.options import Jobs, real, whole
 from benchmark.errors import UserError
 from benchmark.table_file import whole_number
 
 if TYPE_CHECKING:
-    from benchmark.calcium.scoring import CalciumScoring
     from benchmark.plugins import Cohort
 
 app = typer.Typer()
-
-
-@app.command()
-def score(
-    image: Annotated[Path, typer.Argument(help="NIfTI, NRRD, MHD/MHA, or a folder with one DICOM series.")],
-    mask: Annotated[
-        Path | None, typer.Option("--mask", help="Label image; each label is scored by itself.")
-    ] = None,
-    resample_mask: Annotated[
-        bool, typer.Option("--resample-mask", help="Resample a mask on another grid (nearest neighbour).")
-    ] = False,
-    threshold_hu: Annotated[
-        float | None,
-        typer.Option(parser=real(), metavar="NUMBER", help="Candidate voxels, HU (default 130)."),
-    ] = None,
-    connectivity: Annotated[
-        int | None,
-        typer.Option(parser=whole(), metavar="NUMBER", help="4 or 8 neighbours in the slice (default 8)."),
-    ] = None,
-    minimum_area_mm2: Annotated[
-        float | None,
-        typer.Option(parser=real(), metavar="NUMBER", help="Smallest lesion in a slice (default 1)."),
-    ] = None,
-    mass_calibration: Annotated[
-        float | None,
-        typer.Option(parser=real(), metavar="NUMBER", help="µg/mm³ per HU; depends on the scanner."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Score the calcium of one scan: Agatston, volume, mass, lesions, maximum HU, risk band."""
-    from benchmark.calcium.scoring import score as score_calcium
-    from benchmark.images.reading import read_image, read_mask
-    from benchmark.report.console import print_score
-
-    scoring = _scoring(
-        threshold_hu=threshold_hu,
-        connectivity=connectivity,
-        minimum_area_mm2=minimum_area_mm2,
-        mass_calibration=mass_calibration,
-    )
-    volume = read_image(image)
-    region = read_mask(mask, volume, resample=resample_mask) if mask else None
-    scored = score_calcium(volume, region, scoring)
-    if as_json:
-        print(scored.to_json())
-    else:
-        print_score(scored)
-
-
-def _scoring(**options: float | None) -> CalciumScoring:
-    """Return the rules of scoring with the options that were given. Raises `UserError` naming the one that is unfit."""
-    from pydantic import ValidationError
-
-    from benchmark.calcium.scoring import CalciumScoring
-
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        return CalciumScoring.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
 
 
 @app.command()

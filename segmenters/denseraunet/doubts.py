@@ -24,12 +24,14 @@ def find_noting(segmenter: DenseRAUnetSegmenter, scan: Scan) -> tuple[sitk.Image
 
     It is judged by the heart region, whatever region the segmenter calls within; that there is none is a warning.
     """
-    within, warnings = None, ()
+    within: sitk.Image | None = None
+    warnings: Warnings = ()
     if segmenter.within is not None:
         within, warnings = segmenter.within.segment_noting(scan)
     found, called = segmenter.find(scan, within)
-    heart = within
-    if not isinstance(segmenter.within, HeartRegionSegmenter):
+    if within is not None and isinstance(segmenter.within, HeartRegionSegmenter):
+        heart = within
+    else:
         try:
             heart, of_heart = HeartRegionSegmenter().segment_noting(scan)
         except CaseError as error:

@@ -40,7 +40,7 @@ def doubts(chest: Chest) -> Iterator[ScanWarning]:
         yield ScanWarning(
             "contrast medium",
             "severe",
-            f"blood has {chest.blood:.0f} HU, so that 130 HU no longer tell calcium, and vertebrae are left out in part",
+            f"blood has {chest.blood:.0f} HU, so that 130 HU no longer tell calcium; vertebrae are left out in part",
         )
 
 

@@ -26,8 +26,10 @@ def test_the_domain_is_the_lowest_and_the_highest_of_each_figure():
 
 @pytest.mark.parametrize(
     ("noise", "severity"),
-    [(10, None), (20, None), (25, None), (25.1, "notable"), (40, "notable"), (40.1, "severe"), (8, None)]
-    + [(7.9, "notable"), (5, "notable"), (4.9, "severe")],
+    [
+        *((10, None), (20, None), (25, None), (25.1, "notable"), (40, "notable"), (40.1, "severe")),
+        *((8, None), (7.9, "notable"), (5, "notable"), (4.9, "severe")),
+    ],
 )
 def test_beyond_a_quarter_more_is_notable_and_beyond_twice_severe(noise, severity):
     assert said({"noise_hu": noise}) == ([("noise", severity)] if severity else [])
@@ -75,7 +77,7 @@ def test_what_ships_says_what_it_learnt_from(name):
 def test_phantoms_of_other_patients_and_another_scanner_do_not_warn(protocol):
     cohort = PhantomCohort(zero=1, nonzero=3, seed="warnings", protocol=protocol, scanners=("standard",))
     for case in cohort.cases():
-        found, warnings = DenseRAUnetSegmenter().segment_noting(case.source.load())
+        _, warnings = DenseRAUnetSegmenter().segment_noting(case.source.load())
         assert warnings == (), case.case_id
 
 
