@@ -52,7 +52,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_GROUPS = (studies, results, audit, explain, quality, power, robustness, score, scans, plugins, segmentation, train)
+_GROUPS = (
+    studies,
+    results,
+    audit,
+    explain,
+    quality,
+    power,
+    robustness,
+    score,
+    scans,
+    plugins,
+    segmentation,
+    train,
+)
 for group in _GROUPS:
     app.add_typer(group.app)
 

@@ -113,7 +113,9 @@ def _write(found: ScoredScan, content: dict[str, Any], declared: str, out: Path)
 
     agatston = content["total"]["agatston"]
     note = "; ".join(map(str, found.severe or found.warnings))
-    picture = lesion_montage(found.image, found.calcium, found.gate, f"{declared}: Agatston {agatston:.0f}", note)
+    picture = lesion_montage(
+        found.image, found.calcium, found.gate, f"{declared}: Agatston {agatston:.0f}", note
+    )
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_nifti(found.calcium, out / "calcium.nii.gz")

@@ -104,7 +104,9 @@ def _declared(text: str) -> tuple[str, dict[str, Any]]:
             return str((parameters or {}).get("use", name)), {
                 key: value for key, value in (parameters or {}).items() if key != "use"
             }
-    raise UserError(f"--segmenter {text}: give a name, or one with parameters as '{{denseraunet: {{hu: 140}}}}'")
+    raise UserError(
+        f"--segmenter {text}: give a name, or one with parameters as '{{denseraunet: {{hu: 140}}}}'"
+    )
 
 
 def _message(error: ValueError) -> str:

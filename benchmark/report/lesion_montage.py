@@ -22,9 +22,9 @@ Mask = NDArray[np.bool_]
 def lesion_montage(
     image: sitk.Image, calcium: sitk.Image, gate: sitk.Image | None, title: str, note: str = ""
 ) -> bytes:
-    """Return a PNG: a whole slice, then up to 23 lesions (26 neighbours) by volume, largest first.
+    """Return a PNG: a whole slice, then up to 23 lesions (26 neighbours) by volume.
 
-    Calcium is filled in red, the gate outlined in cyan; masks on the image's grid. `note` stands in red below the title.
+    Calcium is filled in red, the gate outlined in cyan; masks on the image's grid. `note` stands below in red.
     """
     import SimpleITK as sitk
     from matplotlib.figure import Figure
@@ -47,7 +47,9 @@ def lesion_montage(
         _draw(axis, hu[box], mask[box], None if region is None else region[box], y / x)
         axis.set_title(f"slice {centre[0]}: {voxels * x * y * z:.0f} mm³", fontsize=7)
     left_out = f"; {len(lesions) - MOST} smaller ones not shown" if len(lesions) > MOST else ""
-    figure.suptitle(f"{title}\n{len(lesions)} lesions called{left_out}. Red: called. Cyan: searched.", fontsize=9)
+    figure.suptitle(
+        f"{title}\n{len(lesions)} lesions called{left_out}. Red: called. Cyan: searched.", fontsize=9
+    )
     if note:
         figure.supxlabel(note, fontsize=8, color="red", wrap=True)
     content = io.BytesIO()
@@ -65,7 +67,7 @@ def _lesions(called: sitk.Image) -> list[tuple[tuple[int, int, int], int]]:
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[box] == number
         z = _fullest(inside)
-        y, x = (int(round(float(places.mean()))) for places in np.nonzero(inside[z]))
+        y, x = (round(float(places.mean())) for places in np.nonzero(inside[z]))
         corner = [part.start for part in box]
         found.append(((corner[0] + z, corner[1] + y, corner[2] + x), int(inside.sum())))
     return sorted(found, key=lambda item: (-item[1], item[0]))
