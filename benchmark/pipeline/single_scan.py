@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GATE = "heart_region"
 """Where segmenters that search `within` another's region search a single scan, unless told otherwise."""
+IMPLAUSIBLE = 10_000.0
+"""Agatston score above which more is called than coronaries hold; ours: five times our phantoms' most."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,14 @@ def find_and_score(scan: Scan, segmenter: Segmenter, scoring: CalciumScoring = S
     refuse_other_grid(scan.image, calcium, "the segmentation")
     within = getattr(segmenter, "within", None)
     gate = within.segment(scan) if isinstance(within, Segmenter) else None
-    return ScoredScan(scan.image, calcium, gate, score(scan.image, calcium, scoring), warnings)
+    scored = score(scan.image, calcium, scoring)
+    return ScoredScan(scan.image, calcium, gate, scored, (*warnings, *_implausible(scored)))
+
+
+def _implausible(scored: CalciumScore) -> Iterator[ScanWarning]:
+    if scored.total.agatston > IMPLAUSIBLE:
+        said = f"Agatston {scored.total.agatston:.0f} is more than coronaries hold: aorta, valves or bone were called"
+        yield ScanWarning("score", "severe", said)
 
 
 def _declared(text: str) -> tuple[str, dict[str, Any]]:
