@@ -17,7 +17,6 @@ from benchmark.cli import (
     results,
     robustness,
     scans,
-    score,
     segmentation,
     studies,
     train,
@@ -52,20 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_GROUPS = (
-    studies,
-    results,
-    audit,
-    explain,
-    quality,
-    power,
-    robustness,
-    score,
-    scans,
-    plugins,
-    segmentation,
-    train,
-)
+_GROUPS = (studies, results, audit, explain, quality, power, robustness, scans, plugins, segmentation, train)
 for group in _GROUPS:
     app.add_typer(group.app)
 

@@ -94,7 +94,8 @@ def print_score(content: Mapping[str, Any]) -> None:
     rows = [*content["regions"], {**content["total"], "label": "", "name": "total"}]
     table = Table(*rows[0].keys())
     for row in rows:
-        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
+        cells = ("–" if value is None else value for value in row.values())
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in cells))
     console.print(table)
     if content.get("note"):
         console.print(content["note"], style="yellow")

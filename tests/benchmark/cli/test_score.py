@@ -94,8 +94,8 @@ def test_people_read_the_warnings_below_the_score(enhanced, tmp_path):
     ],
 )
 def test_what_declares_no_finder_of_calcium_is_refused_before_the_scan_is_read(segmenter, message):
+    from benchmark.analyses.single_scan.finding import calcium_segmenter
     from benchmark.errors import UserError
-    from benchmark.pipeline.single_scan import calcium_segmenter
 
     with pytest.raises(UserError) as refused:
         calcium_segmenter(segmenter)
@@ -118,7 +118,7 @@ def test_an_abdomen_is_refused_with_a_sentence(real_data, tmp_path):
 
 
 def test_the_gate_can_be_left_out_or_be_another():
-    from benchmark.pipeline.single_scan import calcium_segmenter
+    from benchmark.analyses.single_scan.finding import calcium_segmenter
 
     assert calcium_segmenter("denseraunet: {within: null}").within is None
     assert (

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from benchmark.report.lesion_montage import lesion_montage
+from benchmark.analyses.single_scan.lesion_montage import lesion_montage
 
 
 @pytest.fixture
