@@ -26,6 +26,19 @@ class Anomaly:
 
 
 @dataclass(frozen=True)
+class ScanWarning:
+    """Why what a segmenter found in a scan is to be doubted; `severe`: no risk band is given without being forced."""
+
+    kind: str
+    severity: Literal["notable", "severe"]
+    detail: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.severity}: {self.kind}: {self.detail}"
+
+
+@dataclass(frozen=True)
 class Scan:
     """One CT volume in HU and the reference masks known for it, all on one grid.
 

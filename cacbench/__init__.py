@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from benchmark.case import Case as Case
     from benchmark.case import Exclusion as Exclusion
     from benchmark.case import Scan as Scan
+    from benchmark.case import ScanWarning as ScanWarning
     from benchmark.errors import CaseError as CaseError
     from benchmark.errors import UserError as UserError
     from benchmark.execution.execution import Execution as Execution
@@ -51,7 +52,7 @@ _HOME = {
     "__version__": "benchmark",
     **dict.fromkeys(("cac_drs", "risk_band"), "benchmark.calcium.risk"),
     "score": "benchmark.calcium.scoring",
-    **dict.fromkeys(("Anomaly", "Case", "Exclusion", "Scan"), "benchmark.case"),
+    **dict.fromkeys(("Anomaly", "Case", "Exclusion", "Scan", "ScanWarning"), "benchmark.case"),
     **dict.fromkeys(("CaseError", "UserError"), "benchmark.errors"),
     **dict.fromkeys(("Execution", "open_execution"), "benchmark.execution.execution"),
     **dict.fromkeys(("read_image", "read_mask"), "benchmark.images.reading"),

@@ -16,7 +16,7 @@ from benchmark.plugins.registry import declared
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from benchmark.case import Scan
+    from benchmark.case import Scan, ScanWarning
 
 
 Within = Annotated[
@@ -30,6 +30,7 @@ class ThresholdSegmenter(Segmenter):
     """Takes the voxels at or above a threshold, by default without specks below 1 mm² in a slice."""
 
     libraries: ClassVar[tuple[str, ...]] = ("numpy", "scipy")
+    finds_calcium: ClassVar[bool] = True
 
     within: Within = Field(
         description="segmenter whose region is searched: a declared one's name, or a declaration"
@@ -50,10 +51,14 @@ class ThresholdSegmenter(Segmenter):
         There may be none: in a scan without calcium that is the right answer, and it is the extractor's to say
         whether it can work on an empty region.
         """
+        return self.segment_noting(scan)[0]
+
+    def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        """Do what `segment` does and return why the region is to be doubted, too."""
         import SimpleITK as sitk
 
-        region = self.within.segment(scan)
+        region, warnings = self.within.segment_noting(scan)
         scoring = CalciumScoring(
             threshold_hu=self.hu, connectivity=self.connectivity, minimum_area_mm2=self.minimum_area_mm2
         )
-        return sitk.Mask(region, calcium_mask(scan.image, region, scoring))
+        return sitk.Mask(region, calcium_mask(scan.image, region, scoring)), warnings

@@ -30,6 +30,12 @@ def train(
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the file.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the weights and start again.")] = False,
+    domain: Annotated[
+        bool,
+        typer.Option(
+            "--domain", help="Train nothing: measure again what scans the weights in --out learnt from."
+        ),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     results: Results = DEFAULT_RESULTS,
@@ -49,8 +55,10 @@ def train(
         precision=_choice(precision, "precision", ("auto", "fp32", "bf16", "fp16")),
         execution=lambda: open_execution(results, jobs),
         watch=_watch(network, results, study),
+        domain_alone=domain,
     )
-    _refuse_overwriting(job, force)
+    if not domain:
+        _refuse_overwriting(job, force)
     trainer = _trainer(read_segmentation_study(study).training, network, study)
     open_database(results)
     print(trainer.train(job))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from benchmark.case import Case, Scan, Stage
+from benchmark.case import Case, Scan, ScanWarning, Stage
 from benchmark.execution.execution import Failure, reason_of
 from benchmark.images.files import voxel_digest
 from benchmark.pipeline.regions import Regions
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 T = TypeVar("T")
+Noted = tuple["sitk.Image", tuple[ScanWarning, ...]]
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,14 @@ class _Once(Generic[T]):
 def extract(task: ExtractionTask) -> Extracted:
     """Return for each wanted extraction its `Failure` or its record.
 
-    A record has ``features``, ``seconds``, ``anomalies`` and ``voxels``, see `voxel_digest`.
+    A record has ``features``, ``seconds``, ``anomalies`` of the scan, ``warnings`` of the segmenter and ``voxels``, see
+    `voxel_digest`.
     """
     results: dict[str, dict[str, Any] | Failure] = {}
     begin = time.perf_counter()
     scan = _Once(lambda: _guarded("read", lambda: _load(task)))
     voxels = _Once(lambda: voxel_digest(scan.get().image))
-    regions: dict[str, _Once[sitk.Image]] = {}
+    regions: dict[str, _Once[Noted]] = {}
     seconds: dict[str, float] = {}
     for wanted in task.wanted:
         segmenter = wanted.segmenter
@@ -103,7 +105,7 @@ def extract(task: ExtractionTask) -> Extracted:
             loaded = scan.get()
             seconds.setdefault(READING, time.perf_counter() - begin)
             begin = time.perf_counter()
-            results[wanted.name] = _features(wanted, loaded, region.get()) | {"voxels": voxels.get()}
+            results[wanted.name] = _features(wanted, loaded, *region.get()) | {"voxels": voxels.get()}
         except _StageError as error:
             results[wanted.name] = Failure(str(error), error.stage)
         seconds[wanted.name] = time.perf_counter() - begin
@@ -116,15 +118,17 @@ def _load(task: ExtractionTask) -> Scan:
     return scan
 
 
-def _segment(segmenter: Segmenter, scan: _Once[Scan]) -> sitk.Image:
+def _segment(segmenter: Segmenter, scan: _Once[Scan]) -> Noted:
     image = scan.get().image
-    roi = _guarded("segment", lambda: segmenter.segment(scan.get()))
+    roi, warnings = _guarded("segment", lambda: segmenter.segment_noting(scan.get()))
     if roi.GetSize() != image.GetSize():
         raise _StageError("segment", f"the ROI's size {roi.GetSize()} is not the image's {image.GetSize()}")
-    return roi
+    return roi, warnings
 
 
-def _features(wanted: Wanted, scan: Scan, roi: sitk.Image) -> dict[str, Any]:
+def _features(
+    wanted: Wanted, scan: Scan, roi: sitk.Image, warnings: tuple[ScanWarning, ...]
+) -> dict[str, Any]:
     begin = time.perf_counter()
     features = _guarded("extract", lambda: wanted.extractor.extract(scan.image, roi))
     seconds = time.perf_counter() - begin
@@ -136,6 +140,7 @@ def _features(wanted: Wanted, scan: Scan, roi: sitk.Image) -> dict[str, Any]:
         "features": dict(zip(map(str, features.index), values.tolist(), strict=True)),
         "seconds": seconds,
         "anomalies": [[anomaly.kind, anomaly.detail] for anomaly in scan.anomalies],
+        "warnings": [[warning.kind, warning.detail, warning.severity] for warning in warnings],
     }
 
 

@@ -15,7 +15,7 @@ from benchmark.pipeline.cases import IdentifiedCases, about_cases, identify_case
 from benchmark.pipeline.cost import cost
 from benchmark.pipeline.extraction import Extracted, ExtractionTask, Wanted, extract
 from benchmark.pipeline.regions import Regions
-from benchmark.pipeline.results import Features, tally
+from benchmark.pipeline.results import ANOMALY_COLUMNS, Features, tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.study.study import Study
 
@@ -48,7 +48,7 @@ def extract_features(
         unavailable,
         {name: _mean_seconds(records_of_extractor) for name, records_of_extractor in records.items()},
         outcomes.computed,
-        _anomalies(cases, outcomes),
+        _anomalies(study, cases, outcomes),
         {case_id: record["voxels"] for (case_id, _), record in outcomes.records.items()},
     )
 
@@ -131,13 +131,17 @@ def _mean_seconds(records: dict[str, dict[str, Any]]) -> float:
     return float(np.mean([record["seconds"] for record in records.values()])) if records else 0.0
 
 
-def _anomalies(cases: Sequence[Case], outcomes: Outcomes) -> pd.DataFrame:
-    """Return what was met while listing and while reading: columns case_id, anomaly, detail."""
-    rows = [(case.case_id, anomaly.kind, anomaly.detail) for case in cases for anomaly in case.anomalies]
-    # Sorted, because records come in the order of completion.
-    rows += [
-        (case_id, kind, detail)
-        for (case_id, _), record in sorted(outcomes.records.items(), key=lambda item: item[0])
-        for kind, detail in record.get("anomalies", ())
+def _anomalies(study: Study, cases: Sequence[Case], outcomes: Outcomes) -> pd.DataFrame:
+    """Return what was met while listing, reading and segmenting, see `Features.anomalies`."""
+    rows = [
+        (case.case_id, anomaly.kind, anomaly.detail, "", "") for case in cases for anomaly in case.anomalies
     ]
-    return pd.DataFrame(list(dict.fromkeys(rows)), columns=["case_id", "anomaly", "detail"])
+    # Sorted, because records come in the order of completion.
+    for (case_id, name), record in sorted(outcomes.records.items(), key=lambda item: item[0]):
+        segmenter = study.extractors[name].segmenter
+        rows += [(case_id, kind, detail, "", "") for kind, detail in record.get("anomalies", ())]
+        rows += [
+            (case_id, kind, detail, segmenter, severity)
+            for kind, detail, severity in record.get("warnings", ())
+        ]
+    return pd.DataFrame(list(dict.fromkeys(rows)), columns=list(ANOMALY_COLUMNS))

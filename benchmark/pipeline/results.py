@@ -11,6 +11,8 @@ import pandas as pd
 from benchmark.case import Exclusion
 from benchmark.study.study import Run, Study
 
+ANOMALY_COLUMNS = ("case_id", "anomaly", "detail", "segmenter", "severity")
+
 
 @dataclass
 class Features:
@@ -27,12 +29,16 @@ class Features:
     """Mean seconds per case of each extraction, as measured when it was computed."""
     computed: int = 0
     """How many (case, extraction) pairs were computed now rather than found in the store."""
-    anomalies: pd.DataFrame = field(
-        default_factory=lambda: pd.DataFrame(columns=["case_id", "anomaly", "detail"])
-    )
-    """What was odd about the cases' data and left as it is: case_id, anomaly, detail."""
+    anomalies: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(ANOMALY_COLUMNS)))
+    """What was odd about the cases' data and left as it is: case_id, anomaly, detail; where it is a segmenter's warning
+    of its own finding, that segmenter and the severity."""
     voxels: dict[str, str] = field(default_factory=dict)
     """What identifies each scan's voxels, by case id, whatever file they are in."""
+
+    def cases_warned(self, segmenter: str, severity: str) -> int:
+        """Return in how many cases a segmenter's finding carries a warning of that severity."""
+        mine = (self.anomalies["segmenter"] == segmenter) & (self.anomalies["severity"] == severity)
+        return int(self.anomalies.loc[mine, "case_id"].nunique())
 
 
 def tally(exclusions: list[Exclusion]) -> str:

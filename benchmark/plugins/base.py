@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
-    from benchmark.case import Case, Scan
+    from benchmark.case import Case, Scan, ScanWarning
 
 
 class Availability(BaseModel):
@@ -99,6 +99,8 @@ class Segmenter(Plugin):
 
     expensive: ClassVar[bool] = False
     """Whether what it finds is worth keeping in the store. It then asks for it by ``Scan.region(region_key(), …)``."""
+    finds_calcium: ClassVar[bool] = False
+    """Whether what it finds is calcium, to be scored, and not a region to look for it in."""
 
     @property
     def masks_needed(self) -> tuple[str, ...]:
@@ -122,6 +124,10 @@ class Segmenter(Plugin):
         In order, the last is the region; nothing unless a segmenter works in steps. Raises `CaseError`.
         """
         return {}
+
+    def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        """Do what `segment` does and return why it is to be doubted, too; nothing unless a segmenter can tell."""
+        return self.segment(scan), ()
 
 
 class FeatureExtractor(Plugin):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from rich.box import SIMPLE_HEAD
@@ -15,7 +15,6 @@ from benchmark.plugins.registry import Kind, names, plugin_class
 if TYPE_CHECKING:
     import pandas as pd
 
-    from benchmark.calcium.scoring import CalciumScore
     from benchmark.networks.weights import RequiredWeights
 
 # Names and reasons are printed as they are, `[…]` and `:key:` too.
@@ -90,16 +89,22 @@ def print_weights(rows: list[RequiredWeights]) -> None:
     console.print(table if rows else "This study needs no weights.")
 
 
-def print_score(score: CalciumScore) -> None:
-    """Print a calcium score, one row per region and the total."""
-    content = score.model_dump(mode="json")
+def print_score(content: Mapping[str, Any]) -> None:
+    """Print a calcium score as JSON values, one row per region and the total; below it warnings and files, if any."""
     rows = [*content["regions"], {**content["total"], "label": "", "name": "total"}]
     table = Table(*rows[0].keys())
     for row in rows:
-        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()))
+        cells = ("–" if value is None else value for value in row.values())
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in cells))
     console.print(table)
-    if score.note:
-        console.print(score.note, style="yellow")
+    if content.get("note"):
+        console.print(content["note"], style="yellow")
+    for warning in content.get("warnings", ()):
+        style = "red" if warning["severity"] == "severe" else "yellow"
+        line = f"{warning['severity']}: {warning['kind']}: {warning['detail']}"
+        console.print(line, style=style, highlight=False, soft_wrap=True)
+    for name, file in content.get("written", {}).items():
+        console.print(f"{name}: {file}", highlight=False, soft_wrap=True)
 
 
 def print_check(table: pd.DataFrame, study: str, elsewhere: str) -> None:

@@ -58,13 +58,13 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
     constant = {finding.subject for finding in findings}
     metrics = summary[~summary["run"].isin(constant)].pivot(index="run", columns="metric", values="value")
     if not result.study.target.binary or result.study.protocol.permute_labels:
-        return [*findings, *_exclusions(result)]
+        return [*findings, *_warned(result), *_exclusions(result)]
     for name, extraction in result.study.extractors.items():
         runs_of_extractor = metrics[metrics.index.str.startswith(f"{name}/")]
         if len(runs_of_extractor) and not getattr(extraction.extractor, "untrained", False):
             best = str(runs_of_extractor["accuracy"].idxmax())
             findings += _of_run(result, best, runs_of_extractor.loc[[best]].to_dict("records")[0])
-    return [*findings, *_exclusions(result)]
+    return [*findings, *_warned(result), *_exclusions(result)]
 
 
 def as_table(findings: list[Diagnosis]) -> pd.DataFrame:
@@ -150,6 +150,21 @@ def _why_constant(result: StudyResult, run: Run) -> tuple[str, str]:
         "every case of a fold is given the same probability, whatever its features",
         f"look at the features with `cacbench features`, and run another classifier than {run.classifier}",
     )
+
+
+def _warned(result: StudyResult) -> Iterator[Diagnosis]:
+    """Yield a finding for each segmenter that says of scans that its findings in them are not to be trusted."""
+    total = len(result.features.cases)
+    for segmenter in dict.fromkeys(item.segmenter for item in result.study.extractors.values()):
+        if cases := result.features.cases_warned(segmenter, "severe"):
+            yield Diagnosis(
+                segmenter,
+                "share of scans with a severe warning",
+                cases / total,
+                0.0,
+                "what it finds in scans like these is not to be trusted (tables/anomalies.csv)",
+                "look at one with `cacbench score SCAN --segmenter`, and run with another segmenter beside it",
+            )
 
 
 def _exclusions(result: StudyResult) -> Iterator[Diagnosis]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,7 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "target": target.use,
         "labels": {name: int((codes == code).sum()) for code, name in enumerate(target.classes)},
         "excluded": len({item.case_id for item in result.features.exclusions}),
-        "anomalies": {
-            str(kind): int(count)
-            for kind, count in sorted(result.features.anomalies["anomaly"].value_counts().items())
-        },
+        "anomalies": _anomalies(result),
         "protocol": _describe(result),
         "reference": result.reference_run,
         "runs": {
@@ -49,6 +47,17 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "versions": versions(),
         "processor": machine()["processor"],
     }
+
+
+def _anomalies(result: StudyResult) -> dict[str, int]:
+    """Return how often each kind was met; of a segmenter's warnings with its name and the severity."""
+    counts = Counter(
+        f"{row['severity']} warning of {row['segmenter']}: {row['anomaly']}"
+        if row["segmenter"]
+        else row["anomaly"]
+        for row in result.features.anomalies.to_dict("records")
+    )
+    return dict(sorted(counts.items()))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

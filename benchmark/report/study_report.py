@@ -112,6 +112,12 @@ def _sections(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Se
             ["critical_difference"] if groups is not None else [],
         ),
         Section("Exclusions", tables["exclusions"], otherwise="None."),
+        Section(
+            "Warnings of segmenters",
+            _warned(tables["anomalies"]),
+            "In how many cases a segmenter says that its finding is to be doubted, and one of its sentences.",
+            otherwise="None.",
+        ),
     ]
     return [_overview(facts, tables), *(_on_page_alone(section) for section in behind)]
 
@@ -176,3 +182,13 @@ def _brier(intervals: pd.DataFrame) -> pd.DataFrame | None:
     """Return one row per run with its Brier score, best first; None where the target has none."""
     brier_rows = intervals[intervals["metric"] == "brier"].sort_values("value", kind="stable")
     return brier_rows[["run"]].assign(**{"Brier score": _texts(brier_rows)}) if len(brier_rows) else None
+
+
+def _warned(anomalies: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per segmenter, severity and kind of warning, severe ones first."""
+    warnings = anomalies[anomalies["segmenter"] != ""]
+    grouped = warnings.groupby(["segmenter", "severity", "anomaly"], sort=False, as_index=False)
+    table = grouped.agg(cases=("case_id", "nunique"), example=("detail", "first"))
+    return table.sort_values(
+        ["segmenter", "severity", "cases"], ascending=[True, False, False], kind="stable"
+    )

@@ -36,6 +36,7 @@ class AICACSegmenter(Segmenter):
     """
 
     expensive: ClassVar[bool] = True
+    finds_calcium: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy")
 
     weights: LocalWeights | None = Field(

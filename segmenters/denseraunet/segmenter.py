@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
     import torch
 
-    from benchmark.case import Scan
+    from benchmark.case import Scan, ScanWarning
     from segmenters.denseraunet.lesion_check import LesionCheck
 
 
@@ -31,6 +31,7 @@ class DenseRAUnetSegmenter(Segmenter):
     """Coronary calcium as a trained network sees it; by default the weights that ship, trained on chest phantoms."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "numpy", "scipy")
+    finds_calcium: ClassVar[bool] = True
 
     weights: Weights = Field(
         TrainedWeights(file=Path("denseraunet.safetensors")),
@@ -77,17 +78,28 @@ class DenseRAUnetSegmenter(Segmenter):
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the calcium (1) on the scan's grid; none is a right answer. Raises `CaseError`, `UserError`."""
+        region = None if self.within is None else self.within.segment(scan)
+        return self.find(scan, region)[0]
+
+    def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        """Do what `segment` does and say, too, in what the scan or the result is unlike those of the training."""
+        from segmenters.denseraunet.doubts import find_noting
+
+        return find_noting(self, scan)
+
+    def find(self, scan: Scan, region: sitk.Image | None) -> tuple[sitk.Image, sitk.Image]:
+        """Return the calcium, nothing outside `region` if there is one, and what was called before, anywhere."""
         import SimpleITK as sitk
 
         probability = self.probability(scan.image)
-        predicted = self.predicted_mask(scan.image, probability)
-        if self.within is not None:
-            predicted = sitk.Mask(predicted, self.within.segment(scan))
+        called = self.predicted_mask(scan.image, probability)
+        predicted = called if region is None else sitk.Mask(called, region)
         # The check has learnt from lesions under the candidate rule alone.
         if not (self.lesion_check and self.candidate_rule):
-            return predicted
+            return predicted, called
         check = _lesion_check(self.weights.path, self.weights_digest())
-        return predicted if check is None else check.drop_unlikely(scan.image, probability, predicted)
+        found = predicted if check is None else check.drop_unlikely(scan.image, probability, predicted)
+        return found, called
 
     def predicted_mask(self, image: sitk.Image, probability: sitk.Image) -> sitk.Image:
         """Return the voxels (1) that are probable enough and, with the candidate rule, that a score counts."""

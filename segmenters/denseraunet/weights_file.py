@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import UserError
 from benchmark.execution.store import write_atomically
+from segmenters.denseraunet.domain import TrainingDomain
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class WeightsFile:
     training: Mapping[str, Any]
     keep: float | None = None
     """Probability of being calcium from which the second look keeps a lesion; none: the file holds no second look."""
+    domain: TrainingDomain | None = None
+    """What scans it learnt from; none: the file does not say."""
 
     def write(self, tensors: Tensors, path: Path) -> None:
         """Write the weights with this header."""
@@ -47,6 +50,7 @@ class WeightsFile:
             "threshold": self.threshold,
             "training": dict(self.training),
             "keep": self.keep,
+            "domain": None if self.domain is None else asdict(self.domain),
         }
         write_tensors(tensors, header, path)
 
@@ -61,11 +65,19 @@ def read_header(path: Path) -> WeightsFile:
             float(header["threshold"]),
             header["training"],
             header.get("keep"),
+            _domain(header.get("domain")),
         )
     except (KeyError, TypeError, ValueError, ValidationError):
         raise UserError(
             f"{path}: these are not weights of `denseraunet`: take a file that `cacbench train denseraunet` wrote"
         ) from None
+
+
+def _domain(found: Mapping[str, Any] | None) -> TrainingDomain | None:
+    if found is None:
+        return None
+    ranges = {str(name): (float(low), float(high)) for name, (low, high) in found["ranges"].items()}
+    return TrainingDomain(int(found["scans"]), ranges)
 
 
 def write_tensors(tensors: Tensors, header: Mapping[str, Any], path: Path) -> None:

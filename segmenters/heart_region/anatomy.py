@@ -98,7 +98,8 @@ def find_spine(
     solid &= np.asarray(lungs.hull.any(axis=(1, 2)))[:, None, None]
     labels, sizes = components(solid)
     rows = np.flatnonzero(lungs.hull.any(axis=(0, 2)))
-    centres: Any = ndimage.center_of_mass(solid, labels, np.arange(len(sizes)))
+    with np.errstate(invalid="ignore"):  # the background has no centre
+        centres: Any = ndimage.center_of_mass(solid, labels, np.arange(len(sizes)))
     place = (np.array([centre[1] for centre in centres]) - rows[0]) / max(1, rows[-1] - rows[0])
     ml = sizes * np.prod(spacing) / 1000
     between = np.bincount(labels[lungs.hull], minlength=len(sizes)) >= BETWEEN * sizes

@@ -12,11 +12,10 @@ from benchmark.plugins import Segmenter
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from benchmark.case import Scan
+    from benchmark.case import Scan, ScanWarning
+    from segmenters.heart_region.chest import Chest
     from segmenters.heart_region.morphology import Mask
 
-COARSE_MM = 3.0
-"""Voxels of the grid that is worked on: finer than any margin, and a chest takes a second."""
 NEAR_SPINE_MM = 24.0
 """How far from the vertebral bodies arches and ribs are subtracted however deep they lie."""
 
@@ -35,42 +34,38 @@ class HeartRegionSegmenter(Segmenter):
 
     def segment(self, scan: Scan) -> sitk.Image:
         """Return the region (1) on the scan's grid. Raises `CaseError` without lungs, or upside down."""
-        coarse, regions = self._regions(scan.image)
-        return _on_grid(regions["spine off"], coarse, scan.image)
+        return self.segment_noting(scan)[0]
+
+    def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        """Return the region, and whether a lung is missing, the patient is mirrored or has contrast medium."""
+        from segmenters.heart_region.chest import find_chest
+        from segmenters.heart_region.doubts import doubts
+
+        chest = find_chest(scan.image, self.wall_mm)
+        return _on_scan(self._regions(chest)["spine off"], chest, scan.image), tuple(doubts(chest))
 
     def steps(self, scan: Scan) -> dict[str, sitk.Image]:
         """Return the hull of the lungs, and what is left when wall, bone and spine are taken off in turn."""
-        coarse, regions = self._regions(scan.image)
-        return {name: _on_grid(region, coarse, scan.image) for name, region in regions.items()}
+        from segmenters.heart_region.chest import find_chest
 
-    def _regions(self, image: sitk.Image) -> tuple[sitk.Image, dict[str, Mask]]:
-        """Return a coarse image, and on its grid the region after each step."""
+        chest = find_chest(scan.image, self.wall_mm)
+        return {name: _on_scan(region, chest, scan.image) for name, region in self._regions(chest).items()}
+
+    def _regions(self, chest: Chest) -> dict[str, Mask]:
+        """Return the region after each step, on the chest's grid."""
         import SimpleITK as sitk
         from scipy import ndimage
 
-        from segmenters.heart_region import anatomy
         from segmenters.heart_region.morphology import ball
 
-        upright = sitk.DICOMOrient(image, "LPS")
-        shrink = [max(1, round(COARSE_MM / mm)) for mm in upright.GetSpacing()]
-        coarse = sitk.BinShrink(upright, shrink)
-        z, y, x = coarse.GetSpacing()[::-1]
-        spacing = (z, y, x)
-        hu = sitk.GetArrayFromImage(coarse).astype(np.float32)
-        lungs = anatomy.find_lungs(hu, spacing, self.wall_mm)
-        blood = anatomy.blood_hu(hu, lungs)
-        # Thin cortex vanishes in the mean of a coarse voxel, but not from the share of it that is dense.
-        share = sitk.BinShrink(sitk.Cast(upright > max(200.0, blood + 130), sitk.sitkFloat32), shrink)
-        dense = sitk.GetArrayFromImage(share) > 0.25
-        bone = anatomy.find_bone(dense, lungs, spacing)
-        spine = anatomy.find_spine(hu, bone, dense, lungs, blood, spacing)
+        lungs, spine, spacing = chest.lungs, chest.spine, chest.spacing
         near = ball(sitk.BinaryDilate, spine, NEAR_SPINE_MM, spacing)
-        wall = ball(sitk.BinaryDilate, bone, self.bone_mm, spacing) & (~lungs.deep | near)
+        wall = ball(sitk.BinaryDilate, chest.bone, self.bone_mm, spacing) & (~lungs.deep | near)
         # Discs between the vertebral bodies are as soft as the heart.
-        column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / z) + 1, axis=0) > 0
+        column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / spacing[0]) + 1, axis=0) > 0
         without_bone = lungs.between & ~wall
         without_spine = without_bone & ~column & ~ball(sitk.BinaryDilate, spine, self.bone_mm, spacing)
-        return coarse, {
+        return {
             "hull of the lungs": lungs.hull,
             "chest wall off": lungs.between,
             "bone off": without_bone,
@@ -78,9 +73,9 @@ class HeartRegionSegmenter(Segmenter):
         }
 
 
-def _on_grid(region: Mask, coarse: sitk.Image, image: sitk.Image) -> sitk.Image:
+def _on_scan(region: Mask, chest: Chest, image: sitk.Image) -> sitk.Image:
     import SimpleITK as sitk
 
     labels = sitk.GetImageFromArray(region.astype(np.uint8))
-    labels.CopyInformation(coarse)
+    labels.CopyInformation(chest.grid)
     return sitk.Resample(labels, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, sitk.sitkUInt8)

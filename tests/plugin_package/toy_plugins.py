@@ -8,7 +8,7 @@ import pandas as pd
 import SimpleITK as sitk
 from pydantic import Field
 
-from benchmark.case import Case, Scan
+from benchmark.case import Case, Scan, ScanWarning
 from benchmark.errors import CaseError
 from benchmark.execution.seeds import derive_seed
 from benchmark.plugins import Availability, Classifier, Cohort, FeatureExtractor, Segmenter
@@ -53,12 +53,22 @@ class ToyCohort(Cohort):
 class CentreSegmenter(Segmenter):
     """A cube in the middle of the image."""
 
+    doubted_hu: float | None = Field(None, description="highest value from which it doubts a cube, for tests")
+
     def segment(self, scan: Scan) -> sitk.Image:
         values = np.zeros(scan.image.GetSize()[::-1], np.uint8)
         values[2:6, 4:8, 4:8] = 1
         roi = sitk.GetImageFromArray(values)
         roi.CopyInformation(scan.image)
         return roi
+
+    def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        roi = self.segment(scan)
+        highest = sitk.GetArrayViewFromImage(scan.image)[2:6, 4:8, 4:8].max()
+        if self.doubted_hu is None or highest < self.doubted_hu:
+            return roi, ()
+        bright = ScanWarning("bright", "severe", f"more than {self.doubted_hu:g} HU in the cube")
+        return roi, (bright, ScanWarning("toy", "notable", "made of noise"))
 
 
 class MisplacedReference(Segmenter):

@@ -106,3 +106,50 @@ def test_a_hull_is_inset_but_not_where_the_image_ends():
     rows, columns = np.flatnonzero(inner.any(axis=1)), np.flatnonzero(inner.any(axis=0))
     assert (rows[0], rows[-1]) == (14, 26)
     assert (columns[0], columns[-1]) == (0, 16)
+
+
+def doubts(image):
+    return {warning.kind: warning for warning in HeartRegionSegmenter().segment_noting(Scan(image))[1]}
+
+
+def flipped_left_to_right(image):
+    voxels = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS"))[:, :, ::-1]
+    mirrored = sitk.GetImageFromArray(voxels)
+    mirrored.SetSpacing(image.GetSpacing())
+    return mirrored
+
+
+def test_a_chest_in_order_is_not_doubted_and_phantoms_are_not(thorax):
+    assert doubts(thorax[:, :, 34:98]) == {}
+    for case in PhantomCohort(zero=2, nonzero=4, seed="heart_region").cases():
+        assert doubts(case.source.load().image) == {}
+
+
+def test_a_mirrored_patient_is_noticed_where_vertebrae_show_the_midline(thorax):
+    for part in (thorax, thorax[:, :, 34:98], thorax[150:400, 100:350, 38:80]):
+        mirrored = doubts(flipped_left_to_right(part))
+        assert set(mirrored) == {"mirrored"}
+        assert mirrored["mirrored"].severity == "notable"
+    for case in PhantomCohort(zero=2, nonzero=4, seed="heart_region").cases():
+        assert set(doubts(flipped_left_to_right(case.source.load().image))) <= {"mirrored"}
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_missing_lung_is_severe(thorax, side):
+    part = sitk.DICOMOrient(thorax[:, :, 38:76], "LPS")
+    voxels = sitk.GetArrayFromImage(part)
+    half = voxels[:, :, :256] if side == "right" else voxels[:, :, 256:]
+    half[half < 0] = 30
+    filled = sitk.GetImageFromArray(voxels)
+    filled.CopyInformation(part)
+    found = doubts(filled)
+    assert found["one lung"].severity == "severe"
+    assert "the heart region is the other's alone" in found["one lung"].detail
+
+
+def test_contrast_medium_is_severe_for_what_counts_130_hu_within(real_data):
+    image = read_image(real_data / "thorax_ct" / "aorta" / "ct_cropped.nii.gz")
+    assert doubts(image)["contrast medium"].severity == "severe"
+    threshold = build("segmenter", {"use": "threshold", "within": "heart_region"})
+    _, warnings = threshold.segment_noting(Scan(image))
+    assert [warning.kind for warning in warnings] == ["contrast medium"]

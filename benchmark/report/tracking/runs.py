@@ -148,6 +148,9 @@ def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> 
     for end in ("low", "high"):
         values |= {f"{name}_{end}": number for name, number in pooled[end].dropna().items()}
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
+    segmenter = result.study.extractors[run.extractor].segmenter
+    for severity in ("severe", "notable"):
+        values[f"cases_warned_{severity}"] = result.features.cases_warned(segmenter, severity)
     folds = result.folds.loc[result.folds["run"] == run.name, list(result.study.target.metrics)]
     steps = [
         Metric(f"fold_{name}", float(value), now, step)

@@ -98,4 +98,7 @@ class TrainingPlan(Declaration):
     validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
     learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
+    domain_scans: int = Field(
+        200, ge=1, description="training scans whose figures say, beside the weights, what was learnt from"
+    )
     lesion_check: LesionCheckPlan | None = Field(None, description="none: every lesion found is kept")

@@ -1,0 +1,1 @@
+"""One scan by itself: what a segmenter finds in it, the score of that, and a picture."""
