@@ -18,7 +18,10 @@ from benchmark.phantom.acquisition.scanner import (
     draw_acquisition,
     preset,
 )
-from benchmark.phantom.body.patient import STENTED, draw_patient
+from benchmark.phantom.acquisition.variety import draw_varied_acquisition
+from benchmark.phantom.body.patient import STENTED, Patient, draw_patient
+from benchmark.phantom.body.population import draw_chest_patient
+from benchmark.phantom.heart.crumbled import crumbled
 from benchmark.phantom.heart.plaque import Disease, DiseaseModel
 from benchmark.phantom.source import PhantomSource
 from benchmark.plugins import Cohort
@@ -48,6 +51,12 @@ class PhantomCohort(Cohort):
         SCANNERS, min_length=1, max_length=3, description="scanner presets that take turns"
     )
     contrast: Literal["off", "on", "mixed"] = Field("off", description="iodine in the blood, or in turn")
+    generation: Literal[1, 2] = Field(1, description="of the phantom: 2 has a chest with real bones around the heart")
+    acquisitions: Literal["preset", "varied"] = Field(
+        "preset",
+        description="varied: pixels, slices, field of view, noise, kernel and tube voltage are drawn for every scan",
+    )
+    matrix: int = Field(512, ge=64, le=1024, description="pixels along a side of a varied acquisition")
     disease: DiseaseModel = Field(
         DiseaseModel(), description="distribution of scores and vessels over positives"
     )
@@ -85,24 +94,36 @@ class PhantomCohort(Cohort):
     def _case(self, stream: str, k: int) -> Case:
         name = hashlib.sha256(f"{self.seed}\x1f{stream}\x1f{k}".encode()).hexdigest()[:10]
         protocol, scanner, contrast = self._turn(k)
-        patient = draw_patient(derive_seed(self.seed, name, "patient"), self.stented)
+        draw = draw_patient if self.generation == 1 else draw_chest_patient
+        patient = draw(derive_seed(self.seed, name, "patient"), self.stented)
         disease = Disease()
         if stream == "nonzero":
-            disease = self.disease.draw(derive_seed(self.seed, name, "disease"))
+            disease = self._disease(derive_seed(self.seed, name, "disease"))
         scan = ("scan", self.rescan) if self.rescan else ("scan",)
-        acquisition = draw_acquisition(
-            self._acquisition(protocol, scanner), patient, contrast, derive_seed(self.seed, name, *scan)
-        )
+        acquisition = self._scan(protocol, scanner, patient, contrast, derive_seed(self.seed, name, *scan))
         return Case(
             case_id=f"phantom-{name}",
             source=PhantomSource(patient=patient, disease=disease, acquisition=acquisition),
             label=int(stream == "nonzero"),
             cac_score=round(disease.agatston, 3),
-            group=scanner,
+            group=acquisition.scanner,
             protocol=protocol,
             contrast=contrast,
             weight=STENTED / self.stented if patient.stents else (1 - STENTED) / (1 - self.stented),
         )
+
+    def _disease(self, seed: int) -> Disease:
+        """Draw a positive's disease."""
+        disease = self.disease.draw(seed)
+        return disease if self.generation == 1 else crumbled(disease, seed)
+
+    def _scan(
+        self, protocol: Protocol, scanner: Scanner, patient: Patient, contrast: bool, seed: int
+    ) -> Acquisition:
+        """Draw how a patient is scanned."""
+        if self.acquisitions == "varied":
+            return draw_varied_acquisition(protocol, patient, contrast, seed, self.coverage_mm, self.matrix)
+        return draw_acquisition(self._acquisition(protocol, scanner), patient, contrast, seed)
 
     def _turn(self, k: int) -> tuple[Protocol, Scanner, bool]:
         """Return protocol, scanner and contrast of the k-th case of either class."""

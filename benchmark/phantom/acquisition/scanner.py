@@ -15,12 +15,18 @@ from scipy import ndimage
 
 from benchmark.phantom.acquisition.noise import correlated_noise
 from benchmark.phantom.body.patient import Patient
+from benchmark.phantom.body.texture import smooth_field
+from benchmark.phantom.geometry.fields import Lattice
 from benchmark.phantom.geometry.grid import Floats, Grid
 
 Protocol = Literal["cardiac", "chest"]
 Scanner = Literal["soft", "standard", "sharp"]
 SCANNERS: tuple[Scanner, ...] = ("soft", "standard", "sharp")
 REFERENCE_PATIENT_CM = 24.0
+ENHANCED_MM = 0.8
+"""σ of what an edge-enhancing kernel subtracts."""
+VARIATION_MM = 45.0
+"""Over how far the noise changes."""
 
 
 class Acquisition(BaseModel):
@@ -46,6 +52,9 @@ class Acquisition(BaseModel):
     motion_mm: float = Field(0.0, ge=0, le=10, description="way of the RCA during a rotation; others less")
     table_mm: tuple[float, float, float] = Field((0.0, 0.0, 0.0), description="shift of the scan (z, y, x)")
     noise_seed: int = Field(0, ge=0)
+    tube_kv: float = Field(120.0, ge=70, le=150, description="calcium, bone and iodine are brighter below 120 kVp")
+    noise_variation: float = Field(0.0, ge=0, le=0.6, description="how far the noise SD varies over a scan (SD of its log)")
+    edge_enhancement: float = Field(0.0, ge=0, le=1, description="overshoot of the kernel: what it adds of the detail below 2 mm")
 
     @model_validator(mode="after")
     def _pixel_fits(self) -> Acquisition:
@@ -129,6 +138,9 @@ def blur(hu: Floats, grid: Grid, acquisition: Acquisition) -> Floats:
         if variance > 0:
             sigma = math.sqrt(variance) / grid.spacing[axis]
             hu = ndimage.gaussian_filter1d(hu, sigma, axis=axis, mode="nearest", truncate=3.5)
+    if acquisition.edge_enhancement:
+        sigmas = [0.0, *(ENHANCED_MM / s for s in grid.spacing[1:])]
+        hu = hu + np.float32(acquisition.edge_enhancement) * (hu - ndimage.gaussian_filter(hu, sigmas, truncate=3.0))
     return hu
 
 
@@ -142,7 +154,16 @@ def noise(grid: Grid, acquisition: Acquisition, patient: Patient) -> Floats:
         acquisition.noise_seed,
     )
     field *= np.float32(acquisition.noise_sd_hu) * radial_sd(grid, patient)
+    if acquisition.noise_variation:
+        field *= _variation(grid, acquisition)
     return field
+
+
+def _variation(grid: Grid, acquisition: Acquisition) -> Floats:
+    """Return a smooth random factor, as attenuation and the modulated tube current leave it from place to place."""
+    lattice = Lattice(grid)
+    smooth = smooth_field(lattice, VARIATION_MM, acquisition.noise_seed % 2**31 + 401)
+    return lattice.values(np.exp(acquisition.noise_variation * smooth))
 
 
 def radial_sd(grid: Grid, patient: Patient) -> Floats:

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from benchmark.phantom.body.physique import Physique
+
 Vessel = Literal[1, 2, 3, 4]
 VESSEL_NAMES: dict[int, str] = {1: "LM", 2: "LAD", 3: "LCx", 4: "RCA"}
 """Labels of the masks ``vessels`` and ``lesions``."""
@@ -48,7 +50,7 @@ class Deposit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    site: Literal["ascending aorta", "descending aorta", "aortic valve", "mitral annulus"]
+    site: Literal["ascending aorta", "descending aorta", "aortic valve", "mitral annulus", "pericardium"]
     position: float = Field(ge=0, le=1, description="along the structure, fraction of its length")
     angle_deg: float = Field(ge=0, le=360, description="around the structure")
     semi_axes_mm: tuple[float, float, float] = Field(description="along, around and through the wall")
@@ -78,6 +80,9 @@ class Patient(BaseModel):
     form_seed: int = Field(0, ge=0, description="the windings of the vessels and the branching of the lungs")
     stents: tuple[Stent, ...] = Field((), max_length=6)
     deposits: tuple[Deposit, ...] = Field((), max_length=40)
+    physique: Physique | None = Field(
+        None, description="the chest around the heart; none: the plain one of the first generation"
+    )
 
     @property
     def water_diameter_cm(self) -> float:
@@ -156,14 +161,15 @@ def _deposits(rng: np.random.Generator) -> tuple[Deposit, ...]:
     deposits: list[Deposit] = []
     if rng.random() < 0.4:
         sites = rng.choice(["ascending aorta", "descending aorta"], size=1 + rng.poisson(2), p=[0.3, 0.7])
-        deposits += [_deposit(rng, str(site), (2.5, 2.0, 0.7)) for site in sites]
+        deposits += [draw_deposit(rng, str(site), (2.5, 2.0, 0.7)) for site in sites]
     for site, prevalence in (("aortic valve", 0.15), ("mitral annulus", 0.08)):
         if rng.random() < prevalence:
-            deposits += [_deposit(rng, site, (1.2, 1.2, 0.9)) for _ in range(1 + rng.poisson(2))]
+            deposits += [draw_deposit(rng, site, (1.2, 1.2, 0.9)) for _ in range(1 + rng.poisson(2))]
     return tuple(deposits[:40])
 
 
-def _deposit(rng: np.random.Generator, site: str, typical: tuple[float, float, float]) -> Deposit:
+def draw_deposit(rng: np.random.Generator, site: str, typical: tuple[float, float, float]) -> Deposit:
+    """Draw one deposit at a site, its semi-axes and density about typical ones."""
     a, b, c = (round(float(t * np.exp(rng.normal(0, 0.35))), 3) for t in typical)
     return Deposit(
         site=site,

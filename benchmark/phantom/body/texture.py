@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.phantom.geometry.fields import Lattice
 from benchmark.phantom.geometry.grid import Canvas, Floats
 from benchmark.phantom.geometry.vectors import weigh
 
@@ -13,10 +14,11 @@ REACH_MM = 420.0
 """The lattice reaches this far from the origin: beyond the largest grid."""
 SOFT_SD_HU, LUNG_SD_HU = 4.0, 28.0
 LUNG_BELOW_HU, AIR_BELOW_HU = -500.0, -985.0
+BONE_ABOVE_HU = 110.0
 
 
-def add_texture(canvas: Canvas, seed: int) -> None:
-    """Add a smooth random field to the volume: SD 4 HU in soft tissue, 28 HU in lung, none in air.
+def add_texture(canvas: Canvas, seed: int, bone_sd_hu: float = SOFT_SD_HU) -> None:
+    """Add a smooth random field to the volume: SD 4 HU in soft tissue, 28 HU in lung, none in air, and in bone as asked.
 
     The field belongs to the patient: it is fixed to the origin and so the same on every grid.
     """
@@ -24,6 +26,8 @@ def add_texture(canvas: Canvas, seed: int) -> None:
     field = sum_of_fields(canvas, seed)
     lung = hu < LUNG_BELOW_HU
     field *= np.where(lung, np.float32(LUNG_SD_HU), np.float32(SOFT_SD_HU))
+    if bone_sd_hu != SOFT_SD_HU:
+        field[hu > BONE_ABOVE_HU] *= np.float32(bone_sd_hu / SOFT_SD_HU)
     field[hu < AIR_BELOW_HU] = 0
     hu += field
 
@@ -61,3 +65,16 @@ def _interpolation(at: Floats, count: int) -> tuple[Floats, NDArray[np.intp]]:
     weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
     used = np.flatnonzero(weights.max(axis=0) > 1e-4)
     return weights[:, used].astype(np.float32), used
+
+
+def smooth_field(lattice: Lattice, scale: float, seed: int) -> NDArray[np.float64]:
+    """Return a smooth random field of SD 1 and that scale, mm, on a lattice (z, y, x); fixed to the origin."""
+    half = int(REACH_MM / scale) + 1
+    weights, used = zip(
+        *(_interpolation(axis / scale + half, 2 * half) for axis in lattice.axes), strict=True
+    )
+    planes = [np.random.default_rng([seed, int(k)]).standard_normal((2 * half,) * 2, np.float32) for k in used[0]]
+    field = np.stack(planes)[:, used[1]][:, :, used[2]]
+    for axis, weight in enumerate(weights):
+        field = weigh(weight, field, axis)
+    return field.astype(np.float64)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from benchmark.phantom.body.patient import Patient
 from benchmark.phantom.geometry.grid import Canvas, Ellipsoid, Floats, Grid
 from benchmark.phantom.geometry.sections import Layer, compose, ellipse, oval
-from benchmark.phantom.geometry.tubes import Tube, nearby
-from benchmark.phantom.geometry.vectors import dot, unit
+from benchmark.phantom.geometry.tubes import Tube, paint_tube
+from benchmark.phantom.geometry.vectors import unit
 
 AIR, SKIN, FAT, MUSCLE, LIVER, CANCELLOUS, CORTICAL = -1000.0, 10.0, -100.0, 50.0, 55.0, 200.0, 850.0
 WALL_MM = 22.0
@@ -48,19 +48,6 @@ def paint_thorax(grid: Grid, patient: Patient) -> Canvas:
         paint_tube(canvas, tube, AIR)
     _paint_ribs(canvas, patient)
     return canvas
-
-
-def paint_tube(canvas: Canvas, tube: Tube, value: float, within: NDArray[np.bool_] | None = None) -> None:
-    """Paint a tube's inside with softened edges, optionally only `within` a part of the section (y, x)."""
-    grid = canvas.grid
-    near = nearby(tube, grid, float(tube.radius.max()) + 2.0)
-    spacing = np.array([max(grid.thickness, grid.spacing[0]), *grid.spacing[1:]], np.float32)
-    edge = dot(np.abs(near.offset), spacing) / (np.linalg.norm(near.offset, axis=1) + np.float32(1e-6))
-    occupancy = np.clip(0.5 - (near.distance(tube) - tube.radius[near.node]) / edge, 0, 1)
-    if within is not None:
-        occupancy *= within.ravel()[near.voxels % within.size]
-    flat = canvas.hu.reshape(-1)
-    flat[near.voxels] += occupancy * (np.float32(value) - flat[near.voxels])
 
 
 def _mediastinum(grid: Grid, patient: Patient) -> list[Layer]:

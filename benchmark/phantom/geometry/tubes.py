@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.phantom.geometry.grid import Floats, Grid
-from benchmark.phantom.geometry.vectors import unit
+from benchmark.phantom.geometry.grid import Canvas, Floats, Grid
+from benchmark.phantom.geometry.vectors import dot, unit
 
 Indices = NDArray[np.intp]
 _CHUNK = 50_000
@@ -187,3 +187,16 @@ def nearest_walls(tubes: Sequence[Tube], grid: Grid, reach: float) -> Walls:
         distance[voxels], which[voxels], nodes[voxels] = wall[nearer], index, near.node[nearer]
     voxels = np.flatnonzero(which >= 0)
     return Walls(voxels, distance[voxels], which[voxels], nodes[voxels].astype(np.intp))
+
+
+def paint_tube(canvas: Canvas, tube: Tube, value: float, within: NDArray[np.bool_] | None = None) -> None:
+    """Paint a tube's inside with softened edges, optionally only `within` a part of the section (y, x)."""
+    grid = canvas.grid
+    near = nearby(tube, grid, float(tube.radius.max()) + 2.0)
+    spacing = np.array([max(grid.thickness, grid.spacing[0]), *grid.spacing[1:]], np.float32)
+    edge = dot(np.abs(near.offset), spacing) / (np.linalg.norm(near.offset, axis=1) + np.float32(1e-6))
+    occupancy = np.clip(0.5 - (near.distance(tube) - tube.radius[near.node]) / edge, 0, 1)
+    if within is not None:
+        occupancy *= within.ravel()[near.voxels % within.size]
+    flat = canvas.hu.reshape(-1)
+    flat[near.voxels] += occupancy * (np.float32(value) - flat[near.voxels])

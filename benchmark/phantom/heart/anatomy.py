@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.phantom.body.cage import Cage
+from benchmark.phantom.body.chest import paint_chest, paint_nodes
 from benchmark.phantom.body.patient import Patient
-from benchmark.phantom.body.thorax import paint_thorax, paint_tube
+from benchmark.phantom.body.thorax import paint_thorax
 from benchmark.phantom.geometry.grid import Canvas, Ellipsoid, Grid
-from benchmark.phantom.geometry.tubes import Tube
+from benchmark.phantom.geometry.tubes import Tube, paint_tube
 from benchmark.phantom.heart.coronaries import AORTIC_AXIS, AORTIC_ROOT, coronary_tree
 from benchmark.phantom.heart.frame import HeartFrame, Vectors
+from benchmark.phantom.heart.great_vessels import METAL_HU, GreatVessels, great_vessels, pacemaker_leads
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,16 @@ class Anatomy:
     coronaries: tuple[Tube, ...]
     ascending_aorta: Tube
     descending_aorta: Tube
+    vessels: GreatVessels | None = None
 
     @classmethod
     def of(cls, patient: Patient) -> Anatomy:
         """Lay out the anatomy."""
         heart = HeartFrame.of(patient)
+        if patient.physique is not None:
+            vessels = great_vessels(patient, heart, Cage(patient, patient.physique))
+            tree = tuple(coronary_tree(patient, heart))
+            return cls(patient, heart, tree, vessels.ascending_aorta, vessels.descending_aorta, vessels)
         return cls(
             patient,
             heart,
@@ -57,6 +65,8 @@ class Anatomy:
 
     def paint(self, grid: Grid, blood: BloodPool) -> Canvas:
         """Paint everything but the coronary arteries and calcium, which are finer than voxels."""
+        if self.vessels is not None:
+            return self._paint_chest(grid, blood, self.vessels)
         canvas = paint_thorax(grid, self.patient)
         for tube in _pulmonary_veins(self.heart):
             paint_tube(canvas, tube, blood.left)
@@ -73,17 +83,57 @@ class Anatomy:
             paint_tube(canvas, tube, hu)
         return canvas
 
+    def _paint_chest(self, grid: Grid, blood: BloodPool, vessels: GreatVessels) -> Canvas:
+        """Paint the second generation: chest, pericardium, chambers, vessels."""
+        patient = self.patient
+        assert patient.physique is not None  # noqa: S101
+        cage = Cage(patient, patient.physique)
+        canvas = paint_chest(grid, cage, self.heart.sac, vessels.all)
+        canvas.ellipsoid(self.heart.pericardium, 30.0)
+        canvas.ellipsoid(self.heart.sac, patient.epicardial_fat_hu)
+        for tube in vessels.left:
+            paint_tube(canvas, tube, blood.left)
+        scales = _chamber_scales(patient, patient.physique.chamber_scale)
+        for shape, hu in _chambers(self.heart, blood, scales):
+            canvas.ellipsoid(shape, hu)
+        for tube in vessels.right:
+            paint_tube(canvas, tube, blood.right)
+        paint_tube(canvas, vessels.oesophagus, 38.0)
+        for tube in (vessels.descending_aorta, vessels.ascending_aorta):
+            paint_tube(canvas, tube, blood.left)
+        paint_nodes(canvas, cage)
+        if patient.physique.pacemaker:
+            for lead in pacemaker_leads(self.heart):
+                paint_tube(canvas, lead, METAL_HU)
+        return canvas
 
-def _chambers(heart: HeartFrame, blood: BloodPool) -> list[tuple[Ellipsoid, float]]:
+
+CHAMBERS: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...] = (
+    ((-39, 16, -9), (21, 23, 27)),
+    ((-40, -14, 0), (22, 26, 28)),
+    ((4, 15, -4), (47, 29, 35)),
+    ((3, 15, -4), (43, 25.5, 31.5)),
+    ((9, -12, -2), (50, 32, 36)),
+    ((4, -12, -2), (42, 21, 24)),
+)
+"""Right and left atrium, wall and cavity of the right and of the left ventricle: centre and semi-axes along u, s, t."""
+
+
+def _chambers(
+    heart: HeartFrame, blood: BloodPool, scales: tuple[float, ...] = (1.0,) * 6
+) -> list[tuple[Ellipsoid, float]]:
     """Return atria, then the right ventricle's wall and cavity, then the left's, which bulges into the right."""
+    hu = (blood.right, blood.left, blood.myocardium, blood.right, blood.myocardium, blood.left)
     return [
-        (heart.ellipsoid((-39, 16, -9), (21, 23, 27)), blood.right),
-        (heart.ellipsoid((-40, -14, 0), (22, 26, 28)), blood.left),
-        (heart.ellipsoid((4, 15, -4), (47, 29, 35)), blood.myocardium),
-        (heart.ellipsoid((3, 15, -4), (43, 25.5, 31.5)), blood.right),
-        (heart.ellipsoid((9, -12, -2), (50, 32, 36)), blood.myocardium),
-        (heart.ellipsoid((4, -12, -2), (42, 21, 24)), blood.left),
+        (heart.ellipsoid(at, (scale * a, scale * b, scale * c)), value)
+        for (at, (a, b, c)), scale, value in zip(CHAMBERS, scales, hu, strict=True)
     ]
+
+
+def _chamber_scales(patient: Patient, mean: float) -> tuple[float, ...]:
+    """Return how large each chamber is: no two hearts have them in the same proportion."""
+    right_atrium, left_atrium, right, left = np.random.default_rng([patient.form_seed, 41]).normal(1, 0.05, 4)
+    return tuple(float(mean * f) for f in (right_atrium, left_atrium, right, right, left, left))
 
 
 def _ascending_aorta(patient: Patient, heart: HeartFrame) -> Tube:

@@ -7,9 +7,10 @@ import numpy as np
 from benchmark.phantom.body.patient import Deposit
 from benchmark.phantom.geometry.grid import Ellipsoid
 from benchmark.phantom.geometry.tubes import Tube
+from benchmark.phantom.geometry.vectors import unit
 from benchmark.phantom.heart.anatomy import Anatomy
 from benchmark.phantom.heart.coronaries import AORTIC_ROOT
-from benchmark.phantom.heart.frame import BASE_XI
+from benchmark.phantom.heart.frame import BASE_XI, HeartFrame
 from benchmark.phantom.heart.plaque import USABLE_LENGTH_MM, Lesion
 
 
@@ -36,6 +37,8 @@ def _deposit_shape(deposit: Deposit, anatomy: Anatomy) -> Ellipsoid:
         node = tube.at(deposit.position * tube.length_mm)
         return _on_wall(tube, node, deposit.angle_deg, float(tube.radius[node]) - 0.8, deposit.semi_axes_mm)
     heart, angle = anatomy.heart, np.deg2rad(deposit.angle_deg)
+    if deposit.site == "pericardium":
+        return _on_sac(deposit, heart)
     if deposit.site == "aortic valve":
         u, s, t = AORTIC_ROOT
         radius = 8.0 * deposit.position
@@ -55,3 +58,15 @@ def _on_wall(
     axes = tube.frame(node, angle_deg)
     z, y, x = (float(v) for v in tube.nodes[node] + out * axes[2])
     return Ellipsoid((z, y, x), semi_axes, tuple((float(a[0]), float(a[1]), float(a[2])) for a in axes))
+
+
+def _on_sac(deposit: Deposit, heart: HeartFrame) -> Ellipsoid:
+    """Return a plate on the pericardium, flat along its surface."""
+    xi = np.array([1.6 * deposit.position - 0.8])
+    theta = np.array([deposit.angle_deg])
+    centre, deeper = (heart.surface(theta, xi, depth)[0] for depth in (-0.5, 1.5))
+    outwards = unit(centre - deeper)
+    along = unit(np.cross(outwards, [0.31, 0.87, 0.38]))
+    axes = (along, np.cross(outwards, along), outwards)
+    z, y, x = (float(v) for v in centre)
+    return Ellipsoid((z, y, x), deposit.semi_axes_mm, tuple((float(a[0]), float(a[1]), float(a[2])) for a in axes))

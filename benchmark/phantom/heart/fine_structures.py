@@ -59,12 +59,12 @@ class FineStructures:
     def dense(self, disease: Disease) -> PartialVolume:
         """Return coronary calcium, the other calcium and stents."""
         layer = PartialVolume(self.grid, self.acquisition.profile_sigma_mm)
-        size = self.anatomy.patient.water_diameter_cm
+        size, kv = self.anatomy.patient.water_diameter_cm, self.acquisition.tube_kv
         for lesion in disease.lesions:
             shape = lesion_shape(lesion, self.anatomy)
-            layer.add_ellipsoid(shape, calcium_hu(lesion.density_mg_cm3, size), self._path(lesion.vessel))
+            layer.add_ellipsoid(shape, calcium_hu(lesion.density_mg_cm3, size, kv), self._path(lesion.vessel))
         for shape, density in confounder_shapes(self.anatomy):
-            layer.add_ellipsoid(shape, calcium_hu(density, size))
+            layer.add_ellipsoid(shape, calcium_hu(density, size, kv))
         for stent in self.anatomy.patient.stents:
             self._add_stent(layer, stent)
         return layer

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.phantom.body.cage import Cage
 from benchmark.phantom.body.patient import Patient
 from benchmark.phantom.geometry.grid import Ellipsoid
 from benchmark.phantom.geometry.vectors import combine, dot, unit
@@ -48,7 +49,7 @@ class HeartFrame:
         axes = np.stack([u, s, t])
         semi_axes = patient.heart_scale * np.asarray(SAC_MM)
         front = float(np.sqrt(((axes[:, 1] * semi_axes) ** 2).sum()))
-        y = -patient.chest_depth_mm / 2 + patient.fat_mm + CHEST_WALL_MM + front
+        y = _chest_wall(patient) + front
         return cls(np.array([0.0, y, patient.heart_left_mm]), axes, semi_axes, patient.heart_scale)
 
     def at(self, u: float, s: float, t: float) -> Vectors:
@@ -89,3 +90,10 @@ class HeartFrame:
         """The sac with its own wall, a line of 1.5 mm between epicardial fat and lung."""
         a, b, d = SAC_MM
         return self.ellipsoid((0, 0, 0), (a + 1.5, b + 1.5, d + 1.5))
+
+
+def _chest_wall(patient: Patient) -> float:
+    """Return where the pericardium may begin, front to back."""
+    if patient.physique is None:
+        return -patient.chest_depth_mm / 2 + patient.fat_mm + CHEST_WALL_MM
+    return float(Cage(patient, patient.physique).front(np.array(0.0))) + patient.physique.retrosternal_mm

@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from benchmark.calcium.scoring import STANDARD
 from benchmark.phantom.body.patient import REFERENCE_DIAMETER_CM, VESSEL_NAMES, Vessel
+from benchmark.phantom.body.physique import bone_contrast
 from benchmark.plugins.declaration import Declaration
 
 USABLE_LENGTH_MM = {1: 9.0, 2: 80.0, 3: 50.0, 4: 75.0}
@@ -68,7 +69,7 @@ class Disease(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    lesions: tuple[Lesion, ...] = Field((), max_length=MAXIMUM_LESIONS)
+    lesions: tuple[Lesion, ...] = Field((), max_length=4 * MAXIMUM_LESIONS, description="or their pieces")
 
     @property
     def agatston(self) -> float:
@@ -125,12 +126,16 @@ class DiseaseModel(Declaration):
         return [int(rng.choice([2, 3, 4], p=np.array([44, 10, 12]) / 66))]
 
 
-def calcium_hu(density_mg_cm3: float, water_diameter_cm: float = REFERENCE_DIAMETER_CM) -> float:
-    """Return the HU of hydroxyapatite at 120 kVp: the beam hardens on its way through a larger patient.
+def calcium_hu(
+    density_mg_cm3: float, water_diameter_cm: float = REFERENCE_DIAMETER_CM, tube_kv: float = 120.0
+) -> float:
+    """Return the HU of hydroxyapatite: the beam hardens on its way through a larger patient.
 
-    1.32 HU per mg/cm³ in 20 cm of water and 1.23 in 30 cm, computed from spectra; exponential between and beyond.
+    At 120 kVp 1.32 HU per mg/cm³ in 20 cm of water and 1.23 in 30 cm, computed from spectra; exponential between
+    and beyond. At another voltage by `bone_contrast`.
     """
-    return density_mg_cm3 * 1.32 * float(np.exp(np.log(1.23 / 1.32) * (water_diameter_cm - 20) / 10))
+    at_120 = density_mg_cm3 * 1.32 * float(np.exp(np.log(1.23 / 1.32) * (water_diameter_cm - 20) / 10))
+    return at_120 * bone_contrast(tube_kv)
 
 
 def _volume_of_score(score: float, density: float) -> float:

@@ -25,7 +25,7 @@ from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet
 from segmenters.denseraunet.prediction import predict
 from segmenters.denseraunet.training.loss import segmentation_loss
-from segmenters.denseraunet.training.sampling import PatchSampler
+from segmenters.denseraunet.training.sampling import PatchSampler, batches_from
 from segmenters.denseraunet.training.scans import TrainingScan, TrainingSet
 from segmenters.denseraunet.training.study import TrainingPlan
 from segmenters.denseraunet.weights_file import WeightsFile, read_checkpoint, write_tensors
@@ -76,8 +76,9 @@ class Training:
 
     def run(self, checkpoint: Path | None = None, report: Report = lambda step, values: None) -> None:
         """Train to the last step or until it stops early; write `checkpoint` at every validation."""
+        batches = batches_from(self._sampler, self.progress.step, self.plan.steps, self.plan.loaders)
         while not self.finished:
-            loss = self._step()
+            loss = self._step(*next(batches))
             report(self.progress.step, {"loss": loss})
             if not math.isfinite(loss):
                 raise UserError(
@@ -94,12 +95,11 @@ class Training:
         """Whether no step is left, or F1 has not improved for as long as the plan allows."""
         return self.progress.step >= self.plan.steps or self.progress.stale >= self.plan.patience
 
-    def _step(self) -> float:
-        images, targets = self._sampler.batch(self.progress.step)
+    def _step(self, images: torch.Tensor, targets: torch.Tensor) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.progress.step, self.plan)
-        x = torch.from_numpy(images).to(self.device, memory_format=torch.channels_last)
-        target = torch.from_numpy(targets).to(self.device)
+        x = images.to(self.device, memory_format=torch.channels_last)
+        target = targets.to(self.device)
         self.network.train()
         with torch.autocast(self.device, torch_dtype(self.precision), enabled=self.precision != "fp32"):
             logits = self.network(x)

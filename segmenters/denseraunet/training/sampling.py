@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
 
 from benchmark.execution.seeds import derive_seed
 from segmenters.denseraunet.slices import channels, windowed
 from segmenters.denseraunet.training.scans import TrainingScan
-from segmenters.denseraunet.training.study import TrainingPlan
+from segmenters.denseraunet.training.study import Augmentation, TrainingPlan
 
 AIR_HU = -1000
 
@@ -26,6 +28,7 @@ class PatchSampler:
         dense = plan.sampling.confounder_hu
         self._calcium = _Places(scan.calcium for scan in scans)
         self._confounders = _Places(scan.confounder & (scan.hu >= dense) for scan in scans)
+        self._elsewhere = _Places(scan.elsewhere for scan in scans if plan.sampling.elsewhere)
 
     def batch(self, step: int) -> Patch:
         """Return (images (batch, channels, y, x), targets (batch, 1, y, x))."""
@@ -49,6 +52,7 @@ class PatchSampler:
                 _crop(scan.hu[around], corner, side, AIR_HU),
                 _crop(scan.calcium_of(z)[None], corner, side, 0),
             )
+        stack = _as_another_scanner(stack, augmentation, self.plan.input.pixel_mm, rng)
         if (
             self.plan.input.candidate_hu is not None
         ):  # interpolation may have taken a pixel below the threshold
@@ -62,6 +66,7 @@ class PatchSampler:
         for places, below in (
             (self._calcium, sampling.foreground),
             (self._confounders, sampling.foreground + sampling.confounder),
+            (self._elsewhere, sampling.foreground + sampling.confounder + sampling.elsewhere),
         ):
             if share < below and places.slices:
                 number, z, pixel = places.draw(rng)
@@ -71,6 +76,31 @@ class PatchSampler:
         scan = self.scans[int(rng.integers(len(self.scans)))]
         z, y, x = (int(rng.integers(size)) for size in scan.hu.shape)
         return scan, z, (y, x)
+
+
+class _Steps(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """The batches of the steps to come, each made from its number alone."""
+
+    def __init__(self, sampler: PatchSampler, start: int, stop: int) -> None:
+        self.sampler, self.start, self.stop = sampler, start, stop
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        images, targets = self.sampler.batch(self.start + index)
+        return torch.from_numpy(images), torch.from_numpy(targets)
+
+
+def batches_from(
+    sampler: PatchSampler, start: int, stop: int, loaders: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield the batches of steps `start` to `stop`: the same whatever the number of processes that make them."""
+    # Forked, so that the scans are shared and not copied.
+    context = "fork" if loaders else None
+    return iter(
+        DataLoader(_Steps(sampler, start, stop), None, num_workers=loaders, multiprocessing_context=context)
+    )
 
 
 class _Places:
@@ -98,6 +128,24 @@ def _crop(stack: NDArray[Any], corner: NDArray[np.intp], side: int, fill: int) -
     (y0, x0), (y1, x1) = low - corner, high - corner
     patch[:, y0:y1, x0:x1] = stack[:, low[0] : high[0], low[1] : high[1]]
     return patch
+
+
+def _as_another_scanner(
+    stack: NDArray[Any], augmentation: Augmentation, pixel_mm: float, rng: np.random.Generator
+) -> NDArray[Any]:
+    """Return slices (k, y, x) in HU as another tube voltage, kernel and dose might show them."""
+    from scipy import ndimage
+
+    if not (augmentation.contrast or augmentation.noise_hu or augmentation.blur_mm):
+        return stack
+    hu: NDArray[np.float32] = stack.astype(np.float32)
+    hu = np.where(hu > 0, hu * np.float32(1 + rng.uniform(-1, 1) * augmentation.contrast), hu)
+    if (sigma := float(rng.uniform(0, augmentation.blur_mm)) / pixel_mm) > 0.2:
+        hu = ndimage.gaussian_filter(hu, (0, sigma, sigma))
+    noise = rng.standard_normal(hu.shape, np.float32)
+    # A reconstructed image's noise is coloured: neighbouring pixels are not independent.
+    noise = ndimage.gaussian_filter(noise, (0.4, 0.7, 0.7))
+    return np.asarray(hu + noise * np.float32(rng.uniform(0, augmentation.noise_hu) / noise.std()))
 
 
 def _rotation(rng: np.random.Generator, degrees: float, scale: float) -> NDArray[np.float64]:

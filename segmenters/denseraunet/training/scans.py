@@ -33,6 +33,7 @@ class TrainingScan:
     hu: NDArray[np.int16]
     calcium_bits: NDArray[np.uint8]
     confounder_bits: NDArray[np.uint8]
+    elsewhere_bits: NDArray[np.uint8]
 
     @property
     def calcium(self) -> NDArray[np.bool_]:
@@ -43,6 +44,11 @@ class TrainingScan:
     def confounder(self) -> NDArray[np.bool_]:
         """Where other candidates are, in the heart if it is known, bool (z, y, x)."""
         return self._unpacked(self.confounder_bits)
+
+    @property
+    def elsewhere(self) -> NDArray[np.bool_]:
+        """Where candidates are outside the heart, bool (z, y, x); nowhere if the heart is not known."""
+        return self._unpacked(self.elsewhere_bits)
 
     def calcium_of(self, z: int) -> NDArray[np.bool_]:
         """Return the calcium of one slice, bool (y, x)."""
@@ -138,7 +144,7 @@ def prepare(task: ScanTask) -> Arrays:
     positive = (sitk.GetArrayFromImage(calcium) > 0) & candidate
     heart = scan.masks.get("heart")
     inside = (
-        True
+        np.ones(hu.shape, bool)
         if heart is None
         else sitk.GetArrayFromImage(on_network_pixels(axial(heart), network_input, label=True)) > 0
     )
@@ -146,14 +152,13 @@ def prepare(task: ScanTask) -> Arrays:
         "hu": np.rint(hu).astype(np.int16),
         "calcium_bits": np.packbits(positive, axis=-1),
         "confounder_bits": np.packbits(candidate & inside & ~positive, axis=-1),
+        "elsewhere_bits": np.packbits(candidate & ~inside & ~positive, axis=-1),
     }
 
 
 def _packed(arrays: Arrays) -> bytes:
     file = io.BytesIO()
-    np.savez(
-        file, hu=arrays["hu"], calcium_bits=arrays["calcium_bits"], confounder_bits=arrays["confounder_bits"]
-    )
+    np.savez(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
 
 

@@ -36,6 +36,11 @@ class Augmentation(Declaration):
     rotation_deg: float = Field(12.0, ge=0, le=180, description="up to this either way")
     scale: float = Field(0.12, ge=0, lt=1, description="up to this fraction larger or smaller")
     brightness_hu: float = Field(8.0, ge=0, description="standard deviation of a shift of the windows")
+    contrast: float = Field(
+        0.0, ge=0, lt=1, description="up to this fraction brighter or darker above 0 HU, as another tube voltage"
+    )
+    noise_hu: float = Field(0.0, ge=0, description="up to this standard deviation of added noise")
+    blur_mm: float = Field(0.0, ge=0, description="up to this σ of added blur")
 
 
 class Sampling(Declaration):
@@ -54,6 +59,9 @@ class Sampling(Declaration):
         ge=0,
         le=1,
         description="share around other candidates inside the heart (or anywhere without its mask)",
+    )
+    elsewhere: float = Field(
+        0.0, ge=0, le=1, description="share around candidates outside the heart: bone, cartilage, aorta, metal"
     )
 
 
@@ -96,6 +104,7 @@ class TrainingPlan(Declaration):
     validate_every: int = Field(150, ge=1, description="batches between validations and checkpoints")
     patience: int = Field(4, ge=1, description="validations without a better F1 after which training stops")
     validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
+    loaders: int = Field(0, ge=0, description="processes that prepare batches ahead; 0: this one, one by one")
     learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW")
     domain_scans: int = Field(

@@ -1,0 +1,62 @@
+"""Scans as many scanners make them: every setting drawn from the range that is in use, for one patient.
+
+Gated calcium scans: measured on real ones (pixels 0.32–0.48 mm, noise SD 12–14 HU, one 22, varying 10–29 within a scan,
+adjacent slices correlated by 0.20–0.25, mean frequency of the noise 0.27–0.28 /mm). Chest scans: defaults of the field.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from benchmark.phantom.acquisition.scanner import REFERENCE_PATIENT_CM, Acquisition, Protocol
+from benchmark.phantom.body.patient import Patient
+
+MATRIX = 512
+TUBE_KV, TUBE_KV_SHARE = (80.0, 100.0, 120.0, 140.0), (0.03, 0.15, 0.76, 0.06)
+CHEST_SLICES_MM, CHEST_SHARE = (1.0, 1.5, 2.0, 2.5, 3.0, 5.0), (0.1, 0.1, 0.15, 0.2, 0.3, 0.15)
+GATED_SLICES_MM, GATED_SHARE = (1.5, 2.5, 3.0), (0.07, 0.28, 0.65)
+
+
+def draw_varied_acquisition(
+    protocol: Protocol, patient: Patient, contrast: bool, seed: int, coverage_mm: float, matrix: int = MATRIX
+) -> Acquisition:
+    """Draw a scanner, its settings and what differs from scan to scan.
+
+    `matrix` is the number of pixels along a side at the full field of view; the field is drawn and may cut the body.
+    """
+    rng = np.random.default_rng(seed)
+    chest = protocol == "chest"
+    slices, shares = (CHEST_SLICES_MM, CHEST_SHARE) if chest else (GATED_SLICES_MM, GATED_SHARE)
+    thickness = float(rng.choice(slices, p=shares))
+    field = rng.uniform(0.92, 1.2) * patient.chest_width_mm if chest else rng.uniform(160, 250)
+    sharp = float(rng.random()) if chest else 0.4 * float(rng.random())
+    size = math.exp(0.03 * (patient.water_diameter_cm - REFERENCE_PATIENT_CM))
+    noise_sd = math.exp(rng.normal(math.log(13.5), 0.25)) * (1 + 1.1 * sharp**2) * (3 / max(thickness, 1.5)) ** 0.4
+    iodine = rng.uniform(120, 420)
+    return Acquisition(
+        protocol=protocol,
+        scanner="varied",
+        iodine_hu=round(float(iodine), 1) if contrast else 0.0,
+        field_of_view_mm=round(float(np.clip(field, 100, 500)), 2),
+        pixel_mm=round(float(np.clip(field, 100, 500)) / matrix, 5),
+        coverage_mm=coverage_mm,
+        slice_thickness_mm=thickness,
+        increment_mm=thickness if rng.random() < 0.85 else round(0.8 * thickness, 3),
+        mtf50_per_mm=round(0.27 + 0.1 * float(rng.random()) + 0.2 * sharp, 4),
+        profile_sigma_mm=round(float(rng.uniform(0.3, 0.6)), 3),
+        nps_peak_per_mm=round(float(rng.uniform(0.11, 0.18)) + 0.14 * sharp**2, 4),
+        noise_sd_hu=round(float(np.clip(noise_sd * size, 6, 60)), 2),
+        slice_correlation=round(float(rng.uniform(0.1, 0.32)), 3),
+        motion_mm=round(float(rng.uniform(0, 5 if chest else 1)), 2),
+        table_mm=(
+            round(float(rng.normal(0, 6)), 3),
+            round(float(rng.normal(0, 8)), 3),
+            round(float(rng.normal(0, 10)), 3),
+        ),
+        noise_seed=int(rng.integers(2**31)),
+        tube_kv=float(rng.choice(TUBE_KV, p=TUBE_KV_SHARE)),
+        noise_variation=round(float(rng.uniform(0.1, 0.3)), 3),
+        edge_enhancement=round(float(rng.uniform(0, 0.6)) * sharp, 3),
+    )
