@@ -51,7 +51,9 @@ class PhantomCohort(Cohort):
         SCANNERS, min_length=1, max_length=3, description="scanner presets that take turns"
     )
     contrast: Literal["off", "on", "mixed"] = Field("off", description="iodine in the blood, or in turn")
-    generation: Literal[1, 2] = Field(1, description="of the phantom: 2 has a chest with real bones around the heart")
+    generation: Literal[1, 2] = Field(
+        2, description="of the phantom: 2 has a chest like a patient's around the heart; 1 is the plain one of before"
+    )
     acquisitions: Literal["preset", "varied"] = Field(
         "preset",
         description="varied: pixels, slices, field of view, noise, kernel and tube voltage are drawn for every scan",

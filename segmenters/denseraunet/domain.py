@@ -1,7 +1,7 @@
 """What scans a network has learnt from, as ranges of figures, and whether a scan is of that kind. Ours.
 
 The figures are `measure_scan`'s and two of the result: `outside_ml`, the volume that network and candidate rule call
-outside the heart region, and `agatston_per_ml`, the score of what is called within, per mL of the region. A training
+in the box around the heart region and outside it, and `agatston_per_ml`, the score of what is called within, per mL of the region. A training
 writes their ranges into the weights file.
 """
 

@@ -17,6 +17,7 @@ from benchmark.plugins import Availability, Segmenter
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
 from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
+from segmenters.heart_region.segmenter import HeartRegionSegmenter
 from segmenters.threshold import Within
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ class DenseRAUnetSegmenter(Segmenter):
         description="drop candidates that, as whole lesions, do not look like calcium, if the weights can tell",
     )
     within: Within | None = Field(
-        None,
-        description="segmenter outside whose region nothing is called, such as heart_region; none: anywhere",
+        HeartRegionSegmenter(),
+        description="segmenter outside whose region nothing is called; none: anywhere",
     )
     batch: int = Field(4, ge=1, description="slices in a batch")
     window_pixels: int = Field(
@@ -88,17 +89,31 @@ class DenseRAUnetSegmenter(Segmenter):
         return find_noting(self, scan)
 
     def find(self, scan: Scan, region: sitk.Image | None) -> tuple[sitk.Image, sitk.Image]:
-        """Return the calcium, nothing outside `region` if there is one, and what was called before, anywhere."""
+        """Return the calcium, nothing outside `region` if there is one, and what was called before.
+
+        With a region the network sees the box around it alone, 20 mm wider in the plane, and calls nothing beyond.
+        """
+        from segmenters.denseraunet.box import around, on_whole
+
+        if region is None:
+            return self._find(scan.image, None)
+        box = around(region, self.input.slices // 2)
+        if box is None:
+            return on_whole(None, scan.image), on_whole(None, scan.image)
+        found, called = self._find(box.cut(scan.image), box.cut(region))
+        return on_whole(found, scan.image), on_whole(called, scan.image)
+
+    def _find(self, image: sitk.Image, region: sitk.Image | None) -> tuple[sitk.Image, sitk.Image]:
         import SimpleITK as sitk
 
-        probability = self.probability(scan.image)
-        called = self.predicted_mask(scan.image, probability)
+        probability = self.probability(image)
+        called = self.predicted_mask(image, probability)
         predicted = called if region is None else sitk.Mask(called, region)
         # The check has learnt from lesions under the candidate rule alone.
         if not (self.lesion_check and self.candidate_rule):
             return predicted, called
         check = _lesion_check(self.weights.path, self.weights_digest())
-        found = predicted if check is None else check.drop_unlikely(scan.image, probability, predicted)
+        found = predicted if check is None else check.drop_unlikely(image, probability, predicted)
         return found, called
 
     def predicted_mask(self, image: sitk.Image, probability: sitk.Image) -> sitk.Image:

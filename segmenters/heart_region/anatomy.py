@@ -7,8 +7,6 @@ above.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +28,7 @@ CORTEX = 0.02
 """Share of a vertebra that is dense even above blood full of contrast; enhanced muscle and spleen have none."""
 CONTRAST_HU = 180.0
 REACH_MM = 25.0
-"""How far above and below a slice its lungs count: the heart's underside lies below their front parts."""
+"""How far below a slice its lungs count: the heart's underside lies below their front parts."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,8 @@ def find_spine(
     solid &= np.asarray(lungs.hull.any(axis=(1, 2)))[:, None, None]
     labels, sizes = components(solid)
     rows = np.flatnonzero(lungs.hull.any(axis=(0, 2)))
-    with np.errstate(invalid="ignore"):  # the background has no centre
-        centres: Any = ndimage.center_of_mass(solid, labels, np.arange(len(sizes)))
-    place = (np.array([centre[1] for centre in centres]) - rows[0]) / max(1, rows[-1] - rows[0])
+    y = np.bincount(labels.ravel(), np.indices(labels.shape, np.float64)[1].ravel())
+    place = (y / np.maximum(sizes, 1) - rows[0]) / max(1, rows[-1] - rows[0])
     ml = sizes * np.prod(spacing) / 1000
     between = np.bincount(labels[lungs.hull], minlength=len(sizes)) >= BETWEEN * sizes
     vertebrae = np.where((ml >= LEAST_SPINE_ML) & between, ml, 0)
@@ -108,6 +105,19 @@ def find_spine(
         raise CaseError("the spine lies in front of the lungs: the image is upside down; correct its header")
     cortex = np.bincount(labels[dense], minlength=len(sizes)) >= CORTEX * sizes
     return np.asarray(((ml >= 3) & (place >= 0.55) & cortex)[labels], bool)
+
+
+def before_vertebrae(spine: Mask) -> Mask:
+    """Return what lies before the vertebral bodies' middle: the heart may lie beside them, but not behind.
+
+    In slices where none was found it is that of their neighbours; everything where there are none at all.
+    """
+    slices = np.flatnonzero(spine.any(axis=(1, 2)))
+    if not slices.size:
+        return np.ones_like(spine)
+    middle = np.array([np.median(np.nonzero(spine[z])[0]) for z in slices])
+    rows = np.interp(np.arange(len(spine)), slices, middle)
+    return np.broadcast_to(np.arange(spine.shape[1])[None, :, None] < rows[:, None, None], spine.shape)
 
 
 def _body(hu: NDArray[np.float32], spacing: Spacing) -> Mask:
@@ -130,7 +140,12 @@ def _body(hu: NDArray[np.float32], spacing: Spacing) -> Mask:
 
 
 def _reaching(mask: Mask, spacing: Spacing) -> Mask:
+    """Return a mask that every slice hands down to those up to 25 mm below it."""
     from scipy import ndimage
 
-    size = 2 * round(REACH_MM / spacing[0]) + 1
-    return np.asarray(ndimage.maximum_filter1d(mask.astype(np.uint8), size, axis=0) > 0)
+    size = round(REACH_MM / spacing[0]) + 1
+    # Of a slice and those above it: the window begins where it would be centred.
+    down = ndimage.maximum_filter1d(
+        mask.astype(np.uint8), size, axis=0, origin=-(size // 2), mode="constant"
+    )
+    return np.asarray(down > 0)

@@ -37,6 +37,12 @@ def components(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return labels, sizes
 
 
+def largest(mask: Mask) -> Mask:
+    """Return the largest component (26 neighbours)."""
+    labels, sizes = components(mask)
+    return np.asarray(mask & (labels == sizes.argmax()))
+
+
 def hulls(mask: Mask, spacing: Spacing, inset_mm: float = 0.0) -> Mask:
     """Return the convex hull of every slice, its sides moved inwards by `inset_mm`, but not where the image ends."""
     return np.stack([_hull(part, spacing[1:], inset_mm) for part in mask])

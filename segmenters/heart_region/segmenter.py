@@ -42,7 +42,7 @@ class HeartRegionSegmenter(Segmenter):
         from segmenters.heart_region.doubts import doubts
 
         chest = find_chest(scan.image, self.wall_mm)
-        return _on_scan(self._regions(chest)["spine off"], chest, scan.image), tuple(doubts(chest))
+        return _on_scan(self._regions(chest)["islands off"], chest, scan.image), tuple(doubts(chest))
 
     def steps(self, scan: Scan) -> dict[str, sitk.Image]:
         """Return the hull of the lungs, and what is left when wall, bone and spine are taken off in turn."""
@@ -56,7 +56,8 @@ class HeartRegionSegmenter(Segmenter):
         import SimpleITK as sitk
         from scipy import ndimage
 
-        from segmenters.heart_region.morphology import ball
+        from segmenters.heart_region.anatomy import before_vertebrae
+        from segmenters.heart_region.morphology import ball, largest
 
         lungs, spine, spacing = chest.lungs, chest.spine, chest.spacing
         near = ball(sitk.BinaryDilate, spine, NEAR_SPINE_MM, spacing)
@@ -65,11 +66,13 @@ class HeartRegionSegmenter(Segmenter):
         column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / spacing[0]) + 1, axis=0) > 0
         without_bone = lungs.between & ~wall
         without_spine = without_bone & ~column & ~ball(sitk.BinaryDilate, spine, self.bone_mm, spacing)
+        before_spine = without_spine & before_vertebrae(spine)
         return {
             "hull of the lungs": lungs.hull,
             "chest wall off": lungs.between,
             "bone off": without_bone,
             "spine off": np.asarray(without_spine),
+            "islands off": largest(before_spine),
         }
 
 

@@ -13,6 +13,8 @@ from benchmark.phantom.geometry.tubes import Tube, paint_tube
 from benchmark.phantom.geometry.vectors import unit
 
 VESSEL_HU, WALL_HU, AIR_HU = 38.0, 20.0, -1000.0
+THINNEST_HU = -935.0
+"""Real lungs without emphysema have no more air (5th percentile of gated scans: −937 to −846 HU, noise included)."""
 GENERATIONS = 6
 FEWEST_MM = 0.6
 
@@ -25,6 +27,7 @@ def paint_lungs(canvas: Canvas, lattice: Lattice, cage: Cage, inside: Distances)
     centre, depth, _ = cage.section(canvas.grid.axes[0][box[0]].astype(float))
     rest = (canvas.grid.axes[1][box[1]][None, :] - centre[:, None]) / depth[:, None]
     hu = cage.patient.lung_hu + cage.physique.lung_slope_hu * rest.astype(np.float32)
+    hu = np.maximum(hu, THINNEST_HU)
     view = canvas.hu[box]
     view += occupancy * (hu[..., None].astype(np.float32) - view)
 

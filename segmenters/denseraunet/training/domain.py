@@ -53,5 +53,5 @@ def measure_case(task: DomainTask) -> dict[str, float]:
     """Return the figures of a case. Raises `CaseError`."""
     scan = task.case.source.load()
     region = HeartRegionSegmenter().segment(scan)
-    found, called = task.segmenter.find(scan, None)
+    found, called = task.segmenter.find(scan, region)
     return measure_result(scan.image, region, called, found)
