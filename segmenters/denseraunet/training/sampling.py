@@ -52,7 +52,7 @@ class PatchSampler:
                 _crop(scan.hu[around], corner, side, AIR_HU),
                 _crop(scan.calcium_of(z)[None], corner, side, 0),
             )
-        stack = _as_another_scanner(stack, augmentation, self.plan.input.pixel_mm, rng)
+        stack = as_another_scanner(stack, augmentation, self.plan.input.pixel_mm, rng)
         if (
             self.plan.input.candidate_hu is not None
         ):  # interpolation may have taken a pixel below the threshold
@@ -130,7 +130,7 @@ def _crop(stack: NDArray[Any], corner: NDArray[np.intp], side: int, fill: int) -
     return patch
 
 
-def _as_another_scanner(
+def as_another_scanner(
     stack: NDArray[Any], augmentation: Augmentation, pixel_mm: float, rng: np.random.Generator
 ) -> NDArray[Any]:
     """Return slices (k, y, x) in HU as another tube voltage, kernel and dose might show them."""

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,7 +57,9 @@ def scan():
 
 
 def tiny(weights, **changes):
-    return DenseRAUnetSegmenter(weights=weights, network=TINY, input=SEES, precision="fp32", **changes)
+    return DenseRAUnetSegmenter(
+        weights=weights, network=TINY, input=SEES, **{"within": None, "precision": "fp32", **changes}
+    )
 
 
 def test_the_mask_is_the_candidates_that_are_probable_without_specks(scan, weights):
@@ -110,7 +113,9 @@ def test_a_scan_of_too_few_slices_is_refused(scan, weights):
     ],
 )
 def test_weights_of_another_architecture_are_refused_with_what_differs(scan, weights, changes, message):
-    segmenter = DenseRAUnetSegmenter(**{"weights": weights, "network": TINY, "input": SEES, **changes})
+    segmenter = DenseRAUnetSegmenter(
+        **{"weights": weights, "network": TINY, "input": SEES, "within": None, **changes}
+    )
     with pytest.raises(UserError, match=message):
         segmenter.segment(scan)
 
@@ -161,13 +166,27 @@ def test_a_relative_weights_file_starts_from_the_study_s_folder(weights):
     assert segmenter.weights.path == weights
 
 
-@pytest.mark.parametrize("name", ["denseraunet", "basic_unet"])
-def test_what_ships_is_small_says_how_it_was_made_and_saw_no_cardiac_scan(name):
+@pytest.mark.parametrize("name", ["denseraunet", "denseraunet_generation_1", "basic_unet"])
+def test_what_ships_is_small_and_says_how_it_was_made(name):
     file = SHIPPED / f"{name}.safetensors"
     assert file.stat().st_size <= 10e6
-    cohort = read_header(file).training["cohort"]
+    assert read_header(file).training["cohort"]["generation" if name == "denseraunet" else "protocol"]
+
+
+@pytest.mark.parametrize("name", ["denseraunet_generation_1", "basic_unet"])
+def test_what_learnt_from_the_first_generation_saw_no_cardiac_scan(name):
+    cohort = read_header(SHIPPED / f"{name}.safetensors").training["cohort"]
     assert cohort["protocol"] == "chest"
     assert "standard" not in cohort["scanners"], "the scanner of the held-out scans"
+
+
+def test_the_study_that_ships_declares_the_patients_of_the_weights_that_ship():
+    from benchmark.analyses.segmentation.study import read_segmentation_study
+
+    study = read_segmentation_study(Path(__file__).parents[3] / "studies" / "segmentation.yaml")
+    header = read_header(SHIPPED / "denseraunet.safetensors")
+    assert study.training.cohort.parameters() == header.training["cohort"]
+    assert study.training.input == header.input
 
 
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
@@ -204,3 +223,31 @@ def test_the_real_qrm_scan_is_segmented_without_a_complaint(real_data):
     assert found.GetSize() == image.GetSize()
     hu = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(found) > 0]
     assert (hu >= 130).all()
+
+
+def test_within_a_region_the_box_around_it_is_all_the_network_sees(scan, weights, monkeypatch):
+    seen = []
+    look = DenseRAUnetSegmenter.probability
+    monkeypatch.setattr(
+        DenseRAUnetSegmenter, "probability", lambda self, image: (seen.append(image), look(self, image))[1]
+    )
+    large = np.full((9, 200, 200), -50, np.int16)
+    large[4, 100:104, 120:124] = 300
+    image = sitk.GetImageFromArray(large)
+    image.SetOrigin((5, -20, 100))
+    region = sitk.GetImageFromArray((large > 0).astype(np.uint8))
+    region.CopyInformation(image)
+    flipped = [sitk.DICOMOrient(each, "RAI") for each in (image, region)]
+    for whole, where in ((image, region), flipped):
+        found, _ = tiny(weights).find(Scan(whole), where)
+        assert found.GetSize() == whole.GetSize()
+        assert (sitk.GetArrayFromImage(found) == sitk.GetArrayFromImage(where)).all()
+    assert {image.GetSize() for image in seen} == {(44, 44, 9)}, "4 pixels and 20 mm on either side"
+
+
+def test_an_empty_region_holds_no_calcium(scan, weights):
+    nowhere = sitk.Image(scan.image.GetSize(), sitk.sitkUInt8)
+    nowhere.CopyInformation(scan.image)
+    found, called = tiny(weights).find(scan, nowhere)
+    assert not sitk.GetArrayViewFromImage(found).any()
+    assert not sitk.GetArrayViewFromImage(called).any()

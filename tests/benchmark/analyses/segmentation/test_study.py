@@ -239,8 +239,16 @@ def test_a_mistake_in_the_file_is_a_sentence_with_its_place(declaration, tmp_pat
     assert str(file) in str(caught.value)
 
 
-def test_the_study_that_ships_is_valid_and_holds_its_scanner_out():
+def test_the_study_that_ships_tests_on_patients_that_none_learnt_from():
     study = read_segmentation_study(ROOT / "studies" / "segmentation.yaml")
+    chest, cardiac = (study.cohorts[name].cases() for name in study.paired)
+    assert [case.case_id for case in chest] == [case.case_id for case in cardiac]
+    assert not {case.case_id for case in chest} & {case.case_id for case in study.training.cohort.cases()}
+    assert {cohort.generation for cohort in (*study.cohorts.values(), study.training.cohort)} == {2}
+
+
+def test_the_study_of_the_first_generation_is_valid_and_holds_its_scanner_out():
+    study = read_segmentation_study(ROOT / "studies" / "segmentation_generation_1.yaml")
     held_out = {scanner for cohort in study.cohorts.values() for scanner in cohort.scanners}
     assert not held_out & set(study.training.cohort.scanners)
     assert study.training.cohort.protocol == "chest"

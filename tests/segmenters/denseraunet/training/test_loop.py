@@ -15,9 +15,9 @@ from benchmark.execution.workers import workers
 from benchmark.plugins import Cohort
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 from segmenters.denseraunet.training.loop import Training, learning_rate
-from segmenters.denseraunet.training.sampling import PatchSampler
+from segmenters.denseraunet.training.sampling import PatchSampler, as_another_scanner, batches_from
 from segmenters.denseraunet.training.scans import TrainingScan, read_training_set
-from segmenters.denseraunet.training.study import Loss, Sampling, TrainingPlan
+from segmenters.denseraunet.training.study import Augmentation, Loss, Sampling, TrainingPlan
 
 TINY = DenseRAUnet(channels=(8, 16), growth=8, layers=1, atrous_rates=(1, 2))
 
@@ -118,12 +118,40 @@ def test_the_target_is_the_outlined_spot_and_the_confounder_the_other(data):
 def test_masks_are_held_a_bit_a_voxel_whatever_the_width_and_read_by_slice():
     mask = np.random.default_rng(0).random((3, 5, 13)) < 0.3
     bits = np.packbits(mask, axis=-1)
-    scan = TrainingScan("odd", np.zeros(mask.shape, np.int16), bits, np.packbits(~mask, axis=-1))
+    scan = TrainingScan("odd", np.zeros(mask.shape, np.int16), bits, np.packbits(~mask, axis=-1), bits)
     assert bits.nbytes == 3 * 5 * 2
     np.testing.assert_array_equal(scan.calcium, mask)
     np.testing.assert_array_equal(scan.confounder, ~mask)
     for z in range(3):
         np.testing.assert_array_equal(scan.calcium_of(z), mask[z])
+
+
+def test_batches_are_the_same_whatever_the_number_of_processes_that_make_them(data):
+    sampler = PatchSampler(data.learning, plan())
+    alone, shared = (list(batches_from(sampler, 3, 7, loaders)) for loaders in (0, 2))
+    assert len(alone) == 4
+    for one, other in zip(alone, shared, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_patchas_another_scanner_shows_it_is_noisier_by_as_much_as_declared():
+    flat = np.full((5, 64, 64), 40, np.int16)
+    rng = np.random.default_rng(0)
+    spread = [
+        float(as_another_scanner(flat, Augmentation(noise_hu=20), 0.6, rng).std()) for _ in range(200)
+    ]
+    assert 0 < min(spread) < 2
+    assert 18 < max(spread) <= 20.1
+    assert as_another_scanner(flat, Augmentation(), 0.6, rng) is flat
+
+
+def test_contrast_leaves_what_is_at_or_below_0_hu():
+    ramp = np.arange(-100, 500, dtype=np.int16).reshape(1, 20, 30)
+    changed = as_another_scanner(ramp, Augmentation(contrast=0.5), 0.6, np.random.default_rng(1))
+    np.testing.assert_array_equal(changed[ramp <= 0], ramp[ramp <= 0])
+    factor = changed[ramp > 0] / ramp[ramp > 0]
+    assert np.ptp(factor) < 1e-5
+    assert 0.5 <= factor[0] <= 1.5
 
 
 def test_scans_are_prepared_once(tmp_path, monkeypatch):
