@@ -27,13 +27,12 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "pixel_mm": ("pixel", " mm"),
     "slice_mm": ("slice spacing", " mm"),
     "field_mm": ("field of view", " mm"),
-    "length_mm": ("length", " mm"),
     "dense_share": ("share of bone and contrast medium", ""),
     "blood_hu": ("blood", " HU"),
     "outside_ml": ("calls outside the heart region", " mL"),
     "agatston_per_ml": ("Agatston score per mL of the heart region", ""),
 }
-"""What the figures are called, and their units."""
+"""What the figures are called, and their units. How long a scan is does not matter to what sees a few slices at a time."""
 LEAST_HIGH: Mapping[str, float] = {"outside_ml": 0.5, "agatston_per_ml": 0.1}
 """Where a training's largest figure is about nothing, this much counts as it."""
 

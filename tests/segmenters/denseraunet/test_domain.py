@@ -78,7 +78,7 @@ def test_what_ships_has_learnt_from_fields_of_view_of_gated_scans_and_of_whole_c
     assert domain.scans == 60
     assert domain.ranges["field_mm"][0] < 175
     assert domain.ranges["field_mm"][1] > 400
-    assert domain.ranges["slice_mm"] == (1.0, 5.0)
+    assert domain.ranges["slice_mm"] == (1.0, 4.0)
 
 
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
@@ -92,10 +92,9 @@ def test_phantoms_of_other_patients_and_another_scanner_do_not_warn(protocol):
 @pytest.mark.parametrize(
     ("place", "severe", "notable"),
     [
-        ("ibsi_ct/nifti/image/phantom.nii.gz", {"calls outside the heart region"}, {"blood", "pixel"}),
-        ("qrm_phantom/dicom", set(), {"pixel", "field of view"}),
-        ("thorax_ct/aorta/ct_cropped.nii.gz", {"contrast medium", "blood", "length"}, {"pixel"}),
-        ("thorax_ct/pulmonary/ct_cropped.nii.gz", {"contrast medium", "blood"}, {"pixel", "length"}),
+        ("ibsi_ct/nifti/image/phantom.nii.gz", set(), {"blood"}),
+        ("thorax_ct/aorta/ct_cropped.nii.gz", {"contrast medium", "blood"}, {"pixel"}),
+        ("thorax_ct/pulmonary/ct_cropped.nii.gz", {"contrast medium", "blood"}, {"pixel"}),
         ("thorax_ct/example_ct_dicom", {"heart region"}, set()),
     ],
 )
@@ -107,13 +106,13 @@ def test_each_real_scan_says_why_it_is_not_what_the_network_knows(real_data, pla
 
 
 @pytest.mark.parametrize("within", [None, "heart_region"])
-def test_a_real_chest_is_too_large_and_much_is_called_in_its_bones_gated_or_not(real_data, within):
+def test_much_is_called_in_the_bones_of_a_real_chest_gated_or_not(real_data, within):
     image = read_image(real_data / "lung1_001" / "image.nii.gz")[:, :, 50:66]
     scan, segmenter = Scan(image), DenseRAUnetSegmenter(within=within)
     found, warnings = segmenter.segment_noting(scan)
     assert (sitk.GetArrayViewFromImage(found) == sitk.GetArrayViewFromImage(segmenter.segment(scan))).all()
     severe = {warning.kind for warning in warnings if warning.severity == "severe"}
-    assert {"field of view", "calls outside the heart region"} <= severe
+    assert severe == {"calls outside the heart region"}
 
 
 def test_weights_that_do_not_say_what_they_learnt_from_warn_of_that(tmp_path):
