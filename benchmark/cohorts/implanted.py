@@ -24,9 +24,7 @@ from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.plugins.registry import declared
 
-Hosts = Annotated[
-    Cohort, declared("cohort"), WithJsonSchema({"type": "object", "required": ["use"]})
-]
+Hosts = Annotated[Cohort, declared("cohort"), WithJsonSchema({"type": "object", "required": ["use"]})]
 
 
 class ImplantedCohort(Cohort):
@@ -42,14 +40,18 @@ class ImplantedCohort(Cohort):
     hosts: Hosts = Field(description="a cohort whose scans have a mask of the coronary arteries")
     mask: str = Field("coronary", description="the hosts' mask that plaques go into; its labels are kept")
     margin_mm: float = Field(
-        0.0, ge=0, le=5, description="how far the vessels reach beyond the mask: 1.5 to 2 for one of centrelines"
+        0.0,
+        ge=0,
+        le=5,
+        description="how far the vessels reach beyond the mask: 1.5 to 2 for one of centrelines",
     )
     copies: int = Field(1, ge=0, le=1000, description="cases with calcium made from each host")
     zero: bool = Field(True, description="the unaltered host, too, as a case without calcium")
     seed: int | str = Field(0, description="name of the random streams; another seed, other plaques")
     disease: DiseaseModel = Field(DiseaseModel(), description="distribution of scores over the copies")
     plaques: dict[str, tuple[PlacedPlaque, ...]] = Field(
-        {}, description="by a host's case id, plaques in places of your choice instead of drawn ones, in one copy"
+        {},
+        description="by a host's case id, plaques in places of your choice instead of drawn ones, in one copy",
     )
     existing: Literal["refuse", "keep"] = Field(
         "refuse",
@@ -79,7 +81,9 @@ class ImplantedCohort(Cohort):
         hosts = list(self.hosts.cases())
         for name in self.plaques:
             if name not in (known := [host.case_id for host in hosts]):
-                raise UserError(f"{self.place}: plaques: no host is called {name!r}; {did_you_mean(name, known)}")
+                raise UserError(
+                    f"{self.place}: plaques: no host is called {name!r}; {did_you_mean(name, known)}"
+                )
         return [case for host in hosts for case in sorted(self._of(host), key=lambda case: case.case_id)]
 
     def _of(self, host: Case) -> Iterator[Case]:

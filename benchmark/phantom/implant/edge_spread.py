@@ -33,9 +33,10 @@ def measured_psf_sigma(hu: NDArray[np.integer] | Floats, spacing: tuple[float, f
 
     `hu` is (z, y, x), axial slices first. The σ holds the pixel's own blur. It is the median over all edges.
     """
-    slices = np.unique(np.linspace(1, len(hu) - 2, SLICES).round().astype(int)) if len(hu) > 2 else []
-    found = [_of_slice(hu[z - 1 : z + 2].astype(np.float32), spacing) for z in slices]
-    widths = np.concatenate(found) if found else np.zeros(0)
+    if len(hu) < 3:
+        return None
+    slices = np.unique(np.linspace(1, len(hu) - 2, SLICES).round().astype(int))
+    widths = np.concatenate([_of_slice(hu[z - 1 : z + 2].astype(np.float32), spacing) for z in slices])
     return float(np.median(widths)) / QUARTERS if len(widths) >= FEWEST_EDGES else None
 
 
@@ -47,8 +48,8 @@ def _of_slice(three: Floats, spacing: tuple[float, float, float]) -> NDArray[np.
     steep = np.hypot(dy, dx)
     edge = (np.abs(smooth[1] - EDGE_HU) < 250) & (np.abs(dz) < UPRIGHT * steep)
     y, x = np.nonzero(edge)
-    chosen = np.unique(np.linspace(0, len(y) - 1, MOST_PER_SLICE).round().astype(int)) if len(y) else []
-    y, x = y[chosen], x[chosen]
+    step = max(len(y) // MOST_PER_SLICE, 1)
+    y, x = y[::step], x[::step]
     at = np.arange(-6.0, 6.0 + STEP_MM / 2, STEP_MM)
     lines = [
         (start[:, None] + at * (slope[y, x] / steep[y, x])[:, None] / mm)

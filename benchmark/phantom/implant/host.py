@@ -38,7 +38,10 @@ class HostSettings(Declaration):
         None, ge=0.25, le=20, description="none: as DICOM says, else the distance of the slices"
     )
     water_diameter_cm: float | None = Field(
-        None, ge=10, le=60, description="water-equivalent; none: measured, 30 where the scan does not hold the body"
+        None,
+        ge=10,
+        le=60,
+        description="water-equivalent; none: measured, 30 where the scan does not hold the body",
     )
     tube_kv: float | None = Field(None, ge=70, le=150, description="none: as DICOM says, else 120")
 
@@ -73,7 +76,11 @@ class Host:
         volts = settings.tube_kv or tube_voltage(scan.image)
         taken = (
             ("point spread", sigma, f"σ {ASSUMED_PSF_SIGMA_MM} mm: the scan has too few edges of air"),
-            ("water-equivalent diameter", size, f"{REFERENCE_DIAMETER_CM:g} cm: the scan does not hold the body"),
+            (
+                "water-equivalent diameter",
+                size,
+                f"{REFERENCE_DIAMETER_CM:g} cm: the scan does not hold the body",
+            ),
             ("tube voltage", volts, f"{ASSUMED_KV:g} kV: no header says it"),
         )
         assumed = tuple(Anomaly(f"{what} assumed", how) for what, known, how in taken if known is None)
@@ -86,7 +93,7 @@ class Host:
         """Return a mask's labels, (z, y, x)."""
         import SimpleITK as sitk
 
-        return sitk.GetArrayFromImage(self.masks[mask])
+        return np.asarray(sitk.GetArrayFromImage(self.masks[mask]))
 
     def as_image(self, array: NDArray[Any]) -> sitk.Image:
         """Return an array as an image on the scan's grid."""

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
-from benchmark.phantom.geometry.grid import Ellipsoid, Floats, Grid
+from benchmark.phantom.geometry.grid import Ellipsoid, Grid
 from benchmark.phantom.geometry.vectors import combine, dot, unit
 from benchmark.phantom.heart.crumbled import crumbled
 from benchmark.phantom.heart.plaque import Disease, Lesion
@@ -31,6 +31,9 @@ SCATTER_MM = 4.0
 """How far from each other the pieces of a plaque lie beyond the nearest place."""
 SMALLEST_MM3 = 0.3
 """A plaque that fits nowhere is put in as two halves, down to this size."""
+
+
+Axes = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Vessel:
         on = np.all((index >= 0) & (index < self.grid.shape), axis=1)
         return float(self.free[tuple(index[on].T)].sum()) / len(index)
 
-    def frame(self, voxel: NDArray[np.integer]) -> tuple[Floats, Floats, Floats]:
+    def frame(self, voxel: NDArray[np.integer]) -> Axes:
         """Return the unit vectors along the vessel, around it and outwards, at a voxel of the mask."""
         half = np.ceil(NEIGHBOURHOOD_MM / np.asarray(self.grid.spacing)).astype(int)
         low, high = np.maximum(voxel - half, 0), voxel + half + 1
@@ -181,9 +184,7 @@ def _halved(semi_axes: tuple[float, float, float]) -> tuple[float, float, float]
     return (a / 2, b, c) if a / 2 >= b else (a * part, b * part, c * part)
 
 
-def _ellipsoid(
-    centre: NDArray[np.floating], lesion: Lesion, axes: tuple[Floats, Floats, Floats]
-) -> Ellipsoid:
+def _ellipsoid(centre: NDArray[np.floating], lesion: Lesion, axes: Axes) -> Ellipsoid:
     z, y, x = (float(value) for value in centre)
     rows = tuple((float(row[0]), float(row[1]), float(row[2])) for row in axes)
     return Ellipsoid((z, y, x), lesion.semi_axes_mm, rows)
@@ -201,7 +202,8 @@ def _apart(shape: Ellipsoid, others: Sequence[Ellipsoid]) -> bool:
 
 def _ball(shape: Ellipsoid) -> NDArray[np.float64]:
     """Return points spread evenly over a shape's volume, mm."""
-    return np.asarray(shape.centre) + combine(_BALL * np.asarray(shape.semi_axes), np.asarray(shape.axes))
+    points = combine(_BALL * np.asarray(shape.semi_axes), np.asarray(shape.axes))
+    return np.asarray(points + np.asarray(shape.centre))
 
 
 def _longest_axis(points: NDArray[np.floating]) -> NDArray[np.float64]:

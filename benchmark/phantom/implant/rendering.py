@@ -77,13 +77,16 @@ def _within(box: Box, whole: Box) -> Box:
 def _shares(one: Implant, host: Host) -> tuple[Box, Floats, Floats]:
     """Return the box a plaque reaches, and how far it fills the voxels there: as it is, and blurred in the plane."""
     grid = host.grid
-    reach = [grid.thickness + 3 * PROFILE_SIGMA_MM, *[REACH_SIGMA * host.psf_sigma_mm + 2 * max(grid.spacing[1:])] * 2]
+    reach = [
+        grid.thickness + 3 * PROFILE_SIGMA_MM,
+        *[REACH_SIGMA * host.psf_sigma_mm + 2 * max(grid.spacing[1:])] * 2,
+    ]
     box = grid.box(np.asarray(one.shape.centre), one.shape.half_extent + np.array(reach))
     assert box is not None  # noqa: S101  a plaque's centre is in the mask
     local = Grid(
-        tuple(part.stop - part.start for part in box),  # type: ignore[arg-type]
+        tuple(part.stop - part.start for part in box),
         grid.spacing,
-        tuple(o + part.start * s for o, part, s in zip(grid.origin, box, grid.spacing, strict=True)),  # type: ignore[arg-type]
+        tuple(o + part.start * s for o, part, s in zip(grid.origin, box, grid.spacing, strict=True)),
         grid.thickness,
     )
     sharp = np.zeros(local.shape, np.float32)
@@ -97,7 +100,9 @@ def _shares(one: Implant, host: Host) -> tuple[Box, Floats, Floats]:
         variance = host.psf_sigma_mm**2 - grid.spacing[axis] ** 2 / 12
         if variance > 0:
             sigma = math.sqrt(variance) / grid.spacing[axis]
-            blurred = ndimage.gaussian_filter1d(blurred, sigma, axis=axis, mode="constant", truncate=REACH_SIGMA)
+            blurred = ndimage.gaussian_filter1d(
+                blurred, sigma, axis=axis, mode="constant", truncate=REACH_SIGMA
+            )
     return box, sharp, blurred
 
 
@@ -110,4 +115,5 @@ def _whole(box: Box, grid: Grid) -> bool:
 def _stored(hu: Floats, before: NDArray[Any]) -> NDArray[Any]:
     """Return HU in the scan's own type, none above its scale; what was above already, as metal, stays."""
     capped = np.minimum(hu, np.maximum(before, HIGHEST_HU))
-    return (np.rint(capped) if np.issubdtype(before.dtype, np.integer) else capped).astype(before.dtype)
+    whole = np.issubdtype(before.dtype, np.integer)
+    return np.asarray((np.rint(capped) if whole else capped).astype(before.dtype))

@@ -24,7 +24,6 @@ from benchmark.plugins.declaration import Declaration
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
     from numpy.typing import NDArray
 
 DENSE_HU = 130.0
@@ -122,7 +121,9 @@ class ImplantedScan:
         self._refuse_without_mask(tuple(scan.masks))
         refuse_other_grid(scan.image, scan.masks[self.mask], f"the mask {self.mask!r}")
         if not sitk.GetArrayViewFromImage(scan.masks[self.mask]).any():
-            raise CaseError(f"{self.host_id}: the mask {self.mask!r} is empty; outline the coronary arteries in it")
+            raise CaseError(
+                f"{self.host_id}: the mask {self.mask!r} is empty; outline the coronary arteries in it"
+            )
         host = Host.of(scan, self.mask, self.settings)
         labels = widened(host.labels(self.mask), self.margin_mm, host.grid)
         known = _Existing.of(host, labels)
@@ -168,7 +169,9 @@ class _Existing:
         free = vessel > 0
         side = 2 * CLEARANCE_VOXELS + 1
         if (box := bounding_box(self.labels > 0)) is not None:
-            box = tuple(slice(max(part.start - CLEARANCE_VOXELS, 0), part.stop + CLEARANCE_VOXELS) for part in box)
+            box = tuple(
+                slice(max(part.start - CLEARANCE_VOXELS, 0), part.stop + CLEARANCE_VOXELS) for part in box
+            )
             free[box] &= ~ndimage.binary_dilation(self.labels[box] > 0, np.ones((1, side, side), bool))
         return free
 

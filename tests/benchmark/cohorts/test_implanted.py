@@ -13,7 +13,9 @@ from benchmark.calcium.scoring import score
 from benchmark.calcium.truth import ReferenceRule, reference_calcium
 from benchmark.case import Scan
 from benchmark.cohorts.implanted import ImplantedCohort
+from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import CaseError, UserError
+from benchmark.phantom.export import write_cohort
 from benchmark.phantom.heart.plaque import calcium_hu
 
 SPACING = (3.0, 0.8, 0.8)
@@ -105,7 +107,7 @@ def test_a_plaque_is_as_blurred_as_the_scan(host):
     made = cohort(host(12.0), plaques=placed(middle_of(12), (1.5, 1.5, 1.5), 1200))
     [before], [after] = ([hu_of(source.load()) for source in of_label(made, label)] for label in (0, 1))
     added = (after - before).sum(axis=0)
-    y, x = (axis * 0.8 for axis in np.indices(added.shape))
+    x = np.indices(added.shape)[1] * 0.8
     of_x = (added * x).sum() / added.sum()
     variance = (added * (x - of_x) ** 2).sum() / added.sum()
     [source] = of_label(made, 1)
@@ -212,7 +214,9 @@ def test_on_a_real_chest_plaques_join_those_it_has(real_data, tmp_path):
     mass = (gained + displaced) / calcium_hu(1.0, record["host"]["water_diameter_cm"], 120.0) / 1000
     assert mass == pytest.approx(record["truth"]["total"]["mass_mg"], rel=0.02)
     lesions = sitk.GetArrayFromImage(scan.masks["lesions"])
-    assert (lesions[(drawn > 0) & (lines > 0)] > 0).mean() > 0.9  # the calcium it had is part of the reference
+    assert (
+        lesions[(drawn > 0) & (lines > 0)] > 0
+    ).mean() > 0.9  # the calcium it had is part of the reference
     assert (after != before).sum() < 5000
 
 
@@ -228,7 +232,7 @@ def test_a_plaque_outside_the_vessel_is_refused_with_its_place(host, at, size):
 def test_a_host_with_calcium_is_refused_or_recorded(host):
     path = host(own=400.0)
     [source] = of_label(cohort(path), 1)
-    with pytest.raises(CaseError, match="the host has .*calcium of its own, Agatston .*`existing: keep`"):
+    with pytest.raises(CaseError, match=r"the host has .*calcium of its own, Agatston .*`existing: keep`"):
         source.load()
     assert source.problems() == []
     assert "calcium of its own" in source.problems(deep=True)[0].reason
@@ -239,8 +243,12 @@ def test_a_host_with_calcium_is_refused_or_recorded(host):
     assert [case.cac_score for case in kept.cases()] == [None, None]
     [zero] = of_label(kept, None)  # nothing says that it is one
     scan = zero.load()
-    assert ("calcium of the host's own kept", f"Agatston {own:.1f}") in [(a.kind, a.detail) for a in scan.anomalies]
-    assert score(scan.image, reference_calcium(scan, ReferenceRule())).total.agatston == pytest.approx(own, rel=0.1)
+    assert ("calcium of the host's own kept", f"Agatston {own:.1f}") in [
+        (a.kind, a.detail) for a in scan.anomalies
+    ]
+    assert score(scan.image, reference_calcium(scan, ReferenceRule())).total.agatston == pytest.approx(
+        own, rel=0.1
+    )
 
 
 def test_a_host_whose_manifest_says_it_has_calcium_is_refused_unread(host):
@@ -269,6 +277,15 @@ def test_contrast_medium_no_room_unknown_hosts_and_no_case_at_all_are_refused(ho
         cohort(host(), plaques={"pateint": [{"voxel": [1, 2, 3]}]}).cases()
     with pytest.raises(ValueError, match="makes no case"):
         cohort(host(), copies=0, zero=False)
+
+
+def test_written_as_files_the_cases_read_back(host, tmp_path):
+    made = cohort(host())
+    manifest = write_cohort(made, tmp_path / "out", jobs=1)
+    cases = {case.case_id: case for case in ManifestCohort(path=manifest).cases()}
+    for case in made.cases():
+        assert cases[case.case_id].cac_score == case.cac_score
+        assert (hu_of(cases[case.case_id].source.load()) == hu_of(case.source.load())).all()
 
 
 def test_a_centreline_with_a_margin_holds_plaques(host):
