@@ -13,7 +13,7 @@ from benchmark.images.dicom_grid import OrderedSlices, order_slices
 from benchmark.images.dicom_headers import decimal, read_headers
 from benchmark.images.dicom_pixels import read_hu
 from benchmark.images.dicom_selection import ANY, Series, SeriesChoice, choose
-from benchmark.images.geometry import SLICE_THICKNESS, Grid
+from benchmark.images.geometry import SLICE_THICKNESS, TUBE_KV, Grid
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -51,8 +51,9 @@ def read_series(folder: Path, choice: SeriesChoice = ANY) -> SeriesVolume:
     image.SetSpacing(slices.grid.spacing)
     image.SetOrigin(slices.grid.origin)
     image.SetDirection(slices.grid.direction)
-    if (thickness := series.thickness_mm) is not None and thickness > 0:
-        image.SetMetaData(SLICE_THICKNESS, str(thickness))
+    for key, value in ((SLICE_THICKNESS, series.thickness_mm), (TUBE_KV, series.number("KVP"))):
+        if value is not None and value > 0:
+            image.SetMetaData(key, str(value))
     return SeriesVolume(image, series, (*anomalies, *_tilt(folder, series)))
 
 

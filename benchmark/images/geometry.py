@@ -33,6 +33,8 @@ SPACING_MM = (0.1, 20.0)
 """What a voxel spacing may be: from photon-counting CT with a small field of view to coarse resampled volumes."""
 SLICE_THICKNESS = "0018|0050"
 """Under what key (the DICOM tag, as ITK writes it) an image carries the slice thickness of its series, in mm."""
+TUBE_KV = "0018|0060"
+"""Likewise for the tube voltage in kV."""
 PERPENDICULAR = 1e-3
 """How far products of direction vectors may be from 0 and 1; a gantry tilt of 0.06° is that much."""
 
@@ -231,6 +233,11 @@ def resample_mask_to(mask: sitk.Image, image: sitk.Image) -> sitk.Image:
 def slice_thickness(image: sitk.Image) -> float | None:
     """Return the slice thickness in mm that the image's DICOM series stated; None where there is none to know."""
     return float(image.GetMetaData(SLICE_THICKNESS)) if image.HasMetaDataKey(SLICE_THICKNESS) else None
+
+
+def tube_voltage(image: sitk.Image) -> float | None:
+    """Return the tube voltage in kV that the image's DICOM series stated; None where there is none to know."""
+    return float(image.GetMetaData(TUBE_KV)) if image.HasMetaDataKey(TUBE_KV) else None
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:

@@ -46,6 +46,23 @@ def test_the_robustness_study_scans_the_same_patients_under_every_condition():
         assert [(case.case_id, case.label) for case in condition.cohort.cases()] == patients
 
 
+def test_implanted_scans_of_one_s_own_are_compared_by_changing_the_lines_of_the_hosts(tmp_path):
+    shipped = yaml.safe_load((STUDIES / "implanted.yaml").read_text())
+    study = read_segmentation_study(STUDIES / "implanted.yaml")
+    assert [case.label for case in study.cohorts["implanted"].cases()].count(1) == 8
+    small = {"coverage_mm": 60, "slice_thickness_mm": 6, "pixel_mm": 1.5, "protocol": "chest", "stented": 0}
+    write_cohort(PhantomCohort(zero=2, nonzero=0, seed="mine", **small), tmp_path / "scans", 1)
+    mine = {"hosts": {"use": "manifest", "path": "scans/manifest.csv"}, "mask": "coronary", "margin_mm": 1.5}
+    shipped["cohorts"]["implanted"] |= mine
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(shipped, sort_keys=False))
+    done = CliRunner().invoke(
+        app, ["segmentation", str(tmp_path / "mine.yaml"), "--results", str(tmp_path / "r"), "--jobs", "1"]
+    )
+    assert done.exit_code == 0, done.output
+    scores = pd.read_csv(tmp_path / "r" / "implanted" / "tables" / "summary.csv").set_index("segmenter")
+    assert set(scores.index) == set(shipped["segmenters"])
+
+
 def test_segmenters_are_compared_on_scans_of_one_s_own_by_changing_the_lines_of_the_cohort(
     tmp_path, monkeypatch
 ):
