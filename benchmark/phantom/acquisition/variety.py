@@ -33,7 +33,9 @@ def draw_varied_acquisition(
     field = rng.uniform(0.92, 1.2) * patient.chest_width_mm if chest else rng.uniform(160, 250)
     sharp = float(rng.random()) if chest else 0.4 * float(rng.random())
     size = math.exp(0.03 * (patient.water_diameter_cm - REFERENCE_PATIENT_CM))
-    noise_sd = math.exp(rng.normal(math.log(13.5), 0.25)) * (1 + 1.1 * sharp**2) * (3 / max(thickness, 1.5)) ** 0.4
+    noise_sd = (
+        math.exp(rng.normal(math.log(13.5), 0.25)) * (1 + 1.1 * sharp**2) * (3 / max(thickness, 1.5)) ** 0.4
+    )
     iodine = rng.uniform(120, 420)
     return Acquisition(
         protocol=protocol,
@@ -46,7 +48,7 @@ def draw_varied_acquisition(
         increment_mm=thickness if rng.random() < 0.85 else round(0.8 * thickness, 3),
         mtf50_per_mm=round(0.27 + 0.1 * float(rng.random()) + 0.2 * sharp, 4),
         profile_sigma_mm=round(float(rng.uniform(0.3, 0.6)), 3),
-        nps_peak_per_mm=round(float(rng.uniform(0.11, 0.18)) + 0.14 * sharp**2, 4),
+        nps_peak_per_mm=round(float(rng.uniform(0.115, 0.155)) + 0.14 * sharp**2, 4),
         noise_sd_hu=round(float(np.clip(noise_sd * size, 6, 60)), 2),
         slice_correlation=round(float(rng.uniform(0.1, 0.32)), 3),
         motion_mm=round(float(rng.uniform(0, 5 if chest else 1)), 2),

@@ -54,9 +54,7 @@ class Cage:
 
     def vertebra_z(self, number: int) -> float:
         """Return the height of a thoracic vertebra's centre, 1 to 12 (13 and on: lumbar)."""
-        return (
-            VERTEBRA_T8_MM + (8 - number) * self.physique.vertebra_mm + self.physique.cage_shift_mm
-        )
+        return VERTEBRA_T8_MM + (8 - number) * self.physique.vertebra_mm + self.physique.cage_shift_mm
 
     def front(self, z: Heights) -> Heights:
         """Return the inner surface's foremost y in the middle plane; the sternum lies before it."""
@@ -96,7 +94,11 @@ class Cage:
         centre, depth, width = self.section(points[:, 0])
         y, x = (points[:, 1] - centre) / depth, points[:, 2] / width
         steep = np.stack(
-            [0 * y, np.sign(y) * np.abs(y) ** (POWER - 1) / depth, np.sign(x) * np.abs(x) ** (POWER - 1) / width],
+            [
+                0 * y,
+                np.sign(y) * np.abs(y) ** (POWER - 1) / depth,
+                np.sign(x) * np.abs(x) ** (POWER - 1) / width,
+            ],
             axis=-1,
         )
         return unit(steep + 1e-9)

@@ -17,12 +17,27 @@ def paint_sternum(canvas: Canvas, cage: Cage) -> None:
     grid, build = canvas.grid, cage.physique
     rng = np.random.default_rng([cage.patient.form_seed, 5])
     widths = rng.normal([24, 17, 20, 5], [2, 1.5, 2, 1])
-    hard = build.cortex_hu * 0.42
+    hard = build.cortex_hu * 0.3
     for index, z in enumerate(grid.axes[0].astype(float)):
         up = z - build.cage_shift_mm
-        half_width = float(np.interp(up, [-46, -40, -18, -14, 30, 76, 84, 90, 128, 134], [
-            0.5, widths[3], widths[3] + 2, widths[2], widths[2] * 0.95, widths[1], widths[1], widths[0], widths[0] * 1.15, 0.5
-        ]))
+        half_width = float(
+            np.interp(
+                up,
+                [-46, -40, -18, -14, 30, 76, 84, 90, 128, 134],
+                [
+                    0.5,
+                    widths[3],
+                    widths[3] + 2,
+                    widths[2],
+                    widths[2] * 0.95,
+                    widths[1],
+                    widths[1],
+                    widths[0],
+                    widths[0] * 1.15,
+                    0.5,
+                ],
+            )
+        )
         if not -45 < up < 133:
             continue
         joint = min(abs(up + 15), abs(up - 84)) < 1.5
@@ -58,7 +73,7 @@ def paint_shoulders(canvas: Canvas, cage: Cage) -> None:
     build, shift = cage.physique, cage.physique.cage_shift_mm
     middle = np.array([0.0, float(cage.section(np.array(100.0))[0]), 0.0])
     raised = 18.0 if build.arms == "up" else 0.0
-    hard = 0.8 * build.cortex_hu
+    hard = 0.62 * build.cortex_hu
     for side in (-1.0, 1.0):
         heights = np.linspace(18.0, 150.0, 12) + raised + shift
         medial = cage.surface(heights, np.linspace(50, 38, 12) + raised, 17.0, side)
@@ -71,9 +86,9 @@ def paint_shoulders(canvas: Canvas, cage: Cage) -> None:
             paint_bone(canvas, rod(border, radii, across, 0.8), hard, 150.0, 1.3)
         ridge = np.stack([medial[9] + f * (lateral[10] - medial[9]) for f in np.linspace(0, 1.15, 12)])
         ridge[:, 1] += 9
-        paint_bone(canvas, rod(ridge, (4.0, 6.5)), 0.85 * build.cortex_hu, 160.0, 1.4)
+        paint_bone(canvas, rod(ridge, (4.0, 6.5)), 0.7 * build.cortex_hu, 160.0, 1.4)
         start = np.array([128 + shift, float(cage.front(np.array(128.0 + shift))) - 8, side * 22])
         stop = np.array([160 + shift + raised, middle[1] + 5, side * (cage.half_width_mm + 22)])
         f = np.linspace(0, 1, 20)[:, None]
         collar = start + f * (stop - start) + np.sin(2 * np.pi * f) * np.array([0, -9.0, 0])
-        paint_bone(canvas, rod(collar, (6.5, 5.5)), 0.95 * build.cortex_hu, 140.0, 1.7)
+        paint_bone(canvas, rod(collar, (6.5, 5.5)), 0.8 * build.cortex_hu, 140.0, 1.7)
