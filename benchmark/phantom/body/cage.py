@@ -18,9 +18,9 @@ from benchmark.phantom.geometry.vectors import unit
 
 Heights = NDArray[np.float64]
 POWER = 2.5
-BODY_BEHIND_MM = 46.0
+BODY_BEHIND_MM = 53.0
 """From the fat of the back to the centre of a vertebral body: spinous process, canal and half the body."""
-WALL_FRONT_MM, WALL_BACK_MM, WALL_SIDE_MM = 21.0, 17.0, 18.0
+WALL_FRONT_MM, WALL_BACK_MM, WALL_SIDE_MM = 21.0, 25.0, 18.0
 """Sternum, or ribs and muscle, from the subcutaneous fat to the pleura."""
 STERNUM_TILT = 0.27
 """How far the sternum comes back per mm upwards."""

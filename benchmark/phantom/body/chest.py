@@ -105,7 +105,7 @@ def _around_spine(lattice: Lattice, cage: Cage) -> Distances:
     y = lattice.y - cage.spine_y(z)[:, None, None]
     x = lattice.x - cage.spine_x(z)[:, None, None]
     size = cage.physique.vertebra_mm / 24
-    body = (np.hypot(y / (14 * size + SPINE_SLEEVE_MM), x / (17 * size + SPINE_SLEEVE_MM)) - 1) * 18
+    body = (np.hypot(y / (15.2 * size + SPINE_SLEEVE_MM), x / (18 * size + SPINE_SLEEVE_MM)) - 1) * 18
     arch = (np.hypot((y - 30) / 24, x / 27) - 1) * 24
     return smooth_union(body, arch, 14.0)
 

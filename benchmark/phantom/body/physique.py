@@ -75,7 +75,7 @@ def draw_physique(seed: int, female: bool) -> Physique:
         vertebra_mm=_normal(rng, 22.5 if female else 24.5, 1.3, 19, 28),
         kyphosis_mm=_normal(rng, 10 + 8 * old, 5, 0, 35),
         scoliosis_mm=_normal(rng, 0, 4, -14, 14),
-        rib_slope=_normal(rng, 1.0, 0.14, 0.65, 1.4),
+        rib_slope=_normal(rng, 1.2, 0.13, 0.85, 1.5),
         cage_shift_mm=_normal(rng, 0, 9, -22, 22),
         marrow_hu=_normal(rng, 215 - 100 * old, 32, 60, 300),
         cortex_hu=_normal(rng, 1340, 150, 900, 1750),

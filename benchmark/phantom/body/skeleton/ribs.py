@@ -32,7 +32,7 @@ def paint_ribs(canvas: Canvas, cage: Cage) -> None:
         for number in range(1, 13):
             rng = np.random.default_rng([cage.patient.form_seed, number, int(side > 0)])
             course = rib_course(cage, number, side, rng)
-            radius = float(rng.normal(6.6, 0.5)) * (0.8 if number in (1, 12) else 1.0)
+            radius = float(rng.normal(6.0, 0.5)) * (0.8 if number in (1, 12) else 1.0)
             marrow = build.marrow_hu * float(rng.uniform(0.8, 1.3))
             bone = _facing(cage, course, (0.95 * radius, 1.1 * radius), 0.55)
             if number <= WITH_CARTILAGE:
@@ -41,7 +41,7 @@ def paint_ribs(canvas: Canvas, cage: Cage) -> None:
                 gristle = _facing(cage, previous, (1.12 * radius, 0.85 * radius), 0.7)
                 paint_cartilage(canvas, gristle, float(rng.normal(92, 10)), calcified, rng)
             paint_bone(
-                canvas, bone, 0.56 * build.cortex_hu * float(rng.uniform(0.8, 1.2)), marrow, build.cortex_mm
+                canvas, bone, 0.62 * build.cortex_hu * float(rng.uniform(0.8, 1.2)), marrow, build.cortex_mm
             )
 
 

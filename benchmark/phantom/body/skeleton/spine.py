@@ -57,7 +57,7 @@ def _section(under: Floats, cage: Cage, z: float, y: Array, x: Array, pixel: flo
     marrow = build.marrow_hu + float(rng.normal(0, 15))
     _lay(hu, disc, DISC_HU, pixel)
     for solid, inset in ((arch, CORTEX_MM), (body, END_PLATE_MM if abs(up) > 0.3 * spacing else CORTEX_MM)):
-        _lay(hu, solid, build.cortex_hu * (0.58 if solid is arch else 0.44), pixel)
+        _lay(hu, solid, build.cortex_hu * (0.62 if solid is arch else 0.5), pixel)
         _lay(hu, solid + inset, marrow * (1.15 if solid is arch else 1.0), pixel)
     _lay(hu, canal, CANAL_HU, pixel)
     return hu
@@ -73,7 +73,7 @@ def _body(
 ) -> tuple[Array, Array]:
     """Return distances to the vertebral body with its spurs, and to the disc."""
     half = (cage.physique.vertebra_mm - DISC_MM) / 2
-    wide, deep = float(rng.normal(16.5, 0.7)) * size, float(rng.normal(14.0, 0.6)) * size
+    wide, deep = float(rng.normal(18.0, 0.9)) * size, float(rng.normal(15.2, 0.8)) * size
     waist = 1 - 0.09 * max(0.0, 1 - (up / half) ** 2)
     angle = np.arctan2(x, -y)
     spur = np.zeros(np.broadcast_shapes(x.shape, y.shape))
