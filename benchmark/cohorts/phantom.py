@@ -52,7 +52,8 @@ class PhantomCohort(Cohort):
     )
     contrast: Literal["off", "on", "mixed"] = Field("off", description="iodine in the blood, or in turn")
     generation: Literal[1, 2] = Field(
-        2, description="of the phantom: 2 has a chest like a patient's around the heart; 1 is the plain one of before"
+        2,
+        description="of the phantom: 2 has a chest like a patient's around the heart; 1 is the plain one of before",
     )
     acquisitions: Literal["preset", "varied"] = Field(
         "preset",

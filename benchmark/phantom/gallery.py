@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.phantom.acquisition.scanner import Acquisition, Protocol, draw_acquisition, preset
-from benchmark.phantom.body.patient import VESSEL_NAMES, draw_patient
+from benchmark.phantom.body.patient import VESSEL_NAMES
+from benchmark.phantom.body.population import draw_chest_patient
 from benchmark.phantom.heart.plaque import DiseaseModel
 from benchmark.phantom.qrm import QrmPhantom
 from benchmark.phantom.synthesis import Phantom
@@ -52,7 +53,7 @@ def write_gallery(file: Path, qrm_dicom: Path | None = None) -> None:
 
 def _phantom(protocol: Protocol, field_of_view_mm: float, pixel_mm: float, contrast: bool = False) -> Phantom:
     """Return the gallery's patient in a scan of that protocol."""
-    patient = draw_patient(PATIENT_SEED)
+    patient = draw_chest_patient(PATIENT_SEED)
     disease = DiseaseModel(median_score=350, sigma_ln=0).draw(DISEASE_SEED)
     size = {"field_of_view_mm": field_of_view_mm, "pixel_mm": pixel_mm, "coverage_mm": 66.0}
     base = Acquisition.model_validate(preset(protocol, "standard").model_dump() | size)

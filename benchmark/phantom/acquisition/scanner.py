@@ -52,9 +52,15 @@ class Acquisition(BaseModel):
     motion_mm: float = Field(0.0, ge=0, le=10, description="way of the RCA during a rotation; others less")
     table_mm: tuple[float, float, float] = Field((0.0, 0.0, 0.0), description="shift of the scan (z, y, x)")
     noise_seed: int = Field(0, ge=0)
-    tube_kv: float = Field(120.0, ge=70, le=150, description="calcium, bone and iodine are brighter below 120 kVp")
-    noise_variation: float = Field(0.0, ge=0, le=0.6, description="how far the noise SD varies over a scan (SD of its log)")
-    edge_enhancement: float = Field(0.0, ge=0, le=1, description="overshoot of the kernel: what it adds of the detail below 2 mm")
+    tube_kv: float = Field(
+        120.0, ge=70, le=150, description="calcium, bone and iodine are brighter below 120 kVp"
+    )
+    noise_variation: float = Field(
+        0.0, ge=0, le=0.6, description="how far the noise SD varies over a scan (SD of its log)"
+    )
+    edge_enhancement: float = Field(
+        0.0, ge=0, le=1, description="overshoot of the kernel: what it adds of the detail below 2 mm"
+    )
 
     @model_validator(mode="after")
     def _pixel_fits(self) -> Acquisition:
@@ -140,7 +146,9 @@ def blur(hu: Floats, grid: Grid, acquisition: Acquisition) -> Floats:
             hu = ndimage.gaussian_filter1d(hu, sigma, axis=axis, mode="nearest", truncate=3.5)
     if acquisition.edge_enhancement:
         sigmas = [0.0, *(ENHANCED_MM / s for s in grid.spacing[1:])]
-        hu = hu + np.float32(acquisition.edge_enhancement) * (hu - ndimage.gaussian_filter(hu, sigmas, truncate=3.0))
+        hu = hu + np.float32(acquisition.edge_enhancement) * (
+            hu - ndimage.gaussian_filter(hu, sigmas, truncate=3.0)
+        )
     return hu
 
 

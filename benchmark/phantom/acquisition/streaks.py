@@ -25,7 +25,9 @@ def add_streaks(hu: Floats, grid: Grid, seed: int) -> Floats:
         rays = np.zeros(distance.shape)
         for _ in range(RAYS):
             sharp = float(rng.uniform(60, 500))
-            rays += float(rng.choice([-1.0, 0.7])) * np.abs(np.cos(angle - float(rng.uniform(0, np.pi)))) ** sharp
+            rays += (
+                float(rng.choice([-1.0, 0.7])) * np.abs(np.cos(angle - float(rng.uniform(0, np.pi)))) ** sharp
+            )
         area = len(rows) * grid.spacing[1] * grid.spacing[2]
         strength = min(HU_PER_MM2 * area, STRONGEST_HU)
         hu[index] += (strength * rays * FADES_MM / (distance + FADES_MM) * ~metal[index]).astype(np.float32)

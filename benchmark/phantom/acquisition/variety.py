@@ -31,32 +31,42 @@ def draw_varied_acquisition(
     slices, shares = (CHEST_SLICES_MM, CHEST_SHARE) if chest else (GATED_SLICES_MM, GATED_SHARE)
     thickness = float(rng.choice(slices, p=shares))
     field = rng.uniform(0.92, 1.2) * patient.chest_width_mm if chest else rng.uniform(160, 250)
+    field = float(np.clip(field, 100, 500))
     sharp = float(rng.random()) if chest else 0.4 * float(rng.random())
-    size = math.exp(0.03 * (patient.water_diameter_cm - REFERENCE_PATIENT_CM))
-    noise_sd = math.exp(rng.normal(math.log(13.5), 0.25)) * (1 + 1.1 * sharp**2) * (3 / max(thickness, 1.5)) ** 0.4
+    noise_sd = _noise_sd(rng, patient, thickness, sharp)
     iodine = rng.uniform(120, 420)
     return Acquisition(
         protocol=protocol,
         scanner="varied",
         iodine_hu=round(float(iodine), 1) if contrast else 0.0,
-        field_of_view_mm=round(float(np.clip(field, 100, 500)), 2),
-        pixel_mm=round(float(np.clip(field, 100, 500)) / matrix, 5),
+        field_of_view_mm=round(field, 2),
+        pixel_mm=round(field / matrix, 5),
         coverage_mm=coverage_mm,
         slice_thickness_mm=thickness,
         increment_mm=thickness if rng.random() < 0.85 else round(0.8 * thickness, 3),
         mtf50_per_mm=round(0.27 + 0.1 * float(rng.random()) + 0.2 * sharp, 4),
         profile_sigma_mm=round(float(rng.uniform(0.3, 0.6)), 3),
-        nps_peak_per_mm=round(float(rng.uniform(0.11, 0.18)) + 0.14 * sharp**2, 4),
-        noise_sd_hu=round(float(np.clip(noise_sd * size, 6, 60)), 2),
+        nps_peak_per_mm=round(float(rng.uniform(0.115, 0.155)) + 0.14 * sharp**2, 4),
+        noise_sd_hu=round(noise_sd, 2),
         slice_correlation=round(float(rng.uniform(0.1, 0.32)), 3),
         motion_mm=round(float(rng.uniform(0, 5 if chest else 1)), 2),
-        table_mm=(
-            round(float(rng.normal(0, 6)), 3),
-            round(float(rng.normal(0, 8)), 3),
-            round(float(rng.normal(0, 10)), 3),
-        ),
+        table_mm=_table(rng),
         noise_seed=int(rng.integers(2**31)),
         tube_kv=float(rng.choice(TUBE_KV, p=TUBE_KV_SHARE)),
         noise_variation=round(float(rng.uniform(0.1, 0.3)), 3),
         edge_enhancement=round(float(rng.uniform(0, 0.6)) * sharp, 3),
     )
+
+
+def _noise_sd(rng: np.random.Generator, patient: Patient, thickness_mm: float, sharp: float) -> float:
+    """Draw the noise in the middle of the body, HU: more in large patients, thin slices and sharp kernels."""
+    size = math.exp(0.03 * (patient.water_diameter_cm - REFERENCE_PATIENT_CM))
+    soft = math.exp(rng.normal(math.log(13.5), 0.25))
+    thin = (3 / max(thickness_mm, 1.5)) ** 0.4
+    return float(np.clip(soft * (1 + 1.1 * sharp**2) * thin * size, 6, 60))
+
+
+def _table(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Draw how far the heart lies from the middle of the image (z, y, x), mm."""
+    z, y, x = (round(float(rng.normal(0, sd)), 3) for sd in (6, 8, 10))
+    return z, y, x

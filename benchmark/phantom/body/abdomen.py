@@ -38,17 +38,21 @@ def paint_abdomen(canvas: Canvas, lattice: Lattice, cage: Cage, below: Distances
     """Paint the organs into the space below the diaphragm; its muscle is a film above them."""
     build = cage.physique
     wave = 3.0 * smooth_field(lattice, 25.0, cage.patient.form_seed + 312)
+    rng = np.random.default_rng([cage.patient.form_seed, 29])
+    liver_end, size, level = rng.uniform(15, 70), rng.uniform(0.65, 1.15), rng.uniform(-4, 32)
+    dz, dy, dx = rng.normal(0, 9, 3)
     paint(canvas, lattice, below, build.muscle_hu)
     paint(canvas, lattice, below + 3.0, FAT_HU + 4)
     # The liver fills the right dome and ends, thinning, left of the middle; the vertebrae lie behind it.
-    edge = lattice.x - 38.0 + 0.9 * np.maximum(lattice.y + 10, -30) + 0.15 * (lattice.z + 40)
-    paint(canvas, lattice, np.maximum(below + 3.5, edge + wave), build.liver_hu)
-    stomach = ellipsoid_distance(lattice, Ellipsoid((-92.0 + build.diaphragm_mm, -18.0, 62.0), (52.0, 48.0, 44.0))) + wave
+    edge = lattice.x - liver_end + 0.9 * np.maximum(lattice.y + 10, -30) + 0.15 * (lattice.z + 40)
+    paint(canvas, lattice, np.maximum(below + 3.5, edge + 3 * wave), build.liver_hu)
+    where = (-92.0 + build.diaphragm_mm + dz, -18.0 + dy, 62.0 + dx)
+    stomach = ellipsoid_distance(lattice, Ellipsoid(where, (52 * size, 48 * size, 44 * size))) + 2 * wave
     stomach = np.maximum(stomach, below + 4.0)
     paint(canvas, lattice, stomach, 45.0)
     paint(canvas, lattice, stomach + 4.0, CONTENT_HU[build.stomach])
     if build.stomach == "gas":
-        paint(canvas, lattice, np.maximum(stomach + 4.0, lattice.y + 26.0 + 0 * lattice.z), -950.0)
+        paint(canvas, lattice, np.maximum(stomach + 4.0, lattice.y + level + 0 * lattice.z), -950.0)
     place = (-88.0 + build.diaphragm_mm, 48.0, 0.62 * cage.half_width_mm)
-    spleen = ellipsoid_distance(lattice, Ellipsoid(place, (48.0, 36.0, 26.0)))
+    spleen = ellipsoid_distance(lattice, Ellipsoid(place, (48.0, 36.0, 30.0)))
     paint(canvas, lattice, np.maximum(spleen + wave, below + 4.0), 50.0)

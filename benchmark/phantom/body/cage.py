@@ -18,9 +18,9 @@ from benchmark.phantom.geometry.vectors import unit
 
 Heights = NDArray[np.float64]
 POWER = 2.5
-BODY_BEHIND_MM = 46.0
+BODY_BEHIND_MM = 53.0
 """From the fat of the back to the centre of a vertebral body: spinous process, canal and half the body."""
-WALL_FRONT_MM, WALL_BACK_MM, WALL_SIDE_MM = 21.0, 17.0, 18.0
+WALL_FRONT_MM, WALL_BACK_MM, WALL_SIDE_MM = 21.0, 25.0, 18.0
 """Sternum, or ribs and muscle, from the subcutaneous fat to the pleura."""
 STERNUM_TILT = 0.27
 """How far the sternum comes back per mm upwards."""
@@ -54,9 +54,7 @@ class Cage:
 
     def vertebra_z(self, number: int) -> float:
         """Return the height of a thoracic vertebra's centre, 1 to 12 (13 and on: lumbar)."""
-        return (
-            VERTEBRA_T8_MM + (8 - number) * self.physique.vertebra_mm + self.physique.cage_shift_mm
-        )
+        return VERTEBRA_T8_MM + (8 - number) * self.physique.vertebra_mm + self.physique.cage_shift_mm
 
     def front(self, z: Heights) -> Heights:
         """Return the inner surface's foremost y in the middle plane; the sternum lies before it."""
@@ -96,7 +94,11 @@ class Cage:
         centre, depth, width = self.section(points[:, 0])
         y, x = (points[:, 1] - centre) / depth, points[:, 2] / width
         steep = np.stack(
-            [0 * y, np.sign(y) * np.abs(y) ** (POWER - 1) / depth, np.sign(x) * np.abs(x) ** (POWER - 1) / width],
+            [
+                0 * y,
+                np.sign(y) * np.abs(y) ** (POWER - 1) / depth,
+                np.sign(x) * np.abs(x) ** (POWER - 1) / width,
+            ],
             axis=-1,
         )
         return unit(steep + 1e-9)

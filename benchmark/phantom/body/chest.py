@@ -28,6 +28,8 @@ from benchmark.phantom.geometry.tubes import Tube
 MEDIASTINAL_FAT_HU = -97.0
 HILUM_MM = (18.0, 12.0, 42.0)
 SPINE_SLEEVE_MM = 4.0
+AGAINST_WALL_MM, HEART_TOP_MM = 18.0, 55.0
+"""How far fat fills the gap between heart and chest wall where there is least of it, and up to which height."""
 
 
 def paint_chest(grid: Grid, cage: Cage, heart: Ellipsoid, vessels: Sequence[Tube]) -> Canvas:
@@ -59,12 +61,15 @@ def mediastinum(lattice: Lattice, cage: Cage, heart: Ellipsoid, vessels: Sequenc
     whole = ellipsoid_distance(lattice, heart) - 2.0
     for tube in vessels:
         nodes = tube.nodes[::5].astype(np.float64)
-        chain = spheres_distance(lattice, nodes, tube.radius[::5] + 1.5)
+        chain = spheres_distance(lattice, nodes, tube.radius[::5].astype(np.float64) + 1.5)
         whole = smooth_union(whole, chain, rounding)
-    hila = np.array([[HILUM_MM[0] + up, HILUM_MM[1], side * HILUM_MM[2]] for side in (-1, 1) for up in (-22, 0, 20)])
+    hila = np.array(
+        [[HILUM_MM[0] + up, HILUM_MM[1], side * HILUM_MM[2]] for side in (-1, 1) for up in (-22, 0, 20)]
+    )
     whole = smooth_union(whole, spheres_distance(lattice, hila, np.full(6, 9.0)), rounding)
     for part in (_around_spine(lattice, cage), _behind_sternum(lattice, cage)):
         whole = smooth_union(whole, part, rounding)
+    whole = smooth_union(whole, _front_wall(lattice, cage), AGAINST_WALL_MM + 4 * build.mediastinal_fat_mm)
     for pad in _fat_pads(cage, heart):
         whole = smooth_union(whole, ellipsoid_distance(lattice, pad), 14.0)
     # Fat is lobed: its border with the lung waves.
@@ -87,12 +92,20 @@ def _fat_pads(cage: Cage, heart: Ellipsoid) -> list[Ellipsoid]:
     return pads
 
 
+def _front_wall(lattice: Lattice, cage: Cage) -> Distances:
+    """Return the distance to the chest wall at the heart's height: the heart lies broadly against it, on fat."""
+    centre, depth, _ = cage.section(lattice.axes[0])
+    behind = lattice.y - (centre - 0.35 * depth)[:, None, None]
+    above = lattice.z - HEART_TOP_MM
+    return np.maximum(np.maximum(-pleura(lattice, cage), behind), above)
+
+
 def _around_spine(lattice: Lattice, cage: Cage) -> Distances:
     z = lattice.axes[0]
     y = lattice.y - cage.spine_y(z)[:, None, None]
     x = lattice.x - cage.spine_x(z)[:, None, None]
     size = cage.physique.vertebra_mm / 24
-    body = (np.hypot(y / (14 * size + SPINE_SLEEVE_MM), x / (17 * size + SPINE_SLEEVE_MM)) - 1) * 18
+    body = (np.hypot(y / (15.2 * size + SPINE_SLEEVE_MM), x / (18 * size + SPINE_SLEEVE_MM)) - 1) * 18
     arch = (np.hypot((y - 30) / 24, x / 27) - 1) * 24
     return smooth_union(body, arch, 14.0)
 
@@ -114,5 +127,3 @@ def paint_nodes(canvas: Canvas, cage: Cage) -> None:
         semi = tuple(float(v) for v in rng.uniform(1.5, 4.5, 3) * (0.8 if calcified else 1.0))
         hu = float(rng.uniform(300, 1100)) if calcified else 35.0
         canvas.ellipsoid(Ellipsoid((float(z), float(y), float(x)), (semi[0], semi[1], semi[2])), hu)
-
-

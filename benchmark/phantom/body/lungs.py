@@ -15,6 +15,8 @@ from benchmark.phantom.geometry.vectors import unit
 VESSEL_HU, WALL_HU, AIR_HU = 38.0, 20.0, -1000.0
 THINNEST_HU = -935.0
 """Real lungs without emphysema have no more air (5th percentile of gated scans: −937 to −846 HU, noise included)."""
+SMALL_VESSELS_MM, SMALL_VESSELS_HU = 6.0, np.float32(90.0)
+"""Vessels too small to be drawn one by one make the lung around them denser."""
 GENERATIONS = 6
 FEWEST_MM = 0.6
 
@@ -27,9 +29,10 @@ def paint_lungs(canvas: Canvas, lattice: Lattice, cage: Cage, inside: Distances)
     centre, depth, _ = cage.section(canvas.grid.axes[0][box[0]].astype(float))
     rest = (canvas.grid.axes[1][box[1]][None, :] - centre[:, None]) / depth[:, None]
     hu = cage.patient.lung_hu + cage.physique.lung_slope_hu * rest.astype(np.float32)
-    hu = np.maximum(hu, THINNEST_HU)
+    hu = np.maximum(hu, THINNEST_HU)[..., None].astype(np.float32)
+    small = np.maximum(smooth_field(lattice, SMALL_VESSELS_MM, cage.patient.form_seed + 333) - 0.5, 0)
     view = canvas.hu[box]
-    view += occupancy * (hu[..., None].astype(np.float32) - view)
+    view += occupancy * (hu + SMALL_VESSELS_HU * lattice.values(small)[box] - view)
 
 
 def paint_opacities(canvas: Canvas, lattice: Lattice, cage: Cage, inside: Distances) -> None:
@@ -106,10 +109,10 @@ def _airways() -> list[Tube]:
         (carina, [110, -18, 0], 8.5),
         (carina, [-30, 2, -34], 6.5),
         (carina, [-38, 6, 42], 5.8),
-        (carina + [-30, 2, -34], [-32, 8, -22], 4.5),
-        (carina + [-38, 6, 42], [-30, 10, 16], 4.2),
-        (carina + [-24, 2, -28], [16, 4, -30], 3.8),
-        (carina + [-34, 6, 38], [18, -2, 26], 3.6),
+        (carina + np.array([-30, 2, -34]), [-32, 8, -22], 4.5),
+        (carina + np.array([-38, 6, 42]), [-30, 10, 16], 4.2),
+        (carina + np.array([-24, 2, -28]), [16, 4, -30], 3.8),
+        (carina + np.array([-34, 6, 38]), [18, -2, 26], 3.6),
     )
     along = np.linspace(0, 1, 30)[:, None]
     return [Tube.along(start + along * np.array(way), 2.0, (r, 0.85 * r)) for start, way, r in courses]

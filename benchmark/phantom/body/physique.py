@@ -17,19 +17,29 @@ class Physique(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vertebra_mm: float = Field(24.0, ge=18, le=30, description="from one thoracic vertebra to the next")
-    kyphosis_mm: float = Field(12.0, ge=0, le=40, description="how far the spine bends back at the heart's level")
+    kyphosis_mm: float = Field(
+        12.0, ge=0, le=40, description="how far the spine bends back at the heart's level"
+    )
     scoliosis_mm: float = Field(0.0, ge=-20, le=20, description="how far it bends to the left there")
-    rib_slope: float = Field(1.0, ge=0.5, le=1.5, description="how steeply ribs fall, relative to a typical chest")
+    rib_slope: float = Field(
+        1.0, ge=0.5, le=1.5, description="how steeply ribs fall, relative to a typical chest"
+    )
     cage_shift_mm: float = Field(0.0, ge=-30, le=30, description="ribs and spine against the heart, along z")
     marrow_hu: float = Field(170.0, ge=40, le=350, description="cancellous bone of the spine")
     cortex_hu: float = Field(1100.0, ge=600, le=1900, description="dense bone before partial volume")
     cortex_mm: float = Field(1.0, ge=0.6, le=2.5, description="thickness of the ribs' cortex")
-    cartilage_calcium: float = Field(0.3, ge=0, le=1, description="share of the costal cartilages that is calcified")
+    cartilage_calcium: float = Field(
+        0.3, ge=0, le=1, description="share of the costal cartilages that is calcified"
+    )
     osteophytes: float = Field(0.3, ge=0, le=1, description="how far bone spurs grow from the end plates")
     retrosternal_mm: float = Field(5.0, ge=0, le=30, description="fat between chest wall and pericardium")
     mediastinal_fat_mm: float = Field(5.0, ge=1, le=15, description="how far fat rounds off the mediastinum")
-    chamber_scale: float = Field(1.1, ge=0.95, le=1.2, description="chambers against the sac: more leaves less fat")
-    diaphragm_mm: float = Field(0.0, ge=-30, le=40, description="domes above their typical height: expiration")
+    chamber_scale: float = Field(
+        1.1, ge=0.95, le=1.2, description="chambers against the sac: more leaves less fat"
+    )
+    diaphragm_mm: float = Field(
+        0.0, ge=-30, le=40, description="domes above their typical height: expiration"
+    )
     breast_mm: float = Field(0.0, ge=0, le=70, description="how far the breasts stand out")
     glandular: float = Field(0.3, ge=0, le=1, description="share of fibroglandular tissue in them")
     muscle_hu: float = Field(50.0, ge=20, le=70)
@@ -65,10 +75,10 @@ def draw_physique(seed: int, female: bool) -> Physique:
         vertebra_mm=_normal(rng, 22.5 if female else 24.5, 1.3, 19, 28),
         kyphosis_mm=_normal(rng, 10 + 8 * old, 5, 0, 35),
         scoliosis_mm=_normal(rng, 0, 4, -14, 14),
-        rib_slope=_normal(rng, 1.0, 0.14, 0.65, 1.4),
+        rib_slope=_normal(rng, 1.2, 0.13, 0.85, 1.5),
         cage_shift_mm=_normal(rng, 0, 9, -22, 22),
-        marrow_hu=_normal(rng, 245 - 110 * old, 35, 70, 320),
-        cortex_hu=_normal(rng, 1300, 150, 900, 1700),
+        marrow_hu=_normal(rng, 215 - 100 * old, 32, 60, 300),
+        cortex_hu=_normal(rng, 1340, 150, 900, 1750),
         cortex_mm=_normal(rng, 1.0, 0.2, 0.6, 1.7),
         cartilage_calcium=_clipped(rng.beta(1.2, 2.2) * (0.4 + 1.0 * old)),
         osteophytes=_clipped(old * rng.beta(1.5, 1.5) * 1.4),
@@ -78,9 +88,9 @@ def draw_physique(seed: int, female: bool) -> Physique:
         diaphragm_mm=_normal(rng, 0, 10, -22, 30),
         breast_mm=_normal(rng, 32, 14, 5, 65) if female else _normal(rng, 3, 3, 0, 14),
         glandular=_clipped(rng.beta(1.5, 3)),
-        muscle_hu=_normal(rng, 48, 6, 28, 62),
-        liver_hu=_normal(rng, 54, 9, 15, 72),
-        lung_slope_hu=_normal(rng, 45, 20, 5, 110),
+        muscle_hu=_normal(rng, 45, 6, 26, 60),
+        liver_hu=_normal(rng, 52, 9, 15, 72),
+        lung_slope_hu=_normal(rng, 55, 20, 10, 120),
         stomach=str(rng.choice(["empty", "gas", "contrast"], p=[0.3, 0.62, 0.08])),
         arms="down" if rng.random() < 0.12 else "up",
         calcified_nodes=int(rng.poisson(2.5)) % 9 if rng.random() < 0.25 else 0,

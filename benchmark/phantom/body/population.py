@@ -19,11 +19,13 @@ def draw_chest_patient(seed: int, stented: float = STENTED) -> Patient:
     heart = draw_patient(seed, stented)
     rng = np.random.default_rng([seed % 2**32, 2])
     female = heart.sex == "female"
-    depth = float(np.clip(rng.normal(238 if female else 256, 28), 190, 340))
+    depth = float(np.clip(rng.normal(246 if female else 266, 28), 190, 340))
     size = {
         "chest_depth_mm": round(depth, 2),
-        "chest_width_mm": round(float(np.clip(0.72 * depth + 172 + rng.normal(0, 16), 280, 470)), 2),
-        "fat_mm": round(float(np.clip(4 + 0.15 * (depth - 190) + rng.normal(4 if female else 0, 5), 4, 45)), 2),
+        "chest_width_mm": round(float(np.clip(0.72 * depth + 154 + rng.normal(0, 16), 280, 470)), 2),
+        "fat_mm": round(
+            float(np.clip(4 + 0.15 * (depth - 190) + rng.normal(4 if female else 0, 5), 4, 45)), 2
+        ),
         "deposits": _deposits(rng),
         "physique": draw_physique(int(rng.integers(2**31)), female),
     }
@@ -50,8 +52,14 @@ def _deposits(rng: np.random.Generator) -> tuple[Deposit, ...]:
         "mitral annulus": rng.poisson(7 * load) if rng.random() < 0.08 + 0.35 * load else 0,
         "pericardium": rng.poisson(3) if rng.random() < 0.05 else 0,
     }
-    typical = {"aortic valve": (1.8, 1.6, 1.1), "mitral annulus": (2.4, 2.0, 1.5), "pericardium": (4.0, 3.0, 0.8)}
+    typical = {
+        "aortic valve": (1.8, 1.6, 1.1),
+        "mitral annulus": (2.4, 2.0, 1.5),
+        "pericardium": (4.0, 3.0, 0.8),
+    }
     deposits = [
-        draw_deposit(rng, site, typical.get(site, (3.2, 2.6, 0.8))) for site, n in counts.items() for _ in range(n)
+        draw_deposit(rng, site, typical.get(site, (3.2, 2.6, 0.8)))
+        for site, n in counts.items()
+        for _ in range(n)
     ]
     return tuple(deposits[:40])

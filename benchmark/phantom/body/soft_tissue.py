@@ -40,7 +40,9 @@ def body_outline(lattice: Lattice, cage: Cage) -> Distances:
     centre = patient.chest_depth_mm / 2 - depth
     outline = _oval(lattice, centre, depth, width, POWER)
     # The spine's furrow in the back.
-    furrow = np.exp(-((lattice.x / 13.0) ** 2)) * np.clip((lattice.y - 0.3 * patient.chest_depth_mm) / 20, 0, 1)
+    furrow = np.exp(-((lattice.x / 13.0) ** 2)) * np.clip(
+        (lattice.y - 0.3 * patient.chest_depth_mm) / 20, 0, 1
+    )
     outline = outline + (2.0 + 0.12 * patient.fat_mm) * furrow
     if build.breast_mm > 4:
         for side in (-1.0, 1.0):
@@ -66,7 +68,10 @@ def _breast(lattice: Lattice, cage: Cage, side: float) -> Distances:
     patient, build = cage.patient, cage.physique
     size = 38.0 + 0.55 * build.breast_mm
     # They fall to the sides when one lies on the back.
-    x, y = side * (0.27 * patient.chest_width_mm), -0.5 * patient.chest_depth_mm + 0.13 * patient.chest_depth_mm
+    x, y = (
+        side * (0.27 * patient.chest_width_mm),
+        -0.5 * patient.chest_depth_mm + 0.13 * patient.chest_depth_mm,
+    )
     centre = (10.0 + build.cage_shift_mm, y - 0.35 * build.breast_mm, x)
     return ellipsoid_distance(lattice, Ellipsoid(centre, (1.15 * size, 12 + 0.75 * build.breast_mm, size)))
 
@@ -77,7 +82,9 @@ def _paint_glands(canvas: Canvas, lattice: Lattice, cage: Cage, outline: Distanc
         return
     clumps = smooth_field(lattice, 9.0, cage.patient.form_seed + 301)
     for side in (-1.0, 1.0):
-        tissue = _breast(lattice, cage, side) + 0.25 * build.breast_mm + 7 * (clumps + 1.0 - 2 * build.glandular)
+        tissue = (
+            _breast(lattice, cage, side) + 0.25 * build.breast_mm + 7 * (clumps + 1.0 - 2 * build.glandular)
+        )
         paint(canvas, lattice, np.maximum(tissue, outline + 8), GLAND_HU)
 
 
@@ -121,7 +128,9 @@ def _paint_arms(canvas: Canvas, lattice: Lattice, cage: Cage) -> None:
         for radius, value in ((43.0, SKIN_HU), (41.0, FAT_HU), (34.0, cage.physique.muscle_hu)):
             paint(canvas, lattice, disc - radius, value)
         z = np.linspace(-200, 200, 40)
-        line = np.stack([z, np.full(40, 25.0), side * (out - np.clip(cage.local(z) - 60, 0, 80) * 0.45)], axis=-1)
+        line = np.stack(
+            [z, np.full(40, 25.0), side * (out - np.clip(cage.local(z) - 60, 0, 80) * 0.45)], axis=-1
+        )
         bone = rod(line, (11.0, 11.0))
         paint_bone(canvas, bone, cage.physique.cortex_hu * 1.1, 30.0, 4.5)
 

@@ -14,11 +14,13 @@ REACH_MM = 420.0
 """The lattice reaches this far from the origin: beyond the largest grid."""
 SOFT_SD_HU, LUNG_SD_HU = 4.0, 28.0
 LUNG_BELOW_HU, AIR_BELOW_HU = -500.0, -985.0
-BONE_ABOVE_HU = 110.0
+BONE_ABOVE_HU, CORTICAL_HU = 110.0, 300.0
+SCLEROSIS = 0.22
+"""How much the density of cortical bone varies, as a share of what it has above the marrow's."""
 
 
 def add_texture(canvas: Canvas, seed: int, bone_sd_hu: float = SOFT_SD_HU) -> None:
-    """Add a smooth random field to the volume: SD 4 HU in soft tissue, 28 HU in lung, none in air, and in bone as asked.
+    """Add a smooth random field: SD 4 HU in soft tissue, 28 HU in lung, none in air, in bone as asked.
 
     The field belongs to the patient: it is fixed to the origin and so the same on every grid.
     """
@@ -27,7 +29,11 @@ def add_texture(canvas: Canvas, seed: int, bone_sd_hu: float = SOFT_SD_HU) -> No
     lung = hu < LUNG_BELOW_HU
     field *= np.where(lung, np.float32(LUNG_SD_HU), np.float32(SOFT_SD_HU))
     if bone_sd_hu != SOFT_SD_HU:
-        field[hu > BONE_ABOVE_HU] *= np.float32(bone_sd_hu / SOFT_SD_HU)
+        bone = hu > BONE_ABOVE_HU
+        even = field[bone] / np.float32(SOFT_SD_HU)
+        dense = np.float32(SCLEROSIS) * np.maximum(hu[bone] - np.float32(CORTICAL_HU), 0)
+        # Denser places are rarer and stand out more than thinner ones: the field's square is added.
+        field[bone] = np.float32(bone_sd_hu) * even + dense * (even + np.float32(0.5) * even * even)
     field[hu < AIR_BELOW_HU] = 0
     hu += field
 
@@ -59,7 +65,7 @@ def _field(canvas: Canvas, scale: float, seed: int) -> Floats:
     return field
 
 
-def _interpolation(at: Floats, count: int) -> tuple[Floats, NDArray[np.intp]]:
+def _interpolation(at: NDArray[np.floating], count: int) -> tuple[Floats, NDArray[np.intp]]:
     """Return weights (n, k) that keep the SD at 1, and which k of `count` lattice points they belong to."""
     weights = np.exp(-0.5 * ((at[:, None] - np.arange(count)) / 0.6) ** 2)
     weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
@@ -73,7 +79,9 @@ def smooth_field(lattice: Lattice, scale: float, seed: int) -> NDArray[np.float6
     weights, used = zip(
         *(_interpolation(axis / scale + half, 2 * half) for axis in lattice.axes), strict=True
     )
-    planes = [np.random.default_rng([seed, int(k)]).standard_normal((2 * half,) * 2, np.float32) for k in used[0]]
+    planes = [
+        np.random.default_rng([seed, int(k)]).standard_normal((2 * half,) * 2, np.float32) for k in used[0]
+    ]
     field = np.stack(planes)[:, used[1]][:, :, used[2]]
     for axis, weight in enumerate(weights):
         field = weigh(weight, field, axis)

@@ -7,7 +7,6 @@ Sections that do not change along the body are painted once for all slices.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.phantom.body.patient import Patient
 from benchmark.phantom.geometry.grid import Canvas, Ellipsoid, Floats, Grid

@@ -1,4 +1,4 @@
-"""Large smooth shapes as signed distances: computed on a coarse lattice, brought onto the grid, painted with soft edges.
+"""Large smooth shapes as signed distances: computed on a coarse lattice, painted on the grid with soft edges.
 
 Distances are in mm, negative inside, and in double precision: single-precision functions round differently on
 different processors.
@@ -28,7 +28,7 @@ class Lattice:
     def axes(self) -> tuple[Distances, Distances, Distances]:
         """Coordinates along z, y and x."""
         z, y, x = (
-            np.arange(n) * step + origin
+            np.arange(n, dtype=np.float64) * step + origin
             for n, step, origin in zip(self.shape, self.steps, self.grid.origin, strict=True)
         )
         return z, y, x
@@ -62,6 +62,14 @@ class Lattice:
     def x(self) -> Distances:
         """Coordinates along x, (1, 1, x)."""
         return self.axes[2][None, None, :]
+
+    def around(self, centre: Distances, reach_mm: float) -> Box:
+        """Return the cells within a distance along every axis of a point (z, y, x)."""
+        z, y, x = (
+            slice(int(np.searchsorted(axis, c - reach_mm)), int(np.searchsorted(axis, c + reach_mm)))
+            for axis, c in zip(self.axes, centre, strict=True)
+        )
+        return z, y, x
 
     def occupancy(self, distance: Distances) -> tuple[Box, Floats] | None:
         """Return the box that a shape reaches on the grid and the fraction it fills of each voxel there."""

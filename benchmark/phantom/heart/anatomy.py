@@ -13,6 +13,7 @@ from benchmark.phantom.body.thorax import paint_thorax
 from benchmark.phantom.geometry.grid import Canvas, Ellipsoid, Grid
 from benchmark.phantom.geometry.tubes import Tube, paint_tube
 from benchmark.phantom.heart.coronaries import AORTIC_AXIS, AORTIC_ROOT, coronary_tree
+from benchmark.phantom.heart.epicardium import paint_fat_along, paint_ventricles
 from benchmark.phantom.heart.frame import HeartFrame, Vectors
 from benchmark.phantom.heart.great_vessels import METAL_HU, GreatVessels, great_vessels, pacemaker_leads
 
@@ -89,13 +90,16 @@ class Anatomy:
         assert patient.physique is not None  # noqa: S101
         cage = Cage(patient, patient.physique)
         canvas = paint_chest(grid, cage, self.heart.sac, vessels.all)
-        canvas.ellipsoid(self.heart.pericardium, 30.0)
+        canvas.ellipsoid(self.heart.pericardium, PERICARDIUM_HU)
         canvas.ellipsoid(self.heart.sac, patient.epicardial_fat_hu)
         for tube in vessels.left:
             paint_tube(canvas, tube, blood.left)
+        fat_mm = FAT_MM + FAT_PER_SCALE_MM * (1.1 - patient.physique.chamber_scale)
+        paint_ventricles(canvas, self.heart, fat_mm, patient.form_seed, blood.myocardium, blood.right)
         scales = _chamber_scales(patient, patient.physique.chamber_scale)
         for shape, hu in _chambers(self.heart, blood, scales):
             canvas.ellipsoid(shape, hu)
+        paint_fat_along(canvas, self.heart, self.coronaries, patient.epicardial_fat_hu)
         for tube in vessels.right:
             paint_tube(canvas, tube, blood.right)
         paint_tube(canvas, vessels.oesophagus, 38.0)
@@ -108,6 +112,10 @@ class Anatomy:
         return canvas
 
 
+PERICARDIUM_HU = -10.0
+"""Of a line of 1.5 mm, which a real pericardium of 1 mm at 30 HU fills in part (second generation)."""
+FAT_MM, FAT_PER_SCALE_MM = 2.5, 40.0
+"""Fat over the walls of the ventricles where the chambers are of typical size, and what smaller ones leave more."""
 CHAMBERS: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...] = (
     ((-39, 16, -9), (21, 23, 27)),
     ((-40, -14, 0), (22, 26, 28)),

@@ -69,4 +69,6 @@ def _on_sac(deposit: Deposit, heart: HeartFrame) -> Ellipsoid:
     along = unit(np.cross(outwards, [0.31, 0.87, 0.38]))
     axes = (along, np.cross(outwards, along), outwards)
     z, y, x = (float(v) for v in centre)
-    return Ellipsoid((z, y, x), deposit.semi_axes_mm, tuple((float(a[0]), float(a[1]), float(a[2])) for a in axes))
+    return Ellipsoid(
+        (z, y, x), deposit.semi_axes_mm, tuple((float(a[0]), float(a[1]), float(a[2])) for a in axes)
+    )

@@ -25,7 +25,7 @@ def crumbled(disease: Disease, seed: int) -> Disease:
 
 
 def _pieces(lesion: Lesion, rng: np.random.Generator) -> list[Lesion]:
-    count = int(min(rng.integers(2, MAXIMUM_PIECES + 1), lesion.volume_mm3 // SMALLEST_MM3))
+    count = min(int(rng.integers(2, MAXIMUM_PIECES + 1)), int(lesion.volume_mm3 // SMALLEST_MM3))
     return [_piece(lesion, float(share), rng) for share in rng.dirichlet(np.full(count, 2.0))]
 
 
@@ -41,5 +41,7 @@ def _piece(lesion: Lesion, share: float, rng: np.random.Generator) -> Lesion:
         position_mm=round(float(np.clip(place, 0, 150)), 3),
         angle_deg=round(angle, 2),
         semi_axes_mm=(float(along * stretch[0]), float(around * stretch[1]), float(through * stretch[2])),
-        density_mg_cm3=round(float(np.clip(lesion.density_mg_cm3 * np.exp(rng.normal(0, 0.2)), 130, 1100)), 1),
+        density_mg_cm3=round(
+            float(np.clip(lesion.density_mg_cm3 * np.exp(rng.normal(0, 0.2)), 130, 1100)), 1
+        ),
     )

@@ -49,7 +49,7 @@ def great_vessels(patient: Patient, heart: HeartFrame, cage: Cage) -> GreatVesse
 
 def _beside_spine(cage: Cage, z: Vectors, before_mm: float, left_mm: Vectors | float) -> Vectors:
     """Return points (n, 3) before the vertebral bodies and to their left."""
-    front = cage.spine_y(z) - 14.5 * cage.physique.vertebra_mm / 24 - before_mm
+    front = cage.spine_y(z) - 15.7 * cage.physique.vertebra_mm / 24 - before_mm
     return np.stack([z, front, cage.spine_x(z) + left_mm], axis=-1)
 
 

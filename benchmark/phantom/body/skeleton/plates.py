@@ -9,38 +9,52 @@ from benchmark.phantom.body.skeleton.rods import paint_bone, rod
 from benchmark.phantom.geometry.grid import Canvas
 
 THICK_MM = 10.5
+STERNUM_UP_MM = (-46, -40, -18, -14, 30, 76, 84, 90, 128, 134)
+"""Heights at which its width is drawn: xiphoid, body, manubrium."""
+JOINTS_MM = (-15.0, 84.0)
 WIRE_HU, WIRE_MM = 2800.0, 0.6
 
 
 def paint_sternum(canvas: Canvas, cage: Cage) -> None:
     """Paint manubrium, body and xiphoid before the inner surface, slice by slice; wires where it was opened."""
-    grid, build = canvas.grid, cage.physique
-    rng = np.random.default_rng([cage.patient.form_seed, 5])
-    widths = rng.normal([24, 17, 20, 5], [2, 1.5, 2, 1])
-    hard = build.cortex_hu * 0.42
-    for index, z in enumerate(grid.axes[0].astype(float)):
+    build = cage.physique
+    half_widths = _half_widths(np.random.default_rng([cage.patient.form_seed, 5]))
+    for index, z in enumerate(canvas.grid.axes[0].astype(float)):
         up = z - build.cage_shift_mm
-        half_width = float(np.interp(up, [-46, -40, -18, -14, 30, 76, 84, 90, 128, 134], [
-            0.5, widths[3], widths[3] + 2, widths[2], widths[2] * 0.95, widths[1], widths[1], widths[0], widths[0] * 1.15, 0.5
-        ]))
-        if not -45 < up < 133:
-            continue
-        joint = min(abs(up + 15), abs(up - 84)) < 1.5
-        y = float(cage.front(np.array(z))) - THICK_MM / 2 - 1.5
-        half = THICK_MM / 2 * (0.7 if up < -15 else 1.0)
-        part = grid.box(np.array([z, y, 0.0]), np.array([0.1, half + 2, half_width + 2]))
-        if part is None:
-            continue
-        ys = np.abs(grid.axes[1][part[1]].astype(float)[:, None] - y) / half
-        xs = np.abs(grid.axes[2][part[2]].astype(float)[None, :]) / half_width
-        level = (ys**3 + xs**3) ** (1 / 3)
-        view = canvas.hu[index, part[1], part[2]]
-        shell = [(1.0, 95.0)] if joint else [(1.0, hard), (1 - 1.15 / half, 0.8 * build.marrow_hu)]
-        for scale, value in shell:
-            filled = np.clip(0.5 - (level / scale - 1) * half * scale / (1.3 * grid.spacing[1]), 0, 1)
-            view += filled.astype(np.float32) * (np.float32(value) - view)
+        if -45 < up < 133:
+            wide = float(np.interp(up, STERNUM_UP_MM, half_widths))
+            _paint_sternum_section(canvas, cage, index, up, wide)
     if build.sternal_wires:
         _paint_wires(canvas, cage)
+
+
+def _half_widths(rng: np.random.Generator) -> list[float]:
+    """Return half the sternum's width at the heights `STERNUM_UP_MM`."""
+    manubrium, waist, body, xiphoid = rng.normal([24, 17, 20, 5], [2, 1.5, 2, 1])
+    lower = [0.5, xiphoid, xiphoid + 2, body, body * 0.95]
+    return [*lower, waist, waist, manubrium, manubrium * 1.15, 0.5]
+
+
+def _paint_sternum_section(canvas: Canvas, cage: Cage, index: int, up: float, half_width: float) -> None:
+    """Paint one slice: marrow in a thin cortex, or the cartilage of a joint."""
+    grid, build = canvas.grid, cage.physique
+    z = up + build.cage_shift_mm
+    y = float(cage.front(np.array(z))) - THICK_MM / 2 - 1.5
+    half = THICK_MM / 2 * (0.7 if up < JOINTS_MM[0] else 1.0)
+    part = grid.box(np.array([z, y, 0.0]), np.array([0.1, half + 2, half_width + 2]))
+    if part is None:
+        return
+    ys = np.abs(grid.axes[1][part[1]].astype(float)[:, None] - y) / half
+    xs = np.abs(grid.axes[2][part[2]].astype(float)[None, :]) / half_width
+    level = (ys**3 + xs**3) ** (1 / 3)
+    joint = min(abs(up - at) for at in JOINTS_MM) < 1.5
+    layers = (
+        [(1.0, 95.0)] if joint else [(1.0, 0.3 * build.cortex_hu), (1 - 1.15 / half, 0.8 * build.marrow_hu)]
+    )
+    view = canvas.hu[index, part[1], part[2]]
+    for scale, value in layers:
+        filled = np.clip(0.5 - (level / scale - 1) * half * scale / (1.3 * grid.spacing[1]), 0, 1)
+        view += filled.astype(np.float32) * (np.float32(value) - view)
 
 
 def _paint_wires(canvas: Canvas, cage: Cage) -> None:
@@ -58,7 +72,7 @@ def paint_shoulders(canvas: Canvas, cage: Cage) -> None:
     build, shift = cage.physique, cage.physique.cage_shift_mm
     middle = np.array([0.0, float(cage.section(np.array(100.0))[0]), 0.0])
     raised = 18.0 if build.arms == "up" else 0.0
-    hard = 0.8 * build.cortex_hu
+    hard = 0.62 * build.cortex_hu
     for side in (-1.0, 1.0):
         heights = np.linspace(18.0, 150.0, 12) + raised + shift
         medial = cage.surface(heights, np.linspace(50, 38, 12) + raised, 17.0, side)
@@ -71,9 +85,9 @@ def paint_shoulders(canvas: Canvas, cage: Cage) -> None:
             paint_bone(canvas, rod(border, radii, across, 0.8), hard, 150.0, 1.3)
         ridge = np.stack([medial[9] + f * (lateral[10] - medial[9]) for f in np.linspace(0, 1.15, 12)])
         ridge[:, 1] += 9
-        paint_bone(canvas, rod(ridge, (4.0, 6.5)), 0.85 * build.cortex_hu, 160.0, 1.4)
+        paint_bone(canvas, rod(ridge, (4.0, 6.5)), 0.7 * build.cortex_hu, 160.0, 1.4)
         start = np.array([128 + shift, float(cage.front(np.array(128.0 + shift))) - 8, side * 22])
         stop = np.array([160 + shift + raised, middle[1] + 5, side * (cage.half_width_mm + 22)])
         f = np.linspace(0, 1, 20)[:, None]
         collar = start + f * (stop - start) + np.sin(2 * np.pi * f) * np.array([0, -9.0, 0])
-        paint_bone(canvas, rod(collar, (6.5, 5.5)), 0.95 * build.cortex_hu, 140.0, 1.7)
+        paint_bone(canvas, rod(collar, (6.5, 5.5)), 0.8 * build.cortex_hu, 140.0, 1.7)

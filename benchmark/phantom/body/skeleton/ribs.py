@@ -32,15 +32,17 @@ def paint_ribs(canvas: Canvas, cage: Cage) -> None:
         for number in range(1, 13):
             rng = np.random.default_rng([cage.patient.form_seed, number, int(side > 0)])
             course = rib_course(cage, number, side, rng)
-            radius = float(rng.normal(6.6, 0.5)) * (0.8 if number in (1, 12) else 1.0)
-            marrow = build.marrow_hu * float(rng.uniform(0.8, 1.35))
+            radius = float(rng.normal(6.0, 0.5)) * (0.8 if number in (1, 12) else 1.0)
+            marrow = build.marrow_hu * float(rng.uniform(0.8, 1.3))
             bone = _facing(cage, course, (0.95 * radius, 1.1 * radius), 0.55)
             if number <= WITH_CARTILAGE:
                 previous = cartilage_course(cage, number, side, course[-1], previous)
                 calcified = float(np.clip(build.cartilage_calcium * rng.uniform(0.6, 1.4), 0, 1))
                 gristle = _facing(cage, previous, (1.12 * radius, 0.85 * radius), 0.7)
                 paint_cartilage(canvas, gristle, float(rng.normal(92, 10)), calcified, rng)
-            paint_bone(canvas, bone, 0.72 * build.cortex_hu * float(rng.uniform(0.8, 1.2)), marrow, build.cortex_mm)
+            paint_bone(
+                canvas, bone, 0.62 * build.cortex_hu * float(rng.uniform(0.8, 1.2)), marrow, build.cortex_mm
+            )
 
 
 def rib_course(cage: Cage, number: int, side: float, rng: np.random.Generator) -> Points:
@@ -69,7 +71,7 @@ def cartilage_course(cage: Cage, number: int, side: float, start: Points, above:
     share = np.linspace(0, 1, 30)
     straight = start + share[:, None] * (stop - start)
     # Round the chest, not through it; the lower ones first go on down, then turn up to the sternum.
-    middle, depth, _ = cage.section(straight[:, 0])
+    _, depth, _ = cage.section(straight[:, 0])
     bulge = 4 * share * (1 - share)
     straight[:, 1] -= bulge * np.minimum(8.0, 0.1 * depth)
     straight[:, 0] -= bulge * max(0.0, 0.14 * float(stop[0] - start[0]))

@@ -101,16 +101,23 @@ def paint_cartilage(canvas: Canvas, bone: Rod, hu: float, calcified: float, rng:
     rim = np.clip(1.2 - np.abs(section.depth + np.float32(1.2)) / 1.2, 0, 1)
     core = np.clip(1.5 - np.abs(section.depth + np.float32(4.5)) / 1.5, 0, 1)
     step = section.node.astype(np.float64)
-    for layer, share, value in ((rim, calcified, rng.uniform(350, 900)), (core, 0.4 * calcified, rng.uniform(250, 600))):
+    for layer, share, value in (
+        (rim, calcified, rng.uniform(350, 900)),
+        (core, 0.4 * calcified, rng.uniform(250, 600)),
+    ):
         pattern = _patches(step, section.angle, rng)
         patch = np.clip((share - 0.62 + 0.5 * pattern) * 4, 0, 1)
         flat[voxels] += (layer * patch * filled).astype(np.float32) * (np.float32(value) - flat[voxels])
 
 
-def _patches(node: NDArray[np.float64], angle: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _patches(
+    node: NDArray[np.float64], angle: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Return a field over a rod's surface with values about −1 to 1."""
     total = np.zeros(len(node))
     for wave in (7.0, 3.5, 2.2):
         phase, turn = rng.uniform(0, 2 * np.pi, 2)
-        total += np.sin(2 * np.pi * node / wave / rng.uniform(0.7, 1.4) + phase) * np.cos(angle * rng.integers(1, 3) + turn)
+        total += np.sin(2 * np.pi * node / wave / rng.uniform(0.7, 1.4) + phase) * np.cos(
+            angle * rng.integers(1, 3) + turn
+        )
     return total / 1.6

@@ -57,8 +57,8 @@ def _section(under: Floats, cage: Cage, z: float, y: Array, x: Array, pixel: flo
     marrow = build.marrow_hu + float(rng.normal(0, 15))
     _lay(hu, disc, DISC_HU, pixel)
     for solid, inset in ((arch, CORTEX_MM), (body, END_PLATE_MM if abs(up) > 0.3 * spacing else CORTEX_MM)):
-        _lay(hu, solid, build.cortex_hu * (0.75 if solid is arch else 0.5), pixel)
-        _lay(hu, solid + inset, marrow * (1.25 if solid is arch else 1.0), pixel)
+        _lay(hu, solid, build.cortex_hu * (0.62 if solid is arch else 0.5), pixel)
+        _lay(hu, solid + inset, marrow * (1.15 if solid is arch else 1.0), pixel)
     _lay(hu, canal, CANAL_HU, pixel)
     return hu
 
@@ -68,10 +68,12 @@ def _lay(hu: Floats, distance: Array, value: float, pixel: float) -> None:
     hu += filled * (np.float32(value) - hu)
 
 
-def _body(cage: Cage, up: float, y: Array, x: Array, size: float, rng: np.random.Generator) -> tuple[Array, Array]:
+def _body(
+    cage: Cage, up: float, y: Array, x: Array, size: float, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Return distances to the vertebral body with its spurs, and to the disc."""
     half = (cage.physique.vertebra_mm - DISC_MM) / 2
-    wide, deep = float(rng.normal(16.5, 0.7)) * size, float(rng.normal(14.0, 0.6)) * size
+    wide, deep = float(rng.normal(18.0, 0.9)) * size, float(rng.normal(15.2, 0.8)) * size
     waist = 1 - 0.09 * max(0.0, 1 - (up / half) ** 2)
     angle = np.arctan2(x, -y)
     spur = np.zeros(np.broadcast_shapes(x.shape, y.shape))
@@ -96,7 +98,9 @@ def _arch(up: float, y: Array, x: Array, size: float) -> Array:
         ((15, 22, 5), (33, 30, 9), 4.4, 1.3),
         ((0, 33, -6), (0, 50, -19), 2.9, 2.6),
     )
-    distances = [_bar(up, y, x, np.array(a) * size, np.array(b) * size, r * size, tall) for a, b, r, tall in bars]
+    distances = [
+        _bar(up, y, x, np.array(a) * size, np.array(b) * size, r * size, tall) for a, b, r, tall in bars
+    ]
     return np.asarray(np.minimum.reduce(distances))
 
 
