@@ -29,9 +29,7 @@ class Input(Declaration):
     candidate_hu: float | None = Field(
         130.0, description="adds a channel: is the pixel at or above it; none: no such channel (ours)"
     )
-    pixel_mm: float = Field(
-        0.6, gt=0, description="slices are resampled to this pixel in the plane (ours)"
-    )
+    pixel_mm: float = Field(0.6, gt=0, description="slices are resampled to this pixel in the plane (ours)")
 
     @field_validator("slices")
     @classmethod

@@ -56,8 +56,7 @@ class DenseRAUnetSegmenter(Segmenter):
         description="drop candidates that, as whole lesions, do not look like calcium, if the weights can tell",
     )
     within: Within | None = Field(
-        HeartRegionSegmenter(),
-        description="segmenter outside whose region nothing is called; none: anywhere",
+        HeartRegionSegmenter(), description="segmenter outside whose region nothing is called; none: anywhere"
     )
     batch: int = Field(4, ge=1, description="slices in a batch")
     window_pixels: int = Field(

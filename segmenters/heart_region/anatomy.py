@@ -7,6 +7,7 @@ above.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -145,7 +146,5 @@ def _reaching(mask: Mask, spacing: Spacing) -> Mask:
 
     size = round(REACH_MM / spacing[0]) + 1
     # Of a slice and those above it: the window begins where it would be centred.
-    down = ndimage.maximum_filter1d(
-        mask.astype(np.uint8), size, axis=0, origin=-(size // 2), mode="constant"
-    )
+    down = ndimage.maximum_filter1d(mask.astype(np.uint8), size, axis=0, origin=-(size // 2), mode="constant")
     return np.asarray(down > 0)

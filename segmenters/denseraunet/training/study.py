@@ -37,7 +37,10 @@ class Augmentation(Declaration):
     scale: float = Field(0.12, ge=0, lt=1, description="up to this fraction larger or smaller")
     brightness_hu: float = Field(8.0, ge=0, description="standard deviation of a shift of the windows")
     contrast: float = Field(
-        0.0, ge=0, lt=1, description="up to this fraction brighter or darker above 0 HU, as another tube voltage"
+        0.0,
+        ge=0,
+        lt=1,
+        description="up to this fraction brighter or darker above 0 HU, as another tube voltage",
     )
     noise_hu: float = Field(0.0, ge=0, description="up to this standard deviation of added noise")
     blur_mm: float = Field(0.0, ge=0, description="up to this σ of added blur")
@@ -61,7 +64,10 @@ class Sampling(Declaration):
         description="share around other candidates inside the heart (or anywhere without its mask)",
     )
     elsewhere: float = Field(
-        0.0, ge=0, le=1, description="share around candidates outside the heart: bone, cartilage, aorta, metal"
+        0.0,
+        ge=0,
+        le=1,
+        description="share around candidates outside the heart: bone, cartilage, aorta, metal",
     )
 
 

@@ -137,9 +137,7 @@ def test_batches_are_the_same_whatever_the_number_of_processes_that_make_them(da
 def test_a_patchas_another_scanner_shows_it_is_noisier_by_as_much_as_declared():
     flat = np.full((5, 64, 64), 40, np.int16)
     rng = np.random.default_rng(0)
-    spread = [
-        float(as_another_scanner(flat, Augmentation(noise_hu=20), 0.6, rng).std()) for _ in range(200)
-    ]
+    spread = [float(as_another_scanner(flat, Augmentation(noise_hu=20), 0.6, rng).std()) for _ in range(200)]
     assert 0 < min(spread) < 2
     assert 18 < max(spread) <= 20.1
     assert as_another_scanner(flat, Augmentation(), 0.6, rng) is flat
