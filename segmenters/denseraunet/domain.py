@@ -1,8 +1,8 @@
 """What scans a network has learnt from, as ranges of figures, and whether a scan is of that kind. Ours.
 
 The figures are `measure_scan`'s and two of the result: `outside_ml`, the volume that network and candidate rule call
-in the box around the heart region and outside it, and `agatston_per_ml`, the score of what is called within, per mL of the region. A training
-writes their ranges into the weights file.
+in the box around the heart region and outside it, and `agatston_per_ml`, the score of what is called within, per mL of
+the region. A training writes their ranges into the weights file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "outside_ml": ("calls outside the heart region", " mL"),
     "agatston_per_ml": ("Agatston score per mL of the heart region", ""),
 }
-"""What the figures are called, and their units. How long a scan is does not matter to what sees a few slices at a time."""
+"""What the figures are called, and their units. A scan's length says nothing to what sees a few slices at a time."""
 LEAST_HIGH: Mapping[str, float] = {"outside_ml": 0.5, "agatston_per_ml": 0.1}
 """Where a training's largest figure is about nothing, this much counts as it."""
 
