@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from benchmark.errors import UserError
 from benchmark.execution.store import write_atomically
-from segmenters.denseraunet.domain import TrainingDomain
+from segmenters.denseraunet.domain.ranges import TrainingDomain
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmark.case import Case
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
-from segmenters.denseraunet.domain import TrainingDomain, measure_result
+from segmenters.denseraunet.domain.ranges import TrainingDomain, measure_result
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.trained_weights import TrainedWeights
 from segmenters.denseraunet.training.study import TrainingPlan

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from benchmark.case import Scan
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.images.reading import read_image
-from segmenters.denseraunet.domain import TrainingDomain, measure_result
+from segmenters.denseraunet.domain.ranges import TrainingDomain, measure_result
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.trained_weights import SHIPPED
 from segmenters.denseraunet.weights_file import read_header, write_tensors

@@ -36,6 +36,7 @@ def scans():
             "zero": 3,
             "nonzero": 6,
             "seed": "truth",
+            "generation": 1,
             "pixel_mm": 2.0,
             "coverage_mm": 90,
             "field_of_view_mm": 120,

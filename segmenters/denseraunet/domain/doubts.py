@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.case import ScanWarning
 from benchmark.errors import CaseError
-from segmenters.denseraunet.domain import measure_result
+from segmenters.denseraunet.domain.ranges import measure_result
 from segmenters.denseraunet.weights_file import read_header
 from segmenters.heart_region.segmenter import HeartRegionSegmenter
 

@@ -1,0 +1,1 @@
+"""What scans a network learnt from, and whether a scan is of that kind."""
