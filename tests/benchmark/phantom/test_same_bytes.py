@@ -24,7 +24,7 @@ cases = [
     for generation, acquisitions in ((1, "preset"), (2, "varied"))
     for case in PhantomCohort(
         zero=1, nonzero=1, protocol="mixed", contrast="mixed", stented=0.9,
-        generation=generation, acquisitions=acquisitions, matrix=256,
+        generation=generation, acquisitions=acquisitions, matrix=128,
     ).cases()
 ]
 print(digest(QrmPhantom().load()), *(digest(case.source.load()) for case in cases))
