@@ -17,7 +17,13 @@ import numpy as np
 from benchmark.calcium.structures import BY_NAME, STRUCTURES, Structure, structure_called
 from benchmark.case import Anomaly, Problem, Scan, ScanSource
 from benchmark.errors import CaseError
-from benchmark.images.volume_files.segments import Segment, Segmentation, is_slicer_file, read_segmentation, segments_of
+from benchmark.images.volume_files.segments import (
+    Segment,
+    Segmentation,
+    is_slicer_file,
+    read_segmentation,
+    segments_of,
+)
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
 if TYPE_CHECKING:

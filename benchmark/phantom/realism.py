@@ -52,7 +52,7 @@ def _body(smooth: Floats) -> Mask:
     labels, count = ndimage.label(smooth > BODY_ABOVE_HU)
     sizes = np.bincount(labels.reshape(-1), minlength=count + 1)
     sizes[0] = 0
-    return np.asarray(labels == sizes.argmax())
+    return np.asarray((labels == sizes.argmax()) & (labels > 0))
 
 
 def _within_body(smooth: Floats) -> Mask:
@@ -80,10 +80,12 @@ def _dense(hu: Floats, lung: Mask, spacing: NDArray[np.float64]) -> dict[str, fl
     found = _quantiles("bone", hu[(sizes > LARGE_MM3)[labels]], {"p50": 50, "p95": 95, "max": 100})
     small = np.flatnonzero((sizes >= SMALL_MM3) & (sizes <= LARGE_MM3))
     litres = float((hu > LUNG_HU[0]).sum() * spacing.prod()) / 1e6
-    found["pieces a litre"] = len(small) / litres
+    if litres > 0:
+        found["pieces a litre"] = len(small) / litres
     if len(small) and lung.any():
-        away = ndimage.distance_transform_edt(~lung, sampling=spacing)
-        middles = np.rint(ndimage.center_of_mass(labels > 0, labels, small)).astype(int)
+        # Every other pixel will do, and takes a quarter of the time.
+        away = ndimage.distance_transform_edt(~lung[:, ::2, ::2], sampling=spacing * [1, 2, 2])
+        middles = (np.array(ndimage.center_of_mass(labels > 0, labels, small)) / [1, 2, 2]).astype(int)
         found["pieces mm³ p50"] = float(np.median(sizes[small]))
         found["pieces from lung p50"] = float(np.median(away[tuple(middles.T)]))
     return found
@@ -138,4 +140,6 @@ def _depth(smooth: Floats, spacing: NDArray[np.float64]) -> dict[str, float]:
     if body[[0, -1]].any() or body[:, [0, -1]].any():
         return {}
     rows = np.flatnonzero(body.any(axis=1))
+    if not len(rows):
+        return {}
     return {"chest depth": float(rows[-1] - rows[0] + 1) * float(spacing[1])}

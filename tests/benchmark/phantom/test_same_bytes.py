@@ -19,14 +19,21 @@ def digest(scan):
     images = (scan.image, *scan.masks.values())
     return hashlib.sha256(b"".join(sitk.GetArrayFromImage(image).tobytes() for image in images)).hexdigest()
 
-cases = PhantomCohort(zero=1, nonzero=1, protocol="mixed", contrast="mixed", stented=0.9).cases()
+cases = [
+    case
+    for generation, acquisitions in ((1, "preset"), (2, "varied"))
+    for case in PhantomCohort(
+        zero=1, nonzero=1, protocol="mixed", contrast="mixed", stented=0.9,
+        generation=generation, acquisitions=acquisitions, matrix=128,
+    ).cases()
+]
 print(digest(QrmPhantom().load()), *(digest(case.source.load()) for case in cases))
 print(*sorted({pool["architecture"] for pool in threadpool_info() if pool["internal_api"] == "openblas"}))
 """
 
 
 def render(**environment: str) -> tuple[str, str]:
-    """Return the digests of three phantoms rendered in a process of its own, and the BLAS kernels it had."""
+    """Return the digests of five phantoms rendered in a process of its own, and the BLAS kernels it had."""
     done = subprocess.run(
         [sys.executable, "-c", RENDER],
         capture_output=True,

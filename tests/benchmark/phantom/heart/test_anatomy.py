@@ -6,25 +6,32 @@ from scipy import ndimage
 
 from benchmark.phantom.acquisition.scanner import Acquisition, draw_acquisition, preset
 from benchmark.phantom.body.patient import Deposit, Patient, Stent, draw_patient
+from benchmark.phantom.body.population import draw_chest_patient
 from benchmark.phantom.heart.anatomy import Anatomy
 from benchmark.phantom.heart.calcifications import confounder_shapes, lesion_shape
+from benchmark.phantom.heart.crumbled import crumbled
 from benchmark.phantom.heart.plaque import Disease, DiseaseModel, Lesion
 from benchmark.phantom.masks import lesion_labels
 from benchmark.phantom.synthesis import Phantom
 
 SEEDS = range(6)
+DRAW = {1: draw_patient, 2: draw_chest_patient}
+"""How each generation draws a patient."""
+both = pytest.mark.parametrize("draw", DRAW.values(), ids=["first", "second"])
 
 
-def phantom(seed: int, diseased: bool = True, **scan: object) -> Phantom:
-    patient = draw_patient(seed)
+def phantom(generation: int, seed: int, diseased: bool = True, **scan: object) -> Phantom:
+    patient = DRAW[generation](seed)
     disease = DiseaseModel(median_score=200, sigma_ln=1.0).draw(seed) if diseased else Disease()
+    if generation == 2:
+        disease = crumbled(disease, seed)
     base = Acquisition.model_validate(preset("cardiac", "standard").model_dump() | scan)
     return Phantom(patient, disease, draw_acquisition(base, patient, contrast=False, seed=seed))
 
 
-@pytest.fixture(scope="module")
-def phantoms():
-    return [phantom(seed) for seed in SEEDS]
+@pytest.fixture(scope="module", params=DRAW)
+def phantoms(request):
+    return [phantom(request.param, seed) for seed in SEEDS]
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +44,18 @@ def lone_lesion(**parameters: object) -> Disease:
     return Disease(lesions=(Lesion(**(given | {"semi_axes_mm": (4.0, 1.6, 1.3)} | parameters)),))
 
 
-def test_centrelines_are_smooth():
+@both
+def test_centrelines_are_smooth(draw):
     for seed in range(60):
-        for tube in Anatomy.of(draw_patient(seed)).coronaries:
+        for tube in Anatomy.of(draw(seed)).coronaries:
             cosine = (tube.tangents[1:] * tube.tangents[:-1]).sum(axis=1)
             assert np.rad2deg(np.arccos(np.clip(cosine, -1, 1))).max() < 45, (seed, tube.name)
 
 
-def test_arteries_run_in_the_pericardium_and_taper():
+@both
+def test_arteries_run_in_the_pericardium_and_taper(draw):
     for seed in range(60):
-        anatomy = Anatomy.of(draw_patient(seed))
+        anatomy = Anatomy.of(draw(seed))
         sac = anatomy.heart.sac
         for tube in anatomy.coronaries:
             offset = tube.nodes - np.asarray(sac.centre)
@@ -54,32 +63,37 @@ def test_arteries_run_in_the_pericardium_and_taper():
             assert np.all(np.diff(tube.radius) <= 0)
 
 
-def test_side_branches_begin_on_their_parent():
+@both
+def test_side_branches_begin_on_their_parent(draw):
     for seed in range(30):
-        tree = Anatomy.of(draw_patient(seed)).coronaries
+        tree = Anatomy.of(draw(seed)).coronaries
         for branch in tree[4:]:
             nodes = np.concatenate([tube.nodes for tube in tree[:4] if tube.label == branch.label])
             assert np.linalg.norm(nodes - branch.nodes[0], axis=1).min() < 1.0
 
 
-def test_both_coronaries_leave_the_aortas_wall_and_run_outside_it():
+@both
+def test_both_coronaries_leave_the_aortas_wall_and_run_outside_it(draw):
     for seed in range(60):
-        anatomy = Anatomy.of(draw_patient(seed))
+        anatomy = Anatomy.of(draw(seed))
         aorta = anatomy.ascending_aorta
         for label in (1, 4):
             artery = anatomy.vessel(label).nodes
             apart = np.linalg.norm(artery[:, None] - aorta.nodes[None], axis=2).min(axis=1)
             assert apart[0] == pytest.approx(float(aorta.radius[0]), abs=1.5)
-            assert apart[6:].min() > float(aorta.radius[0]) + 0.5
+            # A left main may be shorter than 5 mm.
+            assert np.all(apart[6:] > float(aorta.radius[0]) + 0.5)
 
 
-def test_the_true_score_counts_no_calcium_twice():
+@pytest.mark.parametrize("generation", DRAW)
+def test_the_true_score_counts_no_calcium_twice(generation):
     """Points drawn within every lesion lie in no other one, but for a hundredth of them."""
     ball = np.random.default_rng(0).normal(size=(200, 3))
     ball *= np.random.default_rng(1).random((200, 1)) ** (1 / 3) / np.linalg.norm(ball, axis=1, keepdims=True)
     shared = total = 0.0
     for seed in range(80):
-        anatomy, disease = Anatomy.of(draw_patient(seed)), DiseaseModel().draw(seed)
+        anatomy, disease = Anatomy.of(DRAW[generation](seed)), DiseaseModel().draw(seed)
+        disease = disease if generation == 1 else crumbled(disease, seed)
         shapes = [lesion_shape(lesion, anatomy) for lesion in disease.lesions]
         for i, shape in enumerate(shapes):
             points = np.asarray(shape.centre) + (ball * shape.semi_axes) @ np.asarray(shape.axes)
@@ -145,18 +159,20 @@ def test_the_coronary_mask_is_one_or_two_trees(masks):
         assert pieces <= 3
 
 
-def test_the_roi_of_a_patient_is_the_same_with_and_without_plaque():
+@pytest.mark.parametrize("generation", DRAW)
+def test_the_roi_of_a_patient_is_the_same_with_and_without_plaque(generation):
     for seed in SEEDS:
-        with_plaque, without = phantom(seed).masks(), phantom(seed, diseased=False).masks()
+        with_plaque, without = (phantom(generation, seed, sick).masks() for sick in (True, False))
         for name in ("coronary", "vessels", "heart", "aorta"):
             assert with_plaque[name].tobytes() == without[name].tobytes()
         assert with_plaque["lesions"].any()
         assert not without["lesions"].any()
 
 
-def test_plaque_changes_nothing_beyond_its_neighbourhood():
+@pytest.mark.parametrize("generation", DRAW)
+def test_plaque_changes_nothing_beyond_its_neighbourhood(generation):
     for seed in SEEDS[:2]:
-        sick, healthy = phantom(seed), phantom(seed, diseased=False)
+        sick, healthy = (phantom(generation, seed, sick) for sick in (True, False))
         changed = sick.image() != healthy.image()
         near = ndimage.distance_transform_edt(sick.masks()["lesions"] == 0, sampling=sick.grid.spacing) < 7
         assert changed.any()
@@ -268,3 +284,14 @@ def test_a_lesion_sits_on_the_wall_of_its_vessel():
         distance = np.linalg.norm(tube.nodes - np.asarray(shape.centre), axis=1).min()
         node = tube.at(6.0)
         assert tube.radius[node] - 0.4 < distance < tube.radius[node] + tube.wall
+
+
+def test_crumbling_keeps_volume_and_vessels():
+    for seed in range(40):
+        whole = DiseaseModel().draw(seed)
+        pieces = crumbled(whole, seed)
+        assert len(pieces.lesions) >= len(whole.lesions)
+        assert sum(piece.volume_mm3 for piece in pieces.lesions) == pytest.approx(
+            sum(lesion.volume_mm3 for lesion in whole.lesions)
+        )
+        assert {p.vessel for p in pieces.lesions} == {lesion.vessel for lesion in whole.lesions}
