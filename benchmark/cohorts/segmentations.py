@@ -17,7 +17,7 @@ import numpy as np
 from benchmark.calcium.structures import BY_NAME, STRUCTURES, Structure, structure_called
 from benchmark.case import Anomaly, Problem, Scan, ScanSource
 from benchmark.errors import CaseError
-from benchmark.images.volume_files.segments import (
+from benchmark.images.slicer.segments import (
     Segment,
     Segmentation,
     is_slicer_file,

@@ -15,7 +15,7 @@ from benchmark.cohorts.scan_files import UnusableScan
 from benchmark.cohorts.segmentations import IGNORE, SegmentedScan, holds_coronary_calcium
 from benchmark.errors import CaseError, UserError
 from benchmark.images.files import SUFFIXES
-from benchmark.images.volume_files.segments import SUFFIX, is_slicer_file
+from benchmark.images.slicer.segments import SUFFIX, is_slicer_file
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.plugins.paths import StudyPath

@@ -83,7 +83,7 @@ class DenseRAUnetSegmenter(Segmenter):
 
     def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
         """Do what `segment` does and say, too, in what the scan or the result is unlike those of the training."""
-        from segmenters.denseraunet.domain.doubts import find_noting
+        from segmenters.denseraunet.doubts import find_noting
 
         return find_noting(self, scan)
 

@@ -1,1 +1,1 @@
-"""What scans a network learnt from, and whether a scan is of that kind."""
+"""What scans a network learnt from."""

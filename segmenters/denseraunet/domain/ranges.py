@@ -33,6 +33,8 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "agatston_per_ml": ("Agatston score per mL of the heart region", ""),
 }
 """What the figures are called, and their units. A scan's length says nothing to what sees a few slices at a time."""
+ONLY_TOO_MUCH = ("dense_share",)
+"""Where less than ever was learnt from is nothing to doubt: a small field of view shows little bone."""
 LEAST_HIGH: Mapping[str, float] = {"outside_ml": 0.5, "agatston_per_ml": 0.1}
 """Where a training's largest figure is about nothing, this much counts as it."""
 
@@ -57,7 +59,8 @@ class TrainingDomain:
                 continue
             value, (low, high) = figures[name], self.ranges[name]
             most = max(high, LEAST_HIGH.get(name, 0.0))
-            beyond = max(value / most if most > 0 else 1.0, low / value if value > 0 else 1.0)
+            below = low / value if value > 0 and name not in ONLY_TOO_MUCH else 1.0
+            beyond = max(value / most if most > 0 else 1.0, below)
             if beyond > NOTABLE * (1 + 1e-6):
                 yield ScanWarning(
                     title,

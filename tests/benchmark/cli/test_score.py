@@ -74,7 +74,7 @@ def test_a_severe_warning_refuses_the_band_and_nothing_else(enhanced, tmp_path):
 
 def test_people_read_the_warnings_below_the_score(enhanced, tmp_path):
     done = cacbench("score", enhanced, "--segmenter", "{threshold: {hu: 500}}", "--out", tmp_path)
-    assert "severe: contrast medium: blood has 456 HU" in done.stdout
+    assert "severe: contrast medium: blood has 460 HU" in done.stdout
     assert f"picture: {tmp_path / 'calcium.png'}" in done.stdout
 
 

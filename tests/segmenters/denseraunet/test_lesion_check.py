@@ -303,7 +303,9 @@ def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(t
     scan = SpotSource(99).load()
     hu = sitk.GetArrayFromImage(scan.image)
     for check, dense in ((True, {400}), (False, {400, 1500})):
-        segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES, lesion_check=check)
+        segmenter = DenseRAUnetSegmenter(
+            weights=file, network=TINY, input=SEES, within=None, lesion_check=check
+        )
         assert set(hu[sitk.GetArrayFromImage(segmenter.segment(scan)) > 0]) == dense
 
 
@@ -311,7 +313,7 @@ def test_a_file_that_announces_a_check_and_holds_none_is_refused_in_a_sentence(t
     header, tensors = network()
     file = tmp_path / "halved.safetensors"
     replace(header, keep=0.2).write(tensors, file)
-    segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES)
+    segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES, within=None)
     with pytest.raises(
         UserError, match=r"halved.safetensors: the lesion check lacks hidden, .*: train again, or look once"
     ):
@@ -323,7 +325,7 @@ def test_a_file_with_a_check_of_another_version_is_not_used_without_it(tmp_path)
     file = tmp_path / "older.safetensors"
     check = fit_lesion_check(*lesions(), np.ones(80), PLAN, 0)
     header.write({**tensors, **check.tensors()}, file)
-    segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES)
+    segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES, within=None)
     with pytest.raises(UserError, match=r"older.safetensors: it holds a lesion check and does not say"):
         segmenter.segment(SpotSource(99).load())
 

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from benchmark.errors import CaseError
-from benchmark.images.volume_files.segments import read_segmentation, segments_of
+from benchmark.images.slicer.segments import read_segmentation, segments_of
 from tests.benchmark.images.slicer_files import write_segmentation
 
 TURNED = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)

@@ -1,0 +1,1 @@
+"""Segmentations of 3D Slicer."""
