@@ -52,9 +52,7 @@ class Acquisition(BaseModel):
     motion_mm: float = Field(0.0, ge=0, le=10, description="way of the RCA during a rotation; others less")
     table_mm: tuple[float, float, float] = Field((0.0, 0.0, 0.0), description="shift of the scan (z, y, x)")
     noise_seed: int = Field(0, ge=0)
-    tube_kv: float = Field(
-        120.0, ge=70, le=150, description="calcium, bone and iodine are brighter below 120 kVp"
-    )
+    tube_kv: float = Field(120.0, ge=70, le=150, description="calcium and bone are brighter below 120 kVp")
     noise_variation: float = Field(
         0.0, ge=0, le=0.6, description="how far the noise SD varies over a scan (SD of its log)"
     )

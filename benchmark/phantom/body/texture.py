@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,20 +44,18 @@ def sum_of_fields(canvas: Canvas, seed: int) -> Floats:
     """Return the field of SD 1 on the canvas's grid: independent fields of two scales."""
     total = np.zeros(canvas.grid.shape, np.float32)
     for index, scale in enumerate(SCALES_MM):
-        total += _field(canvas, scale, 2 * seed + index)
+        total += _field(canvas.grid.axes, scale, int(REACH_MM / scale), 2 * seed + index)
     total /= np.float32(np.sqrt(len(SCALES_MM)))
     return total
 
 
-def _field(canvas: Canvas, scale: float, seed: int) -> Floats:
-    """Return one field: white noise on a lattice of `scale` mm, smoothed and interpolated axis by axis.
+def _field(axes: Sequence[NDArray[np.floating]], scale: float, half: int, seed: int) -> Floats:
+    """Return one field on axes (z, y, x): white noise on a lattice of `scale` mm, smoothed and interpolated.
 
-    Each plane of the lattice has a seed of its own, so that only those near the grid are drawn.
+    Each plane of the lattice, which reaches `half` points from the origin, has a seed of its own, so that only those
+    near the grid are drawn.
     """
-    half = int(REACH_MM / scale)
-    weights, used = zip(
-        *(_interpolation(axis / scale + half, 2 * half) for axis in canvas.grid.axes), strict=True
-    )
+    weights, used = zip(*(_interpolation(axis / scale + half, 2 * half) for axis in axes), strict=True)
     planes = [
         np.random.default_rng([seed, int(k)]).standard_normal((2 * half,) * 2, np.float32) for k in used[0]
     ]
@@ -75,14 +75,4 @@ def _interpolation(at: NDArray[np.floating], count: int) -> tuple[Floats, NDArra
 
 def smooth_field(lattice: Lattice, scale: float, seed: int) -> NDArray[np.float64]:
     """Return a smooth random field of SD 1 and that scale, mm, on a lattice (z, y, x); fixed to the origin."""
-    half = int(REACH_MM / scale) + 1
-    weights, used = zip(
-        *(_interpolation(axis / scale + half, 2 * half) for axis in lattice.axes), strict=True
-    )
-    planes = [
-        np.random.default_rng([seed, int(k)]).standard_normal((2 * half,) * 2, np.float32) for k in used[0]
-    ]
-    field = np.stack(planes)[:, used[1]][:, :, used[2]]
-    for axis, weight in enumerate(weights):
-        field = weigh(weight, field, axis)
-    return field.astype(np.float64)
+    return _field(lattice.axes, scale, int(REACH_MM / scale) + 1, seed).astype(np.float64)
