@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import CaseError
-from segmenters.heart_region.morphology import Mask, Spacing, ball, components, hulls
+from segmenters.heart_region.morphology import Mask, Spacing, ball, components, hulls, largest
 
 AIR_HU, PADDING_HU = -960.0, -1100.0
 """Below the first is air around the patient, smoothed over a coarse voxel; below the second nothing is imaged."""
@@ -25,9 +25,12 @@ LEAST_SPINE_ML, BETWEEN = 20.0, 0.4
 """Solid bone of that volume, that share of it between the lungs, is vertebrae: sternum and shoulders lie outside."""
 OUTSIDE = 0.08
 """Share of a dense component beyond the lungs' hull from which on it is bone: contrast and calcium lie within."""
-CORTEX = 0.02
-"""Share of a vertebra that is dense even above blood full of contrast; enhanced muscle and spleen have none."""
-CONTRAST_HU = 180.0
+BONY, IN_LUNG = 0.1, 0.15
+"""Least share of vertebrae that is bone (a stomach full of contrast has none), and most of their surroundings that is
+lung (hilar vessels have more)."""
+CONTRAST_HU, MARROW_HU = 180.0, 120.0
+CARTILAGE_HU = 45.0
+"""By how much cartilage that calcifies is denser than blood without contrast medium."""
 REACH_MM = 25.0
 """How far below a slice its lungs count: the heart's underside lies below their front parts."""
 
@@ -52,20 +55,30 @@ def find_lungs(hu: NDArray[np.float32], spacing: Spacing, wall_mm: float) -> Lun
     body = _body(hu, spacing)
     core = ball(sitk.BinaryErode, (hu > LUNG_HU[0]) & (hu < LUNG_HU[1]) & body, 3, spacing)
     labels, sizes = components(core)
-    lungs = (sizes * ml >= LEAST_LUNG_PART_ML)[labels]
+    lungs = (_before_the_table(labels, sizes) & (sizes * ml >= LEAST_LUNG_PART_ML))[labels]
     if lungs.sum() * ml < LEAST_LUNG_ML:
         raise CaseError(
             "no lungs in the field of view, so the heart is not found between them; give a chest CT"
         )
     lungs = ball(sitk.BinaryDilate, lungs, 4, spacing) & (hu < -400) & body
     hull, inset, deep = (hulls(lungs, spacing, inset) for inset in (0.0, wall_mm, 15.0))
-    return Lungs(lungs, _reaching(hull, spacing), _reaching(inset, spacing), deep)
+    return Lungs(lungs, reaching(hull, spacing), reaching(inset, spacing), deep)
 
 
 def blood_hu(hu: NDArray[np.float32], lungs: Lungs) -> float:
     """Return the HU of blood: the upper quartile of what is soft, or filled with contrast, between the lungs."""
     soft = hu[lungs.between & (hu > 0) & (hu < 600)]
     return float(np.percentile(soft, 75)) if soft.size else 40.0
+
+
+def pools(hu: NDArray[np.float32], blood: float, spacing: Spacing) -> Mask:
+    """Return the chambers and large vessels full of contrast medium, with their rims; nothing where there is none."""
+    import SimpleITK as sitk
+
+    if blood <= CONTRAST_HU:
+        return np.zeros(hu.shape, bool)
+    full = ball(sitk.BinaryMorphologicalOpening, hu > blood - 90, 5, spacing)
+    return ball(sitk.BinaryDilate, full, 5, spacing)
 
 
 def find_bone(dense: Mask, lungs: Lungs, spacing: Spacing) -> Mask:
@@ -75,6 +88,20 @@ def find_bone(dense: Mask, lungs: Lungs, spacing: Spacing) -> Mask:
     beyond = np.bincount(labels[~lungs.hull], minlength=len(sizes)) >= OUTSIDE * sizes
     beyond[np.unique(labels[:, -1])] = True
     return (beyond & (sizes * ml >= 1))[labels]
+
+
+def with_cartilage(bone: Mask, hu: NDArray[np.float32], lungs: Lungs, blood: float) -> Mask:
+    """Return bone and what is denser than blood and joined to it before the lungs: cartilage that calcifies.
+
+    Not in the lungs' hull, where calcium may lie against bone, nor with contrast medium, as muscle is denser then.
+    """
+    from scipy import ndimage
+
+    if blood > CONTRAST_HU:
+        return bone
+    cartilage = (hu > blood + CARTILAGE_HU) & ~lungs.hull
+    grown = ndimage.binary_propagation(bone, mask=bone | cartilage, structure=np.ones((3, 3, 3)))
+    return np.asarray(grown, bool)
 
 
 def find_spine(
@@ -87,25 +114,42 @@ def find_spine(
     import SimpleITK as sitk
     from scipy import ndimage
 
-    marrow = (hu > 120) & ((hu < blood - 90) | (blood < CONTRAST_HU))
-    solid = bone | ball(sitk.BinaryMorphologicalOpening, marrow, 4, spacing)
+    solid = bone
+    if blood < MARROW_HU - 40:  # above, enhanced muscle and blood are as bright as marrow
+        solid = solid | ball(sitk.BinaryMorphologicalOpening, hu > MARROW_HU, 4, spacing)
+    elif blood > CONTRAST_HU:
+        solid = solid | dense
     solid = ball(sitk.BinaryMorphologicalClosing, solid, 6, spacing, plane=True)
-    solid = np.stack([np.asarray(ndimage.binary_fill_holes(part), bool) for part in solid])
-    if blood > CONTRAST_HU:  # a vessel full of contrast has a rim as bright as marrow
-        solid &= (hu < blood - 90) | bone
-    solid = ball(sitk.BinaryMorphologicalOpening, solid, 7, spacing, plane=True)
+    solid = np.stack([np.asarray(ndimage.binary_fill_holes(part), bool) for part in solid]) & ~lungs.mask
+    solid &= ~pools(hu, blood, spacing)
+    # Where the field of view ends at the side of a rib it must not count as thick: vertebrae go on to the back alone.
+    sides = ((0, 0), (0, 0), (1, 1))
+    solid = ball(sitk.BinaryMorphologicalOpening, np.pad(solid, sides), 7, spacing, plane=True)[:, :, 1:-1]
     solid &= np.asarray(lungs.hull.any(axis=(1, 2)))[:, None, None]
     labels, sizes = components(solid)
     rows = np.flatnonzero(lungs.hull.any(axis=(0, 2)))
     y = np.bincount(labels.ravel(), np.indices(labels.shape, np.float64)[1].ravel())
     place = (y / np.maximum(sizes, 1) - rows[0]) / max(1, rows[-1] - rows[0])
     ml = sizes * np.prod(spacing) / 1000
-    between = np.bincount(labels[lungs.hull], minlength=len(sizes)) >= BETWEEN * sizes
-    vertebrae = np.where((ml >= LEAST_SPINE_ML) & between, ml, 0)
+
+    def holds(mask: Mask, share: float) -> NDArray[np.bool_]:
+        return np.asarray(np.bincount(labels[mask], minlength=len(sizes)) >= share * sizes)
+
+    bony = holds(bone, BONY)
+    vertebrae = np.where((ml >= LEAST_SPINE_ML) & holds(lungs.hull, BETWEEN) & bony, ml, 0)
     if vertebrae[place < 0.4].sum() > 2 * vertebrae[place >= 0.6].sum():
         raise CaseError("the spine lies in front of the lungs: the image is upside down; correct its header")
-    cortex = np.bincount(labels[dense], minlength=len(sizes)) >= CORTEX * sizes
-    return np.asarray(((ml >= 3) & (place >= 0.55) & cortex)[labels], bool)
+    found = (ml >= 3) & (place >= 0.55) & bony
+    return np.asarray((found & ~_in_lung(labels, lungs.mask))[labels], bool)
+
+
+def _in_lung(labels: NDArray[np.intp], lungs: Mask) -> NDArray[np.bool_]:
+    """Return, for every label, whether lung is much of what surrounds it, as of the vessels of a hilum."""
+    from scipy import ndimage
+
+    around = np.where(labels == 0, ndimage.grey_dilation(labels, size=3), 0)
+    counts = np.bincount(around.ravel(), minlength=labels.max() + 1)
+    return np.asarray(np.bincount(around[lungs], minlength=len(counts)) > IN_LUNG * np.maximum(counts, 1))
 
 
 def before_vertebrae(spine: Mask) -> Mask:
@@ -129,8 +173,7 @@ def _body(hu: NDArray[np.float32], spacing: Spacing) -> Mask:
     imaged = hu > PADDING_HU
     border = imaged & ~np.stack([ndimage.binary_erosion(part, iterations=2) for part in imaged])
     if (hu[border] > -950).mean() < CUT_SHARE:
-        labels, sizes = components(ball(sitk.BinaryErode, hu > TISSUE_HU, 3, spacing))
-        return hulls(labels == sizes.argmax(), spacing)
+        return hulls(largest(ball(sitk.BinaryErode, hu > TISSUE_HU, 3, spacing)), spacing)
     labels, sizes = components(imaged & (hu < AIR_HU))
     around = np.zeros(len(sizes), bool)
     around[np.unique(labels[border])] = True
@@ -140,7 +183,17 @@ def _body(hu: NDArray[np.float32], spacing: Spacing) -> Mask:
     )
 
 
-def _reaching(mask: Mask, spacing: Spacing) -> Mask:
+def _before_the_table(labels: NDArray[np.intp], sizes: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return, of every label whether it begins before the foremost large piece ends; a mattress is as dense as lung."""
+    from scipy import ndimage
+
+    rows = np.array([(0, 0), *((part[1].start, part[1].stop) for part in ndimage.find_objects(labels))])
+    large = np.flatnonzero(sizes * 10 >= sizes.max())
+    foremost = large[rows[large, 0].argmin()]
+    return np.asarray(rows[:, 0] < rows[foremost, 1])
+
+
+def reaching(mask: Mask, spacing: Spacing) -> Mask:
     """Return a mask that every slice hands down to those up to 25 mm below it."""
     from scipy import ndimage
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from segmenters.heart_region.anatomy import Lungs, blood_hu, find_bone, find_lungs, find_spine
+from segmenters.heart_region.anatomy import (
+    CONTRAST_HU,
+    Lungs,
+    blood_hu,
+    find_bone,
+    find_lungs,
+    find_spine,
+    pools,
+    with_cartilage,
+)
 from segmenters.heart_region.morphology import Mask, Spacing
 
 if TYPE_CHECKING:
@@ -49,8 +58,10 @@ def find_chest(image: sitk.Image, wall_mm: float) -> Chest:
     hu = sitk.GetArrayFromImage(grid).astype(np.float32)
     lungs = find_lungs(hu, spacing, wall_mm)
     blood = blood_hu(hu, lungs)
+    # With contrast medium what is full of it is taken out by its size instead.
+    bright = 200.0 if blood > CONTRAST_HU else max(200.0, blood + 130)
     # Thin cortex vanishes in the mean of a coarse voxel, but not from the share of it that is dense.
-    share = sitk.BinShrink(sitk.Cast(upright > max(200.0, blood + 130), sitk.sitkFloat32), shrink)
-    dense = sitk.GetArrayFromImage(share) > 0.25
-    bone = find_bone(dense, lungs, spacing)
+    share = sitk.BinShrink(sitk.Cast(upright > bright, sitk.sitkFloat32), shrink)
+    dense = (sitk.GetArrayFromImage(share) > 0.25) & ~pools(hu, blood, spacing)
+    bone = with_cartilage(find_bone(dense, lungs, spacing), hu, lungs, blood)
     return Chest(grid, spacing, hu, lungs, blood, bone, find_spine(hu, bone, dense, lungs, blood, spacing))

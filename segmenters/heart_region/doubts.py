@@ -10,12 +10,13 @@ from benchmark.case import ScanWarning
 from segmenters.heart_region.anatomy import CONTRAST_HU
 from segmenters.heart_region.chest import Chest
 
-LEAST_SPINE_ML = 20.0
+LEAST_SPINE_ML = 60.0
 """Less of the vertebral bodies does not say where the midline is."""
 ONE_SIDED = 0.08
 """Share of the lungs on their smaller side below which one is missing; two lungs have 0.29 and more."""
-MIRRORED_MM = 8.0
-"""The soft parts before the spine, the heart above all, lie 10 to 25 mm to its left on average."""
+MIRRORED = -0.1
+"""Left less right of the soft parts beside and just before the spine, by their sum; the descending aorta lies left."""
+BESIDE_MM, BEFORE_MM = 45.0, 25.0
 
 
 def doubts(chest: Chest) -> Iterator[ScanWarning]:
@@ -29,18 +30,18 @@ def doubts(chest: Chest) -> Iterator[ScanWarning]:
             f"of the lungs {smaller:.0%} lie on one side of the midline: one is missing, full, or outside the field of "
             "view, and the heart region is the other's alone",
         )
-    elif middle is not None and (left := _soft_parts_mm(chest, middle)) < -MIRRORED_MM:
+    elif middle is not None and (left := _left_of_spine(chest)) < MIRRORED:
         yield ScanWarning(
             "mirrored",
             "notable",
-            f"the soft parts before the spine lie {-left:.0f} mm to its right, where they lie to its left: left and "
-            "right are exchanged, or the heart is displaced",
+            f"of the soft parts beside the spine {(1 - left) / 2:.0%} lie to its right, where the descending aorta "
+            "lies to its left: left and right are exchanged, or the aorta lies on the right",
         )
     if chest.blood > CONTRAST_HU:
         yield ScanWarning(
             "contrast medium",
             "severe",
-            f"blood has {chest.blood:.0f} HU, so that 130 HU no longer tell calcium; vertebrae are left out in part",
+            f"blood has {chest.blood:.0f} HU, so that 130 HU no longer tell calcium",
         )
 
 
@@ -57,8 +58,19 @@ def _smaller_side(chest: Chest, middle: float) -> float:
     return float(min(right, 1 - right))
 
 
-def _soft_parts_mm(chest: Chest, middle: float) -> float:
-    """Return how far to the left of the midline the soft parts between the lungs and before the spine lie."""
-    soft = chest.lungs.hull & ~chest.lungs.mask & (chest.hu > -50) & ~chest.bone
-    soft[:, np.nonzero(chest.spine)[1].min() :] = False
-    return float((np.nonzero(soft)[2].mean() - middle) * chest.spacing[2]) if soft.any() else 0.0
+def _left_of_spine(chest: Chest) -> float:
+    """Return left less right of the soft parts beside the vertebral bodies' front half and before it, by their sum."""
+    lungs = chest.lungs.mask
+    soft = ~lungs & (chest.hu > -50) & ~chest.bone & ~chest.spine
+    aside, before = round(BESIDE_MM / chest.spacing[2]), round(BEFORE_MM / chest.spacing[1])
+    left = right = 0
+    for z in np.flatnonzero(chest.spine.any(axis=(1, 2))):
+        rows, columns = np.nonzero(chest.spine[z])
+        band, middle = slice(max(0, rows.min() - before), round(np.median(rows))), round(np.median(columns))
+        sides = slice(middle - aside, middle), slice(middle + 1, middle + aside + 1)
+        if sides[0].start < 0 or not all(lungs[z, band, side].any() for side in sides):
+            continue
+        right, left = (
+            count + int(soft[z, band, side].sum()) for count, side in zip((right, left), sides, strict=True)
+        )
+    return (left - right) / max(1, left + right)

@@ -21,7 +21,7 @@ NEAR_SPINE_MM = 24.0
 
 
 class HeartRegionSegmenter(Segmenter):
-    """The convex hull of the lungs, slice by slice, less the chest wall, bone and spine; no weights.
+    """What lies between the lungs and before them up to the chest wall, less bone and spine; no weights.
 
     It holds the heart, the great vessels, fat and parts of the lungs: where calcium can be coronary, not where it is.
     On scans whose field of view cuts the lungs too, with contrast medium or without. See docs/heart_region.md.
@@ -45,7 +45,7 @@ class HeartRegionSegmenter(Segmenter):
         return _on_scan(self._regions(chest)["islands off"], chest, scan.image), tuple(doubts(chest))
 
     def steps(self, scan: Scan) -> dict[str, sitk.Image]:
-        """Return the hull of the lungs, and what is left when wall, bone and spine are taken off in turn."""
+        """Return the hull of the lungs, it up to the chest wall, and what is left without bone and spine."""
         from segmenters.heart_region.chest import find_chest
 
         chest = find_chest(scan.image, self.wall_mm)
@@ -57,6 +57,7 @@ class HeartRegionSegmenter(Segmenter):
         from scipy import ndimage
 
         from segmenters.heart_region.anatomy import before_vertebrae
+        from segmenters.heart_region.chest_wall import before_lungs
         from segmenters.heart_region.morphology import ball, largest
 
         lungs, spine, spacing = chest.lungs, chest.spine, chest.spacing
@@ -64,12 +65,13 @@ class HeartRegionSegmenter(Segmenter):
         wall = ball(sitk.BinaryDilate, chest.bone, self.bone_mm, spacing) & (~lungs.deep | near)
         # Discs between the vertebral bodies are as soft as the heart.
         column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / spacing[0]) + 1, axis=0) > 0
-        without_bone = lungs.between & ~wall
+        within = lungs.between | before_lungs(chest.bone, lungs, self.wall_mm, spacing)
+        without_bone = within & ~wall
         without_spine = without_bone & ~column & ~ball(sitk.BinaryDilate, spine, self.bone_mm, spacing)
         before_spine = without_spine & before_vertebrae(spine)
         return {
             "hull of the lungs": lungs.hull,
-            "chest wall off": lungs.between,
+            "up to the chest wall": within,
             "bone off": without_bone,
             "spine off": np.asarray(without_spine),
             "islands off": largest(before_spine),

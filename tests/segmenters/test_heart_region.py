@@ -21,6 +21,12 @@ def thorax(real_data):
     return read_image(real_data / "lung1_001" / "image.nii.gz")
 
 
+@pytest.fixture(scope="module")
+def with_contrast(real_data):
+    """The region of a real chest with contrast medium."""
+    return region(read_image(real_data / "thorax_ct" / "aorta" / "ct_cropped.nii.gz"))
+
+
 def region(image, **parameters):
     return sitk.GetArrayFromImage(HeartRegionSegmenter(**parameters).segment(Scan(image))).astype(bool)
 
@@ -47,14 +53,61 @@ def test_of_the_voxels_above_130_hu_most_are_left_out(thorax):
     assert (region(thorax) & candidates).sum() < 0.05 * candidates.sum()
 
 
-def test_nearly_all_of_the_phantoms_coronaries_are_kept():
-    cases = PhantomCohort(zero=4, nonzero=4, seed="heart_region").cases()
-    kept = whole = 0
-    for case in cases:
+VARIED = {"acquisitions": "varied", "matrix": 256, "coverage_mm": 120, "protocol": "mixed"}
+
+
+@pytest.mark.parametrize(
+    "cohort",
+    [{"zero": 3, "nonzero": 3}, {**VARIED, "nonzero": 4}, {**VARIED, "contrast": "on", "nonzero": 3}],
+)
+def test_the_phantoms_coronaries_are_kept(cohort):
+    kept = []
+    for case in PhantomCohort(**{"zero": 0, "seed": "heart_region", **cohort}).cases():
         scan = case.source.load()
         coronary = sitk.GetArrayFromImage(scan.masks["coronary"]).astype(bool)
-        kept, whole = kept + (region(scan.image) & coronary).sum(), whole + coronary.sum()
-    assert kept > 0.95 * whole
+        kept.append(region(scan.image)[coronary].mean())
+    assert min(kept) > 0.98
+    assert np.mean(kept) > 0.995
+
+
+@pytest.mark.parametrize(
+    ("z", "y", "x"),
+    [
+        (30, 100, 45),
+        (66, 103, 46),
+        (87, 100, 47),
+        (109, 100, 44),
+        (130, 103, 44),
+        (109, 13, 46),
+        (130, 25, 46),
+    ],
+)
+def test_with_contrast_medium_neither_vertebrae_nor_sternum_are_in_it(with_contrast, z, y, x):
+    """Centres of vertebral bodies, and of the sternum, read off the picture."""
+    assert not with_contrast[z, y - 3 : y + 4, x - 5 : x + 6].any()
+
+
+@pytest.mark.parametrize(
+    ("z", "y", "x"), [(66, 40, 60), (66, 60, 90), (87, 65, 60), (87, 30, 45), (109, 50, 40)]
+)
+def test_with_contrast_medium_the_heart_is_in_it(with_contrast, z, y, x):
+    assert with_contrast[z, y, x]
+
+
+def test_the_heart_before_the_lungs_is_in_it_up_to_the_chest_wall(thorax):
+    """In this patient it lies up to 40 mm before the line between the lungs; the point is in its right ventricle."""
+    steps = HeartRegionSegmenter().steps(Scan(thorax))
+    z, y, x = 45, 190, 320
+    assert not sitk.GetArrayViewFromImage(steps["hull of the lungs"])[z, y, x]
+    assert sitk.GetArrayViewFromImage(steps["islands off"])[z, y, x]
+
+
+def test_a_mattress_is_no_lung(real_data):
+    """It lies at the back of this scan, as dense as lung."""
+    lungs = HeartRegionSegmenter().steps(Scan(read_image(real_data / "ibsi_ct/nifti/image/phantom.nii.gz")))
+    hull = sitk.GetArrayFromImage(lungs["hull of the lungs"]).astype(bool)
+    assert hull.any()
+    assert not hull[:, -30:].any()
 
 
 def test_the_order_of_the_axes_does_not_matter(thorax):
@@ -126,7 +179,7 @@ def test_a_chest_in_order_is_not_doubted_and_phantoms_are_not(thorax):
 
 
 def test_a_mirrored_patient_is_noticed_where_vertebrae_show_the_midline(thorax):
-    for part in (thorax, thorax[:, :, 34:98], thorax[150:400, 100:350, 38:80]):
+    for part in (thorax, thorax[:, :, 34:98]):
         mirrored = doubts(flipped_left_to_right(part))
         assert set(mirrored) == {"mirrored"}
         assert mirrored["mirrored"].severity == "notable"
