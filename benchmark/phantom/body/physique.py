@@ -51,6 +51,13 @@ class Physique(BaseModel):
     sternal_wires: bool = Field(False, description="after a sternotomy")
     pacemaker: bool = Field(False, description="leads in the right heart")
     table: bool = True
+    recess_mm: float = Field(
+        8.0, ge=1, le=40, description="width over which fat fills the corners that lungs leave before the heart"
+    )
+    notch_mm: float = Field(20.0, ge=1, le=80, description="the same left of the heart, below the cardiac notch")
+    notch_top_mm: float = Field(0.0, ge=-60, le=60, description="height at which the cardiac notch begins")
+    contact_mm: float = Field(25.0, ge=5, le=60, description="half the width over which heart and wall touch")
+    contact_top_mm: float = Field(15.0, ge=-50, le=60, description="height up to which they touch")
 
     def at(self, tube_kv: float) -> Physique:
         """Return the build as a tube voltage shows its bone."""
@@ -97,6 +104,11 @@ def draw_physique(seed: int, female: bool) -> Physique:
         sternal_wires=bool(rng.random() < 0.04),
         pacemaker=bool(rng.random() < 0.03),
         table=bool(rng.random() < 0.95),
+        recess_mm=_normal(rng, 8, 5, 2, 24),
+        notch_mm=round(float(6 + 60 * rng.beta(1.1, 1.5)), 3),
+        notch_top_mm=_normal(rng, 2, 16, -40, 36),
+        contact_mm=_normal(rng, 26, 9, 8, 50),
+        contact_top_mm=_normal(rng, 15, 16, -30, 50),
     )
 
 
