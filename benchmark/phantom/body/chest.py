@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmark.phantom.body.abdomen import below_diaphragm, paint_abdomen
 from benchmark.phantom.body.cage import Cage
+from benchmark.phantom.body.flecks import paint_airway_rings, paint_disc_edges, paint_scars
 from benchmark.phantom.body.lung_vessels import paint_lung_vessels
 from benchmark.phantom.body.lungs import (
     THINNEST_HU,
@@ -47,12 +48,15 @@ def paint_chest(grid: Grid, cage: Cage, heart: Ellipsoid, vessels: Sequence[Tube
     aerated = (canvas.hu >= THINNEST_HU) & (canvas.hu < cage.patient.lung_hu + AERATED_HU)
     paint_lung_vessels(canvas, cage, aerated)
     paint_fissures(canvas, cage, aerated)
-    paint_airways(canvas)
+    airways = paint_airways(canvas)
     even = canvas.hu > BONE_ABOVE_HU  # what a stomach holds
     paint_spine(canvas, cage)
     paint_ribs(canvas, cage)
     paint_sternum(canvas, cage)
     paint_shoulders(canvas, cage)
+    paint_disc_edges(canvas, cage)
+    paint_airway_rings(canvas, cage, airways)
+    paint_scars(canvas, cage)
     canvas.bone = (canvas.hu > BONE_ABOVE_HU) & ~even
     return canvas
 

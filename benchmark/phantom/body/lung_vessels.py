@@ -24,15 +24,20 @@ STEM_MM = (2.6, 4.8)
 GENERATIONS, TWIG_MM, THINNEST_MM = 12, 1.5, 0.3
 """Forks, the radius below which a vessel is a twig, and the radius at which it ends."""
 LENGTH_MM, SHORTER = 27.0, 0.85
-TAPER, DAUGHTER = 0.92, (0.78, 0.99)
+TAPER, DAUGHTER = 0.92, (0.78, 0.985)
 """Radius at a branch's end, and of its daughters, against what it was before."""
 STRAY = 0.5
 UP_TO = 0.97
 """No branch ends further out than this level of the cage's section (1: the pleura)."""
 ALONG_MM = 0.8
 """From one disc of a twig to the next."""
-DISC = np.array([[0.0, 0.0], *([0.62 * a, 0.62 * b] for a, b in ((1, 0), (0.5, 0.87), (-0.5, 0.87))),
-                 *([-0.62 * a, -0.62 * b] for a, b in ((1, 0), (0.5, 0.87), (-0.5, 0.87)))])
+DISC = np.array(
+    [
+        [0.0, 0.0],
+        *([0.62 * a, 0.62 * b] for a, b in ((1, 0), (0.5, 0.87), (-0.5, 0.87))),
+        *([-0.62 * a, -0.62 * b] for a, b in ((1, 0), (0.5, 0.87), (-0.5, 0.87))),
+    ]
+)
 """Points of a twig's disc of radius 1."""
 
 
@@ -79,14 +84,16 @@ def _in_cage(cage: Cage, points: Points) -> Flags:
 def _stems(rng: np.random.Generator) -> Branches:
     sides, ups = (part.ravel() for part in np.meshgrid([-1.0, 1.0], np.repeat(STEMS, 3), indexing="ij"))
     count = len(ups)
-    aims = np.stack([ups, rng.normal(-0.1, 0.9, count), 0.8 * sides], axis=-1) + rng.normal(0, 0.2, (count, 3))
-    start = np.stack([18 + 15 * ups, np.full(count, 12.0), 42 * sides], axis=-1) + rng.normal(0, 5, (count, 3))
+    aims = np.stack([ups, rng.normal(-0.1, 0.9, count), 0.8 * sides], axis=-1) + rng.normal(
+        0, 0.2, (count, 3)
+    )
+    start = np.stack([18 + 15 * ups, np.full(count, 12.0), 42 * sides], axis=-1) + rng.normal(
+        0, 5, (count, 3)
+    )
     return _grown(start, unit(aims), rng.uniform(*STEM_MM, count), 0, rng)
 
 
-def _grown(
-    start: Points, way: Points, radius: Points, generation: int, rng: np.random.Generator
-) -> Branches:
+def _grown(start: Points, way: Points, radius: Points, generation: int, rng: np.random.Generator) -> Branches:
     length = LENGTH_MM * SHORTER**generation * rng.uniform(0.7, 1.3, len(radius))
     return Branches(start, way, rng.normal(0, 2.5, (len(radius), 3)), radius, length)
 

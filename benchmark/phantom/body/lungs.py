@@ -16,7 +16,7 @@ THINNEST_HU = -935.0
 """Real lungs without emphysema have no more air (5th percentile of gated scans: −937 to −846 HU, noise included)."""
 SMALL_VESSELS_MM, SMALL_VESSELS_HU = 6.0, np.float32(50.0)
 """Vessels too small to be drawn one by one make the lung around them denser."""
-FISSURE_HU, FISSURE_STEP_MM, FISSURE_MM = 20.0, 0.6, (0.2, 0.6)
+FISSURE_HU, FISSURE_STEP_MM, FISSURE_MM = 20.0, 0.5, (0.2, 0.6)
 """Two layers of pleura: density, the points they are made of, thickness."""
 
 
@@ -55,7 +55,9 @@ def paint_fissures(canvas: Canvas, cage: Cage, aerated: Flags) -> None:
     """Paint the oblique fissure of either lung and the horizontal one of the right: films of pleura, in part absent."""
     rng = np.random.default_rng([cage.patient.form_seed, 25])
     step = FISSURE_STEP_MM
-    across, along = (axis.ravel() for axis in np.meshgrid(np.arange(0, 130, step), np.arange(-90, 110, step)))
+    mesh = np.meshgrid(np.arange(0, 130, step), np.arange(-90, 110, step))
+    # Points in rows would show as a pattern where pixels are finer.
+    across, along = (axis.ravel() + rng.uniform(-step / 2, step / 2, axis.size) for axis in mesh)
     for side, oblique in ((-1.0, True), (1.0, True), (-1.0, False)):
         tilt, height = rng.normal(0.75 if oblique else 0.05, 0.1), rng.normal(8 if oblique else 22, 8)
         sway, bow = rng.uniform(0, 6, 2), rng.uniform(4, 14)
@@ -69,13 +71,15 @@ def paint_fissures(canvas: Canvas, cage: Cage, aerated: Flags) -> None:
         add_points(canvas, points, np.full(len(points), volume), FISSURE_HU, aerated)
 
 
-def paint_airways(canvas: Canvas) -> None:
-    """Paint trachea, main and lobar bronchi, each with its wall."""
-    for tube in _airways():
+def paint_airways(canvas: Canvas) -> list[Tube]:
+    """Paint trachea, main and lobar bronchi, each with its wall, and return them."""
+    airways = _airways()
+    for tube in airways:
         wall = Tube(tube.nodes, tube.tangents, tube.radius + np.float32(1.6), name=tube.name)
         paint_tube(canvas, wall, WALL_HU)
-    for tube in _airways():
+    for tube in airways:
         paint_tube(canvas, tube, AIR_HU)
+    return airways
 
 
 def _airways() -> list[Tube]:

@@ -12,7 +12,7 @@ from benchmark.phantom.geometry.grid import Canvas, Floats
 from benchmark.phantom.geometry.vectors import weigh
 
 SCALES_MM = (12.0, 5.0)
-TEXTURE_CELL_MM = 2.5
+TEXTURE_CELL_MM = 2.0
 REACH_MM = 420.0
 """The lattice reaches this far from the origin: beyond the largest grid."""
 SOFT_SD_HU, LUNG_SD_HU = 4.0, 28.0
@@ -20,7 +20,7 @@ LUNG_BELOW_HU, AIR_BELOW_HU = -500.0, -985.0
 BONE_ABOVE_HU, CORTICAL_HU = 110.0, 300.0
 MARROW_SD_HU = 45.0
 """Trabeculae and islands of fat in cancellous bone."""
-SCLEROSIS = 0.22
+SCLEROSIS = 0.26
 """How much the density of cortical bone varies, as a share of what it has above the marrow's."""
 
 

@@ -126,7 +126,7 @@ def paint(canvas: Canvas, lattice: Lattice, distance: Distances, value: float) -
         canvas.blend(*covered, value)
 
 
-def smooth_union(first: Distances, second: Distances, width: float) -> Distances:
+def smooth_union(first: Distances, second: Distances, width: float | Distances) -> Distances:
     """Return the distance to both shapes, the corner between them rounded off over `width` mm."""
     corner = np.maximum(width - np.abs(first - second), 0) / width
     return np.asarray(np.minimum(first, second) - corner * corner * width / 4)

@@ -22,9 +22,7 @@ def add_points(
     `within`, of the canvas's shape, keeps them to a part of it.
     """
     grid, flat = canvas.grid, canvas.hu.reshape(-1)
-    k, j, i = (
-        np.rint((points[:, a] - grid.origin[a]) / grid.spacing[a]).astype(np.intp) for a in range(3)
-    )
+    k, j, i = (np.rint((points[:, a] - grid.origin[a]) / grid.spacing[a]).astype(np.intp) for a in range(3))
     held = np.ones(len(points), np.bool_)
     for index, size in zip((k, j, i), grid.shape, strict=True):
         held &= (index >= 0) & (index < size)
