@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmark.phantom.acquisition.scanner import Acquisition, blur, noise, quantise
 from benchmark.phantom.acquisition.streaks import add_streaks
 from benchmark.phantom.body.patient import Patient
-from benchmark.phantom.body.texture import SOFT_SD_HU, add_texture
+from benchmark.phantom.body.texture import add_texture
 from benchmark.phantom.geometry.grid import Floats, Grid
 from benchmark.phantom.geometry.tubes import Walls, nearest_walls
 from benchmark.phantom.heart.anatomy import Anatomy, BloodPool
@@ -27,8 +27,6 @@ from benchmark.phantom.masks import Labels, aorta_mask, heart_mask, lesion_label
 SLEEVE_MM = 3.5
 """Fat around every coronary artery, beyond its outer wall."""
 AERATED_BELOW_HU = -300.0
-MARROW_SD_HU = 45.0
-"""Trabeculae and islands of fat in cancellous bone."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,14 @@ class Phantom:
         blood = BloodPool.of(self.patient, self.acquisition.iodine_hu)
         canvas = self.anatomy.paint(self.grid, blood)
         self._bed_in_fat(canvas.hu)
-        # Contrast medium is as bright as bone, and as even as blood.
-        bony = self.patient.physique is not None and self.acquisition.iodine_hu == 0
-        add_texture(canvas, self.patient.form_seed, MARROW_SD_HU if bony else SOFT_SD_HU)
+        add_texture(canvas, self.patient.form_seed)
         fine = FineStructures(self.anatomy, self.grid, self.acquisition)
         for layer in (fine.vessels(self._walls, blood.left), fine.dense(self.disease)):
             layer.compose(canvas.hu)
         blurred = blur(canvas.hu, self.grid, self.acquisition)
-        return add_streaks(blurred, self.grid, self.acquisition.noise_seed) if bony else blurred
+        if self.patient.physique is None:
+            return blurred
+        return add_streaks(blurred, self.grid, self.acquisition.noise_seed)
 
     def image(self) -> NDArray[np.int16]:
         """Return the scan in HU, (z, y, x)."""

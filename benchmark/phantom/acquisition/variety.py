@@ -17,6 +17,8 @@ MATRIX = 512
 TUBE_KV, TUBE_KV_SHARE = (80.0, 100.0, 120.0, 140.0), (0.03, 0.15, 0.76, 0.06)
 CHEST_SLICES_MM, CHEST_SHARE = (1.0, 1.5, 2.0, 2.5, 3.0, 5.0), (0.1, 0.1, 0.15, 0.2, 0.3, 0.15)
 GATED_SLICES_MM, GATED_SHARE = (1.5, 2.5, 3.0), (0.07, 0.28, 0.65)
+NPS_PEAK: dict[Protocol, tuple[float, float]] = {"chest": (0.115, 0.155), "cardiac": (0.121, 0.163)}
+"""Of the softest kernels, /mm."""
 
 
 def draw_varied_acquisition(
@@ -46,7 +48,7 @@ def draw_varied_acquisition(
         increment_mm=thickness if rng.random() < 0.85 else round(0.8 * thickness, 3),
         mtf50_per_mm=round(0.27 + 0.1 * float(rng.random()) + 0.2 * sharp, 4),
         profile_sigma_mm=round(float(rng.uniform(0.3, 0.6)), 3),
-        nps_peak_per_mm=round(float(rng.uniform(0.115, 0.155)) + 0.14 * sharp**2, 4),
+        nps_peak_per_mm=round(float(rng.uniform(*NPS_PEAK[protocol])) + 0.14 * sharp**2, 4),
         noise_sd_hu=round(noise_sd, 2),
         slice_correlation=round(float(rng.uniform(0.1, 0.32)), 3),
         motion_mm=round(float(rng.uniform(0, 5 if chest else 1)), 2),

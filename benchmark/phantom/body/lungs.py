@@ -1,24 +1,23 @@
-"""Lungs: air spaces denser at the back, branching vessels, airways (second generation)."""
+"""Lungs: air spaces denser at the back, fissures, airways (second generation)."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.phantom.body.cage import Cage
 from benchmark.phantom.body.texture import smooth_field
 from benchmark.phantom.geometry.fields import Distances, Lattice, ellipsoid_distance, paint
-from benchmark.phantom.geometry.grid import Canvas, Ellipsoid
+from benchmark.phantom.geometry.grid import Canvas, Ellipsoid, Flags
+from benchmark.phantom.geometry.points import add_points
 from benchmark.phantom.geometry.tubes import Tube, paint_tube
-from benchmark.phantom.geometry.vectors import unit
 
-VESSEL_HU, WALL_HU, AIR_HU = 38.0, 20.0, -1000.0
+WALL_HU, AIR_HU = 20.0, -1000.0
 THINNEST_HU = -935.0
 """Real lungs without emphysema have no more air (5th percentile of gated scans: −937 to −846 HU, noise included)."""
-SMALL_VESSELS_MM, SMALL_VESSELS_HU = 6.0, np.float32(90.0)
+SMALL_VESSELS_MM, SMALL_VESSELS_HU = 6.0, np.float32(50.0)
 """Vessels too small to be drawn one by one make the lung around them denser."""
-GENERATIONS = 6
-FEWEST_MM = 0.6
+FISSURE_HU, FISSURE_STEP_MM, FISSURE_MM = 20.0, 0.5, (0.2, 0.6)
+"""Two layers of pleura: density, the points they are made of, thickness."""
 
 
 def paint_lungs(canvas: Canvas, lattice: Lattice, cage: Cage, inside: Distances) -> None:
@@ -52,54 +51,35 @@ def paint_opacities(canvas: Canvas, lattice: Lattice, cage: Cage, inside: Distan
         paint(canvas, lattice, np.maximum(clump, inside), float(rng.uniform(-300, 40)))
 
 
-def paint_lung_vessels(canvas: Canvas, cage: Cage, aerated_below_hu: float) -> None:
-    """Paint the branching vessels wherever there is lung."""
-    aerated = canvas.hu < aerated_below_hu
-    for tube in _vessel_trees(cage):
-        paint_tube(canvas, tube, VESSEL_HU, aerated)
+def paint_fissures(canvas: Canvas, cage: Cage, aerated: Flags) -> None:
+    """Paint the oblique fissure of either lung and the horizontal one of the right: films of pleura, in part absent."""
+    rng = np.random.default_rng([cage.patient.form_seed, 25])
+    step = FISSURE_STEP_MM
+    mesh = np.meshgrid(np.arange(0, 130, step), np.arange(-90, 110, step))
+    # Points in rows would show as a pattern where pixels are finer.
+    across, along = (axis.ravel() + rng.uniform(-step / 2, step / 2, axis.size) for axis in mesh)
+    for side, oblique in ((-1.0, True), (1.0, True), (-1.0, False)):
+        tilt, height = rng.normal(0.75 if oblique else 0.05, 0.1), rng.normal(8 if oblique else 22, 8)
+        sway, bow = rng.uniform(0, 6, 2), rng.uniform(4, 14)
+        # The oblique one falls forwards from behind the hilum; the horizontal one lies before it.
+        z = height + tilt * along + bow * (across / 130) ** 2
+        z += 3.0 * np.sin(along / 21 + sway[0]) + 2.5 * np.sin(across / 17 + sway[1])
+        complete = (np.sin(along / 33 + sway[1]) + np.sin(across / 29 + sway[0])) > rng.uniform(-2.2, -0.6)
+        shown = complete & (oblique | (along < 10))
+        points = np.stack([z, along, side * (15 + across)], axis=-1)[shown]
+        volume = step * step * float(np.sqrt(1 + tilt * tilt)) * float(rng.uniform(*FISSURE_MM))
+        add_points(canvas, points, np.full(len(points), volume), FISSURE_HU, aerated)
 
 
-def paint_airways(canvas: Canvas) -> None:
-    """Paint trachea, main and lobar bronchi, each with its wall."""
-    for tube in _airways():
+def paint_airways(canvas: Canvas) -> list[Tube]:
+    """Paint trachea, main and lobar bronchi, each with its wall, and return them."""
+    airways = _airways()
+    for tube in airways:
         wall = Tube(tube.nodes, tube.tangents, tube.radius + np.float32(1.6), name=tube.name)
         paint_tube(canvas, wall, WALL_HU)
-    for tube in _airways():
+    for tube in airways:
         paint_tube(canvas, tube, AIR_HU)
-
-
-def _vessel_trees(cage: Cage) -> list[Tube]:
-    """Return arteries and veins of both lungs: from each hilum a few stems that fork six times and taper."""
-    rng = np.random.default_rng([cage.patient.form_seed, 21])
-    tubes: list[Tube] = []
-    for side in (-1.0, 1.0):
-        hilum = np.array([18.0, 12.0, side * 42.0])
-        for up in (-1.5, -0.9, -0.3, 0.3, 0.9):
-            for _ in range(2):
-                way = unit(np.array([up, rng.normal(0.15, 0.7), side * 0.8]) + rng.normal(0, 0.2, 3))
-                start = hilum + np.array([15 * up, 0, 0]) + rng.normal(0, 5, 3)
-                _fork(start, way, float(rng.uniform(3.2, 5.2)), 0, rng, tubes)
-    return tubes
-
-
-def _fork(
-    start: NDArray[np.float64],
-    way: NDArray[np.float64],
-    radius: float,
-    generation: int,
-    rng: np.random.Generator,
-    tubes: list[Tube],
-) -> None:
-    length = float(rng.uniform(0.75, 1.25)) * (30.0 - 3.0 * generation)
-    share = np.linspace(0, 1, 12)[:, None]
-    points = start + share * length * way + share**2 * rng.normal(0, 2.5, 3)
-    thinner = 0.78 * radius
-    tubes.append(Tube.along(points, 2.5, (radius, thinner)))
-    if generation + 1 >= GENERATIONS or thinner < FEWEST_MM:
-        return
-    for _ in range(2):
-        turned = unit(way + rng.normal(0, 0.45, 3))
-        _fork(points[-1], turned, thinner * float(rng.uniform(0.72, 0.95)), generation + 1, rng, tubes)
+    return airways
 
 
 def _airways() -> list[Tube]:

@@ -48,9 +48,26 @@ class Physique(BaseModel):
     stomach: Literal["empty", "gas", "contrast"] = "gas"
     arms: Literal["up", "down"] = "up"
     calcified_nodes: int = Field(0, ge=0, le=8, description="lymph nodes of the hila and the mediastinum")
+    granulomas: int = Field(0, ge=0, le=20, description="calcified scars of lung, liver and spleen")
+    airway_calcium: float = Field(
+        0.0, ge=0, le=1, description="share of the airways' rings that is calcified"
+    )
+    pleural_plaques: bool = Field(False, description="calcified plates on the pleura")
     sternal_wires: bool = Field(False, description="after a sternotomy")
     pacemaker: bool = Field(False, description="leads in the right heart")
     table: bool = True
+    recess_mm: float = Field(
+        8.0,
+        ge=1,
+        le=40,
+        description="width over which fat fills the corners that lungs leave before the heart",
+    )
+    notch_mm: float = Field(
+        20.0, ge=1, le=80, description="the same left of the heart, below the cardiac notch"
+    )
+    notch_top_mm: float = Field(0.0, ge=-60, le=60, description="height at which the cardiac notch begins")
+    contact_mm: float = Field(25.0, ge=5, le=60, description="half the width over which heart and wall touch")
+    contact_top_mm: float = Field(15.0, ge=-50, le=60, description="height up to which they touch")
 
     def at(self, tube_kv: float) -> Physique:
         """Return the build as a tube voltage shows its bone."""
@@ -93,10 +110,18 @@ def draw_physique(seed: int, female: bool) -> Physique:
         lung_slope_hu=_normal(rng, 55, 20, 10, 120),
         stomach=str(rng.choice(["empty", "gas", "contrast"], p=[0.3, 0.62, 0.08])),
         arms="down" if rng.random() < 0.12 else "up",
-        calcified_nodes=int(rng.poisson(2.5)) % 9 if rng.random() < 0.25 else 0,
+        calcified_nodes=int(rng.poisson(2.5)) % 9 if rng.random() < 0.4 else 0,
         sternal_wires=bool(rng.random() < 0.04),
         pacemaker=bool(rng.random() < 0.03),
         table=bool(rng.random() < 0.95),
+        recess_mm=_normal(rng, 8, 5, 2, 24),
+        notch_mm=round(float(6 + 60 * rng.beta(1.1, 1.5)), 3),
+        notch_top_mm=_normal(rng, 2, 16, -40, 36),
+        contact_mm=_normal(rng, 26, 9, 8, 50),
+        contact_top_mm=_normal(rng, 15, 16, -30, 50),
+        granulomas=min(int(rng.poisson(4)), 20) if rng.random() < 0.35 else 0,
+        airway_calcium=_clipped(1.6 * old * rng.beta(1.0, 3.0)),
+        pleural_plaques=bool(rng.random() < 0.04),
     )
 
 

@@ -139,5 +139,5 @@ def _paint_table(canvas: Canvas, lattice: Lattice, cage: Cage) -> None:
     """Paint the table's shell under the patient."""
     top = cage.patient.chest_depth_mm / 2 + 6.0
     sag = top - 10.0 * np.clip((np.abs(lattice.x) / 220) ** 2, 0, 1) + 0.0 * lattice.z
-    for deep, value in ((0.0, TABLE_HU), (3.0, -930.0), (38.0, TABLE_HU), (41.0, AIR_HU)):
+    for deep, value in ((0.0, TABLE_HU), (3.0, -960.0), (38.0, TABLE_HU), (41.0, AIR_HU)):
         paint(canvas, lattice, np.maximum(sag + deep - lattice.y, np.abs(lattice.x) - 215), value)

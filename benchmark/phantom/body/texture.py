@@ -12,17 +12,20 @@ from benchmark.phantom.geometry.grid import Canvas, Floats
 from benchmark.phantom.geometry.vectors import weigh
 
 SCALES_MM = (12.0, 5.0)
+TEXTURE_CELL_MM = 2.0
 REACH_MM = 420.0
 """The lattice reaches this far from the origin: beyond the largest grid."""
 SOFT_SD_HU, LUNG_SD_HU = 4.0, 28.0
 LUNG_BELOW_HU, AIR_BELOW_HU = -500.0, -985.0
 BONE_ABOVE_HU, CORTICAL_HU = 110.0, 300.0
-SCLEROSIS = 0.22
+MARROW_SD_HU = 45.0
+"""Trabeculae and islands of fat in cancellous bone."""
+SCLEROSIS = 0.26
 """How much the density of cortical bone varies, as a share of what it has above the marrow's."""
 
 
-def add_texture(canvas: Canvas, seed: int, bone_sd_hu: float = SOFT_SD_HU) -> None:
-    """Add a smooth random field: SD 4 HU in soft tissue, 28 HU in lung, none in air, in bone as asked.
+def add_texture(canvas: Canvas, seed: int) -> None:
+    """Add a smooth random field: SD 4 HU in soft tissue, 28 HU in lung, none in air, 45 HU and more in bone.
 
     The field belongs to the patient: it is fixed to the origin and so the same on every grid.
     """
@@ -30,18 +33,24 @@ def add_texture(canvas: Canvas, seed: int, bone_sd_hu: float = SOFT_SD_HU) -> No
     field = sum_of_fields(canvas, seed)
     lung = hu < LUNG_BELOW_HU
     field *= np.where(lung, np.float32(LUNG_SD_HU), np.float32(SOFT_SD_HU))
-    if bone_sd_hu != SOFT_SD_HU:
-        bone = hu > BONE_ABOVE_HU
+    if (bone := canvas.bone) is not None:
         even = field[bone] / np.float32(SOFT_SD_HU)
         dense = np.float32(SCLEROSIS) * np.maximum(hu[bone] - np.float32(CORTICAL_HU), 0)
         # Denser places are rarer and stand out more than thinner ones: the field's square is added.
-        field[bone] = np.float32(bone_sd_hu) * even + dense * (even + np.float32(0.5) * even * even)
+        field[bone] = np.float32(MARROW_SD_HU) * even + dense * (even + np.float32(0.5) * even * even)
     field[hu < AIR_BELOW_HU] = 0
     hu += field
 
 
 def sum_of_fields(canvas: Canvas, seed: int) -> Floats:
-    """Return the field of SD 1 on the canvas's grid: independent fields of two scales."""
+    """Return the field of SD 1 on the canvas's grid: independent fields of two scales.
+
+    The second generation's, which tells bone, is interpolated from a lattice: it takes a tenth of the time.
+    """
+    if canvas.bone is not None:
+        lattice = Lattice(canvas.grid, TEXTURE_CELL_MM)
+        fields = [smooth_field(lattice, scale, 2 * seed + index) for index, scale in enumerate(SCALES_MM)]
+        return lattice.values(np.asarray(sum(fields)) / np.sqrt(len(fields)))
     total = np.zeros(canvas.grid.shape, np.float32)
     for index, scale in enumerate(SCALES_MM):
         total += _field(canvas.grid.axes, scale, int(REACH_MM / scale), 2 * seed + index)

@@ -20,9 +20,10 @@ CELL_MM = 4.0
 
 @dataclass(frozen=True)
 class Lattice:
-    """A lattice of some 4 mm that covers a grid."""
+    """A lattice that covers a grid, of some 4 mm where no other size is asked for."""
 
     grid: Grid
+    cell_mm: float = CELL_MM
 
     @cached_property
     def axes(self) -> tuple[Distances, Distances, Distances]:
@@ -45,7 +46,7 @@ class Lattice:
     @cached_property
     def steps(self) -> tuple[float, float, float]:
         """Size of a cell: never finer than the grid."""
-        z, y, x = (max(CELL_MM, s) for s in self.grid.spacing)
+        z, y, x = (max(self.cell_mm, s) for s in self.grid.spacing)
         return z, y, x
 
     @cached_property
@@ -125,7 +126,7 @@ def paint(canvas: Canvas, lattice: Lattice, distance: Distances, value: float) -
         canvas.blend(*covered, value)
 
 
-def smooth_union(first: Distances, second: Distances, width: float) -> Distances:
+def smooth_union(first: Distances, second: Distances, width: float | Distances) -> Distances:
     """Return the distance to both shapes, the corner between them rounded off over `width` mm."""
     corner = np.maximum(width - np.abs(first - second), 0) / width
     return np.asarray(np.minimum(first, second) - corner * corner * width / 4)

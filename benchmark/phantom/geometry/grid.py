@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmark.phantom.geometry.vectors import combine
 
 Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
 
@@ -77,6 +78,8 @@ class Canvas:
         """Begin with `section` (y, x), the same in all slices."""
         self.grid = grid
         self.hu: Floats = np.repeat(section[None], grid.shape[0], axis=0)
+        self.bone: Flags | None = None
+        """Where bone is; contrast medium is as bright. None: its texture is that of soft tissue."""
 
     def blend(self, box: Box, occupancy: Floats, value: float) -> None:
         """Paint `occupancy`, 0 to 1, inside `box`."""

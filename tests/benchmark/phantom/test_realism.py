@@ -20,7 +20,7 @@ GATED = {
     "noise SD p5": (10, 22),
     "noise SD p95": (12, 29),
     "slice correlation": (0.20, 0.25),
-    "mean frequency": (0.25, 0.28),
+    "mean frequency": (0.27, 0.28),
 }
 """Measured on six gated scans of one scanner, which are not at hand here; the lowest frequency is lung1_001's."""
 REAL = (

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.phantom.body.cage import Cage
+from benchmark.phantom.body.flecks import paint_cartilage_flecks, paint_rib_edges
 from benchmark.phantom.body.skeleton.rods import Rod, paint_bone, paint_cartilage, rod
 from benchmark.phantom.geometry.grid import Canvas
 
@@ -31,6 +32,7 @@ def paint_ribs(canvas: Canvas, cage: Cage) -> None:
         previous: Points | None = None
         for number in range(1, 13):
             rng = np.random.default_rng([cage.patient.form_seed, number, int(side > 0)])
+            specks = np.random.default_rng([cage.patient.form_seed, number, int(side > 0), 43])
             course = rib_course(cage, number, side, rng)
             radius = float(rng.normal(6.0, 0.5)) * (0.8 if number in (1, 12) else 1.0)
             marrow = build.marrow_hu * float(rng.uniform(0.8, 1.3))
@@ -40,9 +42,11 @@ def paint_ribs(canvas: Canvas, cage: Cage) -> None:
                 calcified = float(np.clip(build.cartilage_calcium * rng.uniform(0.6, 1.4), 0, 1))
                 gristle = _facing(cage, previous, (1.12 * radius, 0.85 * radius), 0.7)
                 paint_cartilage(canvas, gristle, float(rng.normal(92, 10)), calcified, rng)
+                paint_cartilage_flecks(canvas, previous, radius, calcified, specks)
             paint_bone(
                 canvas, bone, 0.62 * build.cortex_hu * float(rng.uniform(0.8, 1.2)), marrow, build.cortex_mm
             )
+            paint_rib_edges(canvas, course, cage.normals(course), radius, build.osteophytes, specks)
 
 
 def rib_course(cage: Cage, number: int, side: float, rng: np.random.Generator) -> Points:

@@ -295,3 +295,32 @@ def test_crumbling_keeps_volume_and_vessels():
             sum(lesion.volume_mm3 for lesion in whole.lesions)
         )
         assert {p.vessel for p in pieces.lesions} == {lesion.vessel for lesion in whole.lesions}
+
+
+def chest_scan(contrast: bool, wires: bool) -> Phantom:
+    patient = draw_chest_patient(1)
+    build = patient.physique.model_copy(update={"sternal_wires": wires, "stomach": "empty"})
+    base = preset("chest", "standard")
+    base = base.model_copy(update={"field_of_view_mm": 380, "pixel_mm": 1.25, "coverage_mm": 100})
+    scan = draw_acquisition(base, patient, contrast, seed=1)
+    return Phantom(patient.model_copy(update={"physique": build}), Disease(), scan)
+
+
+def test_contrast_medium_leaves_bone_as_it_is_and_is_even():
+    plain, enhanced = chest_scan(contrast=False, wires=False), chest_scan(contrast=True, wires=False)
+    off, on = plain.noise_free(), enhanced.noise_free()
+    bone = ndimage.binary_erosion(off > 150, iterations=2)
+    assert bone.sum() > 500
+    assert np.median(np.abs(on - off)[bone]) < 1e-3
+    assert on[bone].std() > 30
+    aorta = ndimage.binary_erosion(plain.masks()["aorta"], iterations=4)
+    assert on[aorta].min() > 300
+    assert on[aorta].std() < 6
+
+
+def test_metal_throws_streaks_with_contrast_medium_too():
+    without, wired = (chest_scan(contrast=True, wires=w) for w in (False, True))
+    change = np.abs(wired.noise_free() - without.noise_free())
+    z, y, _ = np.unravel_index(change.argmax(), change.shape)
+    far = change[z, y + round(25 / 1.25) :]
+    assert (far > 10).sum() > 20
