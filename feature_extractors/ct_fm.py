@@ -14,6 +14,7 @@ from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
 from benchmark.networks.inference import to_device
 from benchmark.networks.weights import HubWeights, WeightsSource
+from benchmark.plugins.base import Licence
 from feature_extractors import ct_fm_network
 from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
 
@@ -45,6 +46,7 @@ class CTFMExtractor(FrozenEmbedding):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "ct_fm"
+    licences: ClassVar[Mapping[str, Licence]] = {"ct_fm": Licence("Apache-2.0")}
 
     weights: WeightsSource = Field(PUBLISHED, description="where the weights come from; docs/embeddings.md")
     preset: Literal["model_card", "authors_script"] = Field(

