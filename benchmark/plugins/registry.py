@@ -48,6 +48,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
         "slices": "feature_extractors.slices.extractor:SlicesExtractor",
+        "i3resnet": "feature_extractors.i3resnet.extractor:I3ResNetExtractor",
         "denseraunet_features": "segmenters.denseraunet.embedding.extractor:DenseRAUnetFeaturesExtractor",
         "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
         "image_diagnostics": "feature_extractors.image_diagnostics:ImageDiagnosticsExtractor",

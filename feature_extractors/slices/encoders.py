@@ -11,14 +11,14 @@ from typing import Any
 
 from benchmark.errors import UserError
 from benchmark.networks.torchvision_repair import import_timm
-from benchmark.networks.weights import HubWeights, LocalWeights, PackageWeights, Weights
+from benchmark.networks.weights import HubWeights, LocalWeights, Published, Weights
 from benchmark.plugins.base import Licence
 from feature_extractors.slices.presets import HUB, PRESETS, Encoder
 
 _NOT_COMMERCIAL = re.compile(r"\bnc\b|non-?commercial|amlr|research", re.IGNORECASE)
 
 
-def published(name: str) -> HubWeights | PackageWeights | None:
+def published(name: str) -> Published | None:
     """Return where the weights of an encoder are published, or None. Imports timm for those that are no preset.
 
     Raises `ValueError` with the nearest names where timm knows none of that name.

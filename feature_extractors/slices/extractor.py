@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
 from benchmark.networks.inference import ResolvedPrecision
-from benchmark.networks.weights import HubWeights, PackageWeights, WeightsSource
+from benchmark.networks.weights import Published, WeightsSource
 from benchmark.plugins.base import Licence
 from benchmark.plugins.declaration import mistake
 from benchmark.plugins.fingerprint import digest_of
@@ -87,7 +87,7 @@ class SlicesExtractor(FrozenEmbedding):
         return encoder
 
     @classmethod
-    def published(cls, parameters: Mapping[str, Any]) -> HubWeights | PackageWeights | None:
+    def published(cls, parameters: Mapping[str, Any]) -> Published | None:
         """Return where the encoder's weights are published. Raises `ValidationError` where nobody does."""
         from feature_extractors.slices.encoders import published
 

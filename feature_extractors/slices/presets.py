@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.networks.weights import HubWeights, PackageWeights
+from benchmark.networks.weights import HubWeights, PackageWeights, Published
 from benchmark.plugins.base import Licence
 from feature_extractors.radimagenet_network import BACKBONES, LICENCE, REPOSITORY, renamer
 
@@ -23,7 +23,7 @@ class Encoder:
     """One encoder: what timm builds, what it sees, and where its weights are from."""
 
     architecture: str
-    weights: HubWeights | PackageWeights | None
+    weights: Published | None
     """The published ones; none: nobody publishes any for this architecture."""
     licence: Licence
     side: int

