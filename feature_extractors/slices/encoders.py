@@ -17,6 +17,9 @@ from feature_extractors.slices.presets import HUB, PRESETS, Encoder
 
 _NOT_COMMERCIAL = re.compile(r"\bnc\b|non-?commercial|amlr|research", re.IGNORECASE)
 
+_LOADING = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+"""What of `timm.create_model` is not architecture: a stranger's file must not make it read others."""
+
 
 def published(name: str) -> Published | None:
     """Return where the weights of an encoder are published, or None. Imports timm for those that are no preset.
@@ -78,7 +81,11 @@ def _described_by(file: Path) -> Encoder:
         channels, *_, side = config["input_size"]
         sized = {"img_size": int(side)} if config.get("fixed_input_size") else {}
         given = content.get("model_args") or {}
-        return _encoder(architecture, config, {"in_chans": int(channels), **sized, **given})
+        if loading := _LOADING & set(given):
+            raise ValueError(f"model_args may not say {sorted(loading)[0]}")
+        arguments = {"in_chans": int(channels), **sized, **given}
+        arguments.pop("num_classes", None)  # always built without a classifier
+        return _encoder(architecture, config, arguments)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"{file}: describes no encoder that timm can build ({error!r:.100}): "

@@ -264,6 +264,7 @@ def test_an_encoder_of_the_hub_is_built_as_the_config_beside_its_file_says(tmp_p
     config = {
         "architecture": "test_vit",
         "num_classes": 0,
+        "model_args": {"num_classes": 0},
         "pretrained_cfg": {"input_size": [1, 64, 64], "mean": [0.3], "std": [0.2], "fixed_input_size": True},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -294,7 +295,16 @@ def test_an_encoder_of_the_hub_on_disk_needs_its_config_beside_it(tmp_path: Path
         declared.extract(scan(), scan())
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"architecture": "no_such", "input_size": [3, 9, 9]}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"architecture": "no_such", "input_size": [3, 9, 9]}',
+        '{"architecture": "test_vit", "input_size": [3, 32, 32], "model_args": {"checkpoint_path": "/etc/x"}}',
+    ],
+)
 def test_a_config_that_says_nothing_timm_can_build_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
     (tmp_path / "model.safetensors").write_bytes(b"x")

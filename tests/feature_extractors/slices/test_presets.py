@@ -101,7 +101,7 @@ def test_a_file_that_does_not_fit_is_refused(name: str, damage: str, said: str, 
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["dinov2_base", "rad_dino", "dale_ct"])
+@pytest.mark.parametrize("name", ["rad_dino", "dale_ct"])
 def test_a_large_file_without_a_tensor_is_refused(name: str, tmp_path: Path) -> None:
     shapes = {key: shape for key, shape in LAYOUTS[name].items() if key != "blocks.7.ls2.gamma"}
     zeros = {key: torch.zeros(shape, dtype=torch.bfloat16) for key, shape in shapes.items()}
