@@ -53,8 +53,7 @@ class FrozenEmbedding(FeatureExtractor):
         weights = values.get("weights", {})
         if not isinstance(weights, Mapping) or {"untrained", "file", "package", "packages"} & set(weights):
             return values
-        if (published := cls.published(values)) is None:
-            return values
+        published = cls.published(values)
         if "folder" in weights:
             rest = {key: value for key, value in weights.items() if key != "folder"}
             return {**values, "weights": {"file": f"{weights['folder']}/{published.filename}", **rest}}
@@ -62,8 +61,8 @@ class FrozenEmbedding(FeatureExtractor):
 
     @classmethod
     @abstractmethod
-    def published(cls, parameters: Mapping[str, Any]) -> Published | None:
-        """Return the published weights for the given parameters; none: nobody publishes any."""
+    def published(cls, parameters: Mapping[str, Any]) -> Published:
+        """Return the published weights for the given parameters."""
 
     def availability(self) -> Availability:
         """Ready if the weights are here or can be fetched, and the device exists."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
 from rich.box import SIMPLE_HEAD
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.plugins.base import Licence
 from benchmark.plugins.registry import Kind, names, plugin_class
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def print_plugins(described: dict[str, Any]) -> None:
             parameters = "\n".join(f"{key} = {value}" for key, value in about["parameters"].items())
             named = Text.assemble(f"{name}\n", (about["summary"], "dim"))
             for what, licence in about["licences"].items():
-                named.append(f"\n{what}: {licence['shown']}", "dim" if licence["commercial"] else "yellow")
+                named.append(f"\n{what}: {Licence(**licence)}", "dim" if licence["commercial"] else "yellow")
             table.add_row(named, about["state"], parameters, end_section=True)
         console.print(table)
 
@@ -135,10 +137,7 @@ def _describe(kind: Kind, name: str) -> dict[str, Any]:
         "summary": (cls.__doc__ or "").strip().partition("\n")[0],
         "state": _state(cls),
         "parameters": parameters,
-        "licences": {
-            what: {"name": one.name, "commercial": one.commercial, "shown": str(one)}
-            for what, one in cls.licences.items()
-        },
+        "licences": {what: asdict(licence) for what, licence in cls.licences.items()},
         "descriptions": {key: field.description or "" for key, field in cls.model_fields.items()},
     }
 

@@ -83,13 +83,13 @@ class I3ResNetExtractor(FrozenEmbedding):
     def _as_the_weights_have_it(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        _, preprocessing = _SETS.get(values.get("encoder", "astra"), _SETS["astra"])
+        _, preprocessing = _SETS.get(str(values.get("encoder")), _SETS["astra"])
         return {"weights": {}, "preprocessing": preprocessing, **values}
 
     @classmethod
     def published(cls, parameters: Mapping[str, Any]) -> Published:
         """Return where the set of weights is published."""
-        return _SETS.get(parameters.get("encoder", "astra"), _SETS["astra"])[0]
+        return _SETS.get(str(parameters.get("encoder")), _SETS["astra"])[0]
 
     @property
     def feature_stem(self) -> str:

@@ -75,7 +75,7 @@ class SlicesExtractor(FrozenEmbedding):
     def _as_the_encoder_has_it(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        preset = PRESETS.get(values.get("encoder", DEFAULT))
+        preset = PRESETS.get(str(values.get("encoder", DEFAULT)))
         return {"weights": {}, **({"window_hu": preset.window_hu} if preset else {}), **values}
 
     @field_validator("encoder")
@@ -87,7 +87,7 @@ class SlicesExtractor(FrozenEmbedding):
         return encoder
 
     @classmethod
-    def published(cls, parameters: Mapping[str, Any]) -> Published | None:
+    def published(cls, parameters: Mapping[str, Any]) -> Published:
         """Return where the encoder's weights are published. Raises `ValidationError` where nobody does."""
         from feature_extractors.slices.encoders import published
 

@@ -264,7 +264,8 @@ def test_each_set_of_weights_has_the_preprocessing_it_was_trained_with_unless_to
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"encoder": "astar"}, {"size": [8, 224, 224]}, {"preprocessing": "abdomen"}]
+    "parameters",
+    [{"encoder": "astar"}, {"encoder": ["astra"]}, {"size": [8, 224, 224]}, {"preprocessing": "abdomen"}],
 )
 def test_an_unfit_parameter_is_refused(parameters: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

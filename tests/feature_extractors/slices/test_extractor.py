@@ -319,6 +319,7 @@ def test_a_config_that_says_nothing_timm_can_build_is_refused(tmp_path: Path, co
         ({"encoder": "resnt50"}, "timm knows no encoder 'resnt50'; did you mean 'resnet50'"),
         ({"encoder": "resnt50", "weights": UNTRAINED}, "did you mean 'resnet50'"),
         ({"encoder": "imagnet"}, "did you mean 'imagenet'"),
+        ({"encoder": ["imagenet"]}, "valid string"),
         ({"encoder": "resnet50.nobody_in1k"}, "timm knows no encoder 'resnet50.nobody_in1k'"),
         ({"encoder": "xyzzy"}, "timm.list_models"),
         ({"encoder": "hf-hub:nobody"}, "pattern"),
