@@ -14,8 +14,10 @@ from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
 from benchmark.networks.inference import to_device
 from benchmark.networks.weights import HubWeights, WeightsSource
+from benchmark.plugins.base import Licence
 from feature_extractors import ct_fm_network
 from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
+from feature_extractors.volumes import box_around, resampled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +47,7 @@ class CTFMExtractor(FrozenEmbedding):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "ct_fm"
+    licences: ClassVar[Mapping[str, Licence]] = {"ct_fm": Licence("Apache-2.0")}
 
     weights: WeightsSource = Field(PUBLISHED, description="where the weights come from; docs/embeddings.md")
     preset: Literal["model_card", "authors_script"] = Field(
@@ -93,9 +96,9 @@ class CTFMExtractor(FrozenEmbedding):
         volume = sitk.GetArrayViewFromImage(image)
         spacing = image.GetSpacing()[::-1]
         if self.region == "roi":
-            volume = volume[self._box_around(sitk.GetArrayFromImage(oriented(roi)) != 0, spacing)]
+            volume = volume[box_around(sitk.GetArrayFromImage(oriented(roi)) != 0, spacing, self.margin_mm)]
         if self.spacing_mm is not None:
-            volume = _resampled(volume, spacing, self.spacing_mm)
+            volume = resampled(volume, spacing, self.spacing_mm)
         if (box := bounding_box(volume > self.foreground_hu)) is None:
             raise CaseError(f"no voxel of the region is above {self.foreground_hu:g} HU")
         low, high = self.hu_range
@@ -103,12 +106,6 @@ class CTFMExtractor(FrozenEmbedding):
             (volume[box].astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0
         )
         return scaled
-
-    def _box_around(self, mask: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[slice, ...]:
-        if (box := bounding_box(mask)) is None:
-            raise CaseError("the ROI is empty")
-        margins = [round(self.margin_mm / mm) for mm in spacing]
-        return tuple(slice(max(s.start - m, 0), s.stop + m) for s, m in zip(box, margins, strict=True))
 
     def _patches(self, volume: NDArray[np.float32]) -> list[torch.Tensor]:
         import torch
@@ -132,15 +129,3 @@ def _reduce(embeddings: list[NDArray[np.float64]], pooling: str) -> NDArray[np.f
     stacked = np.stack(embeddings)
     reduced: NDArray[np.float64] = stacked.mean(axis=0) if pooling == "average" else stacked.max(axis=0)
     return reduced
-
-
-def _resampled(
-    volume: NDArray[Any], spacing: tuple[float, ...], wanted: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    """Resample linearly from the first voxel on, as MONAI's Spacing does."""
-    import numpy as np
-    from scipy.ndimage import affine_transform
-
-    ratio = np.asarray(wanted) / np.asarray(spacing)
-    shape = tuple(int(np.round((n - 1) / r + 1)) for n, r in zip(volume.shape, ratio, strict=True))
-    return affine_transform(volume.astype(np.float32), ratio, output_shape=shape, order=1, mode="nearest")

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from benchmark.errors import CaseError
 from benchmark.networks.inference import ResolvedDevice, ResolvedPrecision, resolve_device
-from benchmark.networks.weights import HubWeights, UntrainedWeights, WeightsSource
+from benchmark.networks.weights import Published, UntrainedWeights, WeightsSource
 from benchmark.plugins import Availability, FeatureExtractor
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class FrozenEmbedding(FeatureExtractor):
     published_name: ClassVar[str]
     """What the features are called; untrained weights add ``_untrained``."""
 
+    @property
+    def feature_stem(self) -> str:
+        """What the names of the features begin with, where the weights are trained ones."""
+        return self.published_name
+
     @model_validator(mode="before")
     @classmethod
     def _complete_weights(cls, values: Any) -> Any:
@@ -46,7 +51,7 @@ class FrozenEmbedding(FeatureExtractor):
         if not isinstance(values, Mapping):
             return values
         weights = values.get("weights", {})
-        if not isinstance(weights, Mapping) or {"untrained", "file"} & set(weights):
+        if not isinstance(weights, Mapping) or {"untrained", "file", "package", "packages"} & set(weights):
             return values
         published = cls.published(values)
         if "folder" in weights:
@@ -56,7 +61,7 @@ class FrozenEmbedding(FeatureExtractor):
 
     @classmethod
     @abstractmethod
-    def published(cls, parameters: Mapping[str, Any]) -> HubWeights:
+    def published(cls, parameters: Mapping[str, Any]) -> Published:
         """Return the published weights for the given parameters."""
 
     def availability(self) -> Availability:
@@ -87,7 +92,7 @@ class FrozenEmbedding(FeatureExtractor):
 
         if not np.isfinite(values).all():
             raise CaseError(f"the embedding overflows in {self.precision}; use `precision: fp32` or `bf16`")
-        stem = f"{self.published_name}_untrained" if self.untrained else self.published_name
+        stem = f"{self.feature_stem}_untrained" if self.untrained else self.feature_stem
         count = len(values) // len(parts)
         width = len(str(count - 1))
         names = [f"{stem}_{part}{index:0{width}}" for part in parts for index in range(count)]

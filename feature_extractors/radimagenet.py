@@ -13,9 +13,10 @@ from pydantic import Field, PositiveInt, model_validator
 
 from benchmark.errors import CaseError
 from benchmark.networks.weights import HubWeights, WeightsSource
+from benchmark.plugins.base import Licence
 from feature_extractors import radimagenet_network
 from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
-from feature_extractors.radimagenet_network import BACKBONES, Backbone
+from feature_extractors.radimagenet_network import BACKBONES, LICENCE, REPOSITORY, Backbone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-REPOSITORY = "Lab-Rasool/RadImageNet"
 SIDE = 224
 
 
@@ -33,6 +33,7 @@ class RadImageNetExtractor(FrozenEmbedding):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "SimpleITK")
     published_name: ClassVar[str] = "radimagenet"
+    licences: ClassVar[Mapping[str, Licence]] = {"radimagenet": LICENCE}
 
     backbone: Backbone = Field("resnet50", description="network whose pooled activations are the features")
     weights: WeightsSource = Field(

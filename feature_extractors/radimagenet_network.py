@@ -11,10 +11,14 @@ from benchmark.networks.checkpoint import load_strictly
 from benchmark.networks.inference import Device, Precision, once_per_process, prepare, to_device
 from benchmark.networks.torchvision_repair import import_timm
 from benchmark.networks.weights import UntrainedWeights, Weights
+from benchmark.plugins.base import Licence
+from feature_extractors.grey_planes import in_batches
 
 if TYPE_CHECKING:
     import torch
 
+REPOSITORY = "Lab-Rasool/RadImageNet"
+LICENCE = Licence("MIT, as re-uploaded")
 Backbone = Literal["resnet50", "densenet121", "inception_v3"]
 
 
@@ -79,12 +83,7 @@ def load(backbone: Backbone, weights: Weights, device: Device, precision: Precis
 
 def embed(network: Any, slices: torch.Tensor, batch: int | None = None) -> torch.Tensor:
     """Return (n, features) of `slices` (n, 1, y, x), grey values in −1…1, `batch` of them at a time."""
-    import torch
-
-    on_gpu = next(network.parameters()).device.type == "cuda"
-    parts = torch.split(slices, batch or (64 if on_gpu else 8))
-    with torch.inference_mode():
-        return torch.cat([network(_three_channels(to_device(part, network))) for part in parts])
+    return in_batches(lambda part: network(_three_channels(to_device(part, network))), slices, network, batch)
 
 
 def _three_channels(grey: torch.Tensor) -> torch.Tensor:

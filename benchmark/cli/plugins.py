@@ -49,8 +49,8 @@ def weights(
     """Show the network weights a study needs and where they are; with --fetch, download them ahead."""
     from benchmark.execution.progress import downloads
     from benchmark.execution.store import json_text
-    from benchmark.networks.weights import fetch as fetch_weights
-    from benchmark.networks.weights import required_weights
+    from benchmark.networks.required import fetch as fetch_weights
+    from benchmark.networks.required import required_weights
     from benchmark.report.console import print_weights
     from benchmark.study.reading import read_study
 

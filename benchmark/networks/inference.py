@@ -113,19 +113,29 @@ def once_per_process(load: Load) -> Load:
 
 
 def prepare(network: torch.nn.Module, device: Device, precision: Precision) -> torch.nn.Module:
-    """Return `network` frozen for inference: folded, on its device, in its precision, channels last."""
+    """Return `network` frozen for inference: folded, on its device, in its precision, channels last.
+
+    For networks whose layers are known to be registered in the order they are applied: see `fold_batch_norms`.
+    """
     import torch
 
-    use_allotted_threads()
-    if device == "cuda" and precision == "fp32":
-        torch.backends.cudnn.allow_tf32 = False  # it would round to 10 bits of mantissa
     fold_batch_norms(network.eval().requires_grad_(False))
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is torch.nn.ReLU:
                 setattr(parent, name, _rectifier())
+    return prepare_as_built(network, device, precision)
+
+
+def prepare_as_built(network: torch.nn.Module, device: Device, precision: Precision) -> torch.nn.Module:
+    """Return `network` frozen for inference, on its device, in its precision, channels last; no layer is changed."""
+    import torch
+
+    use_allotted_threads()
+    if device == "cuda" and precision == "fp32":
+        torch.backends.cudnn.allow_tf32 = False  # it would round to 10 bits of mantissa
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    for parameter in network.parameters():
+    for parameter in network.eval().requires_grad_(False).parameters():
         if parameter.ndim in formats:
             parameter.data = parameter.data.to(memory_format=formats[parameter.ndim])
     return network.to(device=device, dtype=torch_dtype(precision))

@@ -1,4 +1,4 @@
-"""Where the weights of a frozen network come from: the hub, this disk, or a seed.
+"""Where the weights of a frozen network come from: the hub, an installed package, this disk, or a seed.
 
 Everything a source says is decided without loading a network, and every set of weights has a digest: the
 SHA-256 of its file, which enters the fingerprint of the extractor and the records of the run.
@@ -7,53 +7,30 @@ SHA-256 of its file, which enters the fingerprint of the extractor and the recor
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from benchmark.errors import UserError
 from benchmark.networks.hub import HubFile, why_unreachable
 from benchmark.networks.hub_download import Progress, download, sha256_of
+from benchmark.networks.package_weights import PackageWeights, ShardedWeights
+from benchmark.networks.source import Sha256, Weights
 from benchmark.plugins import Availability
-from benchmark.plugins.base import Plugin, with_nested
 from benchmark.plugins.fingerprint import digest_of
 
-Sha256 = Annotated[
-    str, Field(pattern="^[0-9a-f]{64}$", description="refuse the file if its SHA-256 is another")
+__all__ = [
+    "HubWeights",
+    "LocalWeights",
+    "PackageWeights",
+    "Published",
+    "ShardedWeights",
+    "UntrainedWeights",
+    "Weights",
+    "WeightsSource",
 ]
-State = Literal["here", "to fetch", "unavailable", "no weights"]
-
-
-class Weights(Plugin):
-    """A source of weights. Its fingerprint is that of the weights, not of the place they lie at."""
-
-    @abstractmethod
-    def locate(self) -> Path | None:
-        """Return the file if it is on this disk. Touches no network."""
-
-    @abstractmethod
-    def path(self) -> Path:
-        """Return the verified file, fetched if need be. Raises `UserError` saying what to do."""
-
-    def fetch(self, progress: Progress | None) -> Path:
-        """Return the file, fetched if need be; `progress` hears of the bytes. Raises `UserError`."""
-        return self.path()
-
-    @abstractmethod
-    def __str__(self) -> str:
-        """Name the source for a person."""
-
-    def weights_digest(self) -> str:
-        """Return the SHA-256 of the file, which is fetched if need be. Raises `UserError`."""
-        return sha256_of(self.path())
-
-    def fingerprint(self) -> str:
-        """Return the weights' digest: a copy of the file gives the same features as the hub's."""
-        return self.weights_digest()
 
 
 class HubWeights(Weights):
@@ -192,67 +169,24 @@ def _other_digest(path: Path, digest: str, known: str, remedy: str) -> UserError
 
 def _kind(spec: Any) -> str:
     """Return which source a declaration means, by the key that only this one has."""
-    if isinstance(spec, Weights):
-        return {HubWeights: "hub", LocalWeights: "local"}.get(type(spec), "untrained")
-    keys = set(spec) if isinstance(spec, Mapping) else set()
-    return "untrained" if "untrained" in keys else "local" if "file" in keys else "hub"
+    declared = type(spec).model_fields if isinstance(spec, Weights) else spec
+    keys = set(declared) if isinstance(declared, Mapping) else set()
+    return next((kind for key, kind in _TELLING.items() if key in keys), "hub")
 
+
+_TELLING = {"untrained": "untrained", "file": "local", "package": "package", "packages": "shards"}
+
+
+Published = HubWeights | PackageWeights | ShardedWeights
+"""Where somebody else's weights may be published."""
 
 WeightsSource = Annotated[
     Annotated[HubWeights, Tag("hub")]
+    | Annotated[PackageWeights, Tag("package")]
+    | Annotated[ShardedWeights, Tag("shards")]
     | Annotated[LocalWeights, Tag("local")]
     | Annotated[UntrainedWeights, Tag("untrained")],
     Discriminator(_kind),
 ]
-"""What `weights:` may say: ``{repo, filename, revision}``, ``{file}`` or ``{untrained: seed}``."""
-
-
-@dataclass(frozen=True)
-class RequiredWeights:
-    """One row of `cacbench weights`: what a plug-in needs, and where it is."""
-
-    plugin: str
-    source: Weights
-    where: Path | None
-    size: int | None
-    state: State
-    sha256: str
-    reason: str = ""
-
-
-def required_weights(plugins: Mapping[str, Plugin]) -> list[RequiredWeights]:
-    """Return a row for each of the named plug-ins that has weights, in their order. Downloads nothing.
-
-    `size` is in bytes; it and `sha256` are known for files that are here.
-    """
-    return [_row(name, source) for name, plugin in plugins.items() for source in _sources(plugin)]
-
-
-def _sources(plugin: Plugin) -> list[Weights]:
-    """Return the sets of weights of a plug-in and of those within it."""
-    sources: list[Weights] = []
-    for each in with_nested(plugin):
-        declared = getattr(each, "weights", ())
-        several = declared if isinstance(declared, tuple) else (declared,)
-        sources += [source for source in several if isinstance(source, Weights)]
-    return sources
-
-
-def _row(name: str, source: Weights) -> RequiredWeights:
-    if isinstance(source, UntrainedWeights):
-        return RequiredWeights(name, source, None, None, "no weights", source.weights_digest())
-    if (where := source.locate()) is not None:
-        return RequiredWeights(name, source, where, where.stat().st_size, "here", sha256_of(where))
-    ready = source.availability()
-    return RequiredWeights(
-        name, source, None, None, "to fetch" if ready.ready else "unavailable", "", ready.reason
-    )
-
-
-def fetch(source: Weights, progress: Progress | None = None) -> Path:
-    """Return the verified file of `source`, downloaded if need be. Raises `UserError` saying what to do.
-
-    `progress` is called with the bytes that are here and the bytes there will be, from the first resumed byte
-    on.
-    """
-    return source.fetch(progress)
+"""What `weights:` may say: ``{repo, filename, revision}``, ``{package, version, filename, sha256}``, the same with
+``packages``, ``{file}`` or ``{untrained: seed}``."""

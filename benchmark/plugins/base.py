@@ -8,7 +8,8 @@ sessions) is loaded on first use, outside the model's fields, and never travels 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,11 +37,25 @@ class Availability(BaseModel):
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Licence:
+    """Under what somebody else's weights may be used."""
+
+    name: str
+    commercial: bool = True
+
+    def __str__(self) -> str:
+        """Name it, and mark one that forbids commercial use."""
+        return self.name if self.commercial else f"{self.name} (NON-COMMERCIAL)"
+
+
 class Plugin(Declaration, ABC):
     """What all kinds have in common: parameters, availability, fingerprint."""
 
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose version may change the result; part of the fingerprint."""
+    licences: ClassVar[Mapping[str, Licence]] = {}
+    """Of the published weights, by what one of its parameters may say; where there is but one, by their name."""
 
     def availability(self) -> Availability:
         """Say whether the plug-in can run here. Cheap: no download, no heavy import."""

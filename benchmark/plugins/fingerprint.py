@@ -24,6 +24,9 @@ CONTRACT = (
     "benchmark.execution.workers",
     "benchmark.networks.hub",
     "benchmark.networks.hub_download",
+    "benchmark.networks.package_weights",
+    "benchmark.networks.required",
+    "benchmark.networks.source",
     "benchmark.networks.weights",
     "benchmark.plugins",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
 from rich.box import SIMPLE_HEAD
@@ -10,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.plugins.base import Licence
 from benchmark.plugins.registry import Kind, names, plugin_class
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from benchmark.networks.weights import RequiredWeights
+    from benchmark.networks.required import RequiredWeights
 
 # Names and reasons are printed as they are, `[…]` and `:key:` too.
 console = Console(markup=False, emoji=False)
@@ -75,6 +77,8 @@ def print_plugins(described: dict[str, Any]) -> None:
         for name, about in plugins.items():
             parameters = "\n".join(f"{key} = {value}" for key, value in about["parameters"].items())
             named = Text.assemble(f"{name}\n", (about["summary"], "dim"))
+            for what, licence in about["licences"].items():
+                named.append(f"\n{what}: {Licence(**licence)}", "dim" if licence["commercial"] else "yellow")
             table.add_row(named, about["state"], parameters, end_section=True)
         console.print(table)
 
@@ -133,6 +137,7 @@ def _describe(kind: Kind, name: str) -> dict[str, Any]:
         "summary": (cls.__doc__ or "").strip().partition("\n")[0],
         "state": _state(cls),
         "parameters": parameters,
+        "licences": {what: asdict(licence) for what, licence in cls.licences.items()},
         "descriptions": {key: field.description or "" for key, field in cls.model_fields.items()},
     }
 

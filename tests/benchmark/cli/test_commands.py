@@ -140,7 +140,12 @@ def test_list_shows_every_kind_with_parameters_and_state():
     assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]
     assert described["classifier"]["random_forest"]["state"] == "ready"
     assert "zero" in described["cohort"]["toy_cohort"]["parameters"]
-    assert "random_forest" in cacbench("list").stdout
+    shown = cacbench("list").stdout
+    assert "random_forest" in shown
+    licences = described["feature_extractor"]["slices"]["licences"]
+    forbidden = {name for name, licence in licences.items() if not licence["commercial"]}
+    assert forbidden == {"rad_dino", "dale_ct"}
+    assert shown.count("(NON-COMMERCIAL)") == len(forbidden)
 
 
 @pytest.mark.parametrize(("name", "read"), [("f.parquet", pd.read_parquet), ("f.csv", pd.read_csv)])

