@@ -100,7 +100,7 @@ def with_cartilage(bone: Mask, hu: NDArray[np.float32], lungs: Lungs, blood: flo
     if blood > CONTRAST_HU:
         return bone
     cartilage = (hu > blood + CARTILAGE_HU) & ~lungs.hull
-    grown = ndimage.binary_propagation(bone, mask=bone | cartilage, structure=np.ones((3, 3, 3)))
+    grown = ndimage.binary_propagation(bone, mask=bone | cartilage, structure=np.ones((3, 3, 3), bool))
     return np.asarray(grown, bool)
 
 
@@ -111,22 +111,7 @@ def find_spine(
 
     Raises `CaseError` where they lie in front instead: the patient is upside down in the image.
     """
-    import SimpleITK as sitk
-    from scipy import ndimage
-
-    solid = bone
-    if blood < MARROW_HU - 40:  # above, enhanced muscle and blood are as bright as marrow
-        solid = solid | ball(sitk.BinaryMorphologicalOpening, hu > MARROW_HU, 4, spacing)
-    elif blood > CONTRAST_HU:
-        solid = solid | dense
-    solid = ball(sitk.BinaryMorphologicalClosing, solid, 6, spacing, plane=True)
-    solid = np.stack([np.asarray(ndimage.binary_fill_holes(part), bool) for part in solid]) & ~lungs.mask
-    solid &= ~pools(hu, blood, spacing)
-    # Where the field of view ends at the side of a rib it must not count as thick: vertebrae go on to the back alone.
-    sides = ((0, 0), (0, 0), (1, 1))
-    solid = ball(sitk.BinaryMorphologicalOpening, np.pad(solid, sides), 7, spacing, plane=True)[:, :, 1:-1]
-    solid &= np.asarray(lungs.hull.any(axis=(1, 2)))[:, None, None]
-    labels, sizes = components(solid)
+    labels, sizes = components(_solid_bone(hu, bone, dense, lungs, blood, spacing))
     rows = np.flatnonzero(lungs.hull.any(axis=(0, 2)))
     y = np.bincount(labels.ravel(), np.indices(labels.shape, np.float64)[1].ravel())
     place = (y / np.maximum(sizes, 1) - rows[0]) / max(1, rows[-1] - rows[0])
@@ -143,11 +128,32 @@ def find_spine(
     return np.asarray((found & ~_in_lung(labels, lungs.mask))[labels], bool)
 
 
+def _solid_bone(
+    hu: NDArray[np.float32], bone: Mask, dense: Mask, lungs: Lungs, blood: float, spacing: Spacing
+) -> Mask:
+    """Return bone with its marrow and canals, where it is 14 mm thick or more in the slice."""
+    import SimpleITK as sitk
+    from scipy import ndimage
+
+    solid = bone
+    if blood < MARROW_HU - 40:  # above, enhanced muscle and blood are as bright as marrow
+        solid = solid | ball(sitk.BinaryMorphologicalOpening, hu > MARROW_HU, 4, spacing)
+    elif blood > CONTRAST_HU:
+        solid = solid | dense
+    solid = ball(sitk.BinaryMorphologicalClosing, solid, 6, spacing, plane=True)
+    solid = np.stack([np.asarray(ndimage.binary_fill_holes(part), bool) for part in solid]) & ~lungs.mask
+    solid &= ~pools(hu, blood, spacing)
+    # Where the field of view ends at the side of a rib it must not count as thick: vertebrae go on to the back alone.
+    sides = ((0, 0), (0, 0), (1, 1))
+    solid = ball(sitk.BinaryMorphologicalOpening, np.pad(solid, sides), 7, spacing, plane=True)[:, :, 1:-1]
+    return np.asarray(solid & lungs.hull.any(axis=(1, 2))[:, None, None])
+
+
 def _in_lung(labels: NDArray[np.intp], lungs: Mask) -> NDArray[np.bool_]:
     """Return, for every label, whether lung is much of what surrounds it, as of the vessels of a hilum."""
     from scipy import ndimage
 
-    around = np.where(labels == 0, ndimage.grey_dilation(labels, size=3), 0)
+    around = np.where(labels == 0, ndimage.maximum_filter(labels, size=3), 0)
     counts = np.bincount(around.ravel(), minlength=labels.max() + 1)
     return np.asarray(np.bincount(around[lungs], minlength=len(counts)) > IN_LUNG * np.maximum(counts, 1))
 
