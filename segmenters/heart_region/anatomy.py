@@ -146,7 +146,7 @@ def _solid_bone(
     # Where the field of view ends at the side of a rib it must not count as thick: vertebrae go on to the back alone.
     sides = ((0, 0), (0, 0), (1, 1))
     solid = ball(sitk.BinaryMorphologicalOpening, np.pad(solid, sides), 7, spacing, plane=True)[:, :, 1:-1]
-    return np.asarray(solid & lungs.hull.any(axis=(1, 2))[:, None, None])
+    return np.asarray(solid & np.asarray(lungs.hull.any(axis=(1, 2)))[:, None, None])
 
 
 def _in_lung(labels: NDArray[np.intp], lungs: Mask) -> NDArray[np.bool_]:

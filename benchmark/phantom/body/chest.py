@@ -9,14 +9,14 @@ import numpy as np
 from benchmark.phantom.body.abdomen import below_diaphragm, paint_abdomen
 from benchmark.phantom.body.cage import Cage
 from benchmark.phantom.body.flecks import paint_airway_rings, paint_disc_edges, paint_scars
-from benchmark.phantom.body.lung_vessels import paint_lung_vessels
-from benchmark.phantom.body.lungs import (
+from benchmark.phantom.body.lungs.air_spaces import (
     THINNEST_HU,
     paint_airways,
     paint_fissures,
     paint_lungs,
     paint_opacities,
 )
+from benchmark.phantom.body.lungs.vessels import paint_lung_vessels
 from benchmark.phantom.body.mediastinum import mediastinum
 from benchmark.phantom.body.skeleton.plates import paint_shoulders, paint_sternum
 from benchmark.phantom.body.skeleton.ribs import paint_ribs

@@ -1,0 +1,1 @@
+"""Lungs: what fills them, airways and vessels."""
