@@ -62,7 +62,7 @@ def find_lungs(hu: NDArray[np.float32], spacing: Spacing, wall_mm: float) -> Lun
         )
     lungs = ball(sitk.BinaryDilate, lungs, 4, spacing) & (hu < -400) & body
     hull, inset, deep = (hulls(lungs, spacing, inset) for inset in (0.0, wall_mm, 15.0))
-    return Lungs(lungs, reaching(hull, spacing), reaching(inset, spacing), deep)
+    return Lungs(lungs, _reaching(hull, spacing), _reaching(inset, spacing), deep)
 
 
 def blood_hu(hu: NDArray[np.float32], lungs: Lungs) -> float:
@@ -199,7 +199,7 @@ def _before_the_table(labels: NDArray[np.intp], sizes: NDArray[np.intp]) -> NDAr
     return np.asarray(rows[:, 0] < rows[foremost, 1])
 
 
-def reaching(mask: Mask, spacing: Spacing) -> Mask:
+def _reaching(mask: Mask, spacing: Spacing) -> Mask:
     """Return a mask that every slice hands down to those up to 25 mm below it."""
     from scipy import ndimage
 
