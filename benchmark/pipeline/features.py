@@ -24,16 +24,21 @@ Outcomes = Done[tuple[str, str]]
 
 
 def extract_features(
-    study: Study, execution: Execution, identified: IdentifiedCases | None = None
+    study: Study,
+    execution: Execution,
+    identified: IdentifiedCases | None = None,
+    beside: Sequence[Wanted] = (),
 ) -> Features:
     """Extract every declared feature table of the `identified` cases, by default all of the study's cohort.
 
+    `beside` are the yardsticks' own, from the same scans: what they lack excludes no case.
     Raises `UserError` when every case of all tables was excluded.
     """
     identified = identified or identify_cases(list_cases(study.cohort), execution)
     cases = identified.cases
     wanted, keys, unavailable = _wanted(study)
-    outcomes = _outcomes(identified, wanted, keys, execution)
+    keys |= {item.name: _made_of(item) for item in beside}
+    outcomes = _outcomes(identified, [*wanted, *beside], keys, execution)
     records = {item.name: _records(item.name, cases, outcomes) for item in wanted}
     tables = {name: _table(name, records_of_extractor) for name, records_of_extractor in records.items()}
     exclusions = _exclusions(identified, wanted, outcomes)
@@ -50,6 +55,7 @@ def extract_features(
         outcomes.computed,
         _anomalies(study, cases, outcomes),
         {case_id: record["voxels"] for (case_id, _), record in outcomes.records.items()},
+        {item.name: _table(item.name, _records(item.name, cases, outcomes)) for item in beside},
     )
 
 
@@ -62,13 +68,18 @@ def _wanted(study: Study) -> tuple[list[Wanted], dict[str, list[str]], dict[str,
         if name in unavailable:
             continue
         try:
-            prints = [item.segmenter.fingerprint(), item.extractor.fingerprint()]
+            keys[name] = _made_of(item)
         except UserError as error:  # the weights could not be had after all
             unavailable[name] = str(error)
         else:
             wanted.append(item)
-            keys[name] = [*prints, code_digest("benchmark.pipeline.extraction")]
     return wanted, keys, unavailable
+
+
+def _made_of(item: Wanted) -> list[str]:
+    """Return what identifies an extraction, beside the scan."""
+    prints = [item.segmenter.fingerprint(), item.extractor.fingerprint()]
+    return [*prints, code_digest("benchmark.pipeline.extraction")]
 
 
 def _outcomes(
@@ -138,6 +149,8 @@ def _anomalies(study: Study, cases: Sequence[Case], outcomes: Outcomes) -> pd.Da
     ]
     # Sorted, because records come in the order of completion.
     for (case_id, name), record in sorted(outcomes.records.items(), key=lambda item: item[0]):
+        if name not in study.extractors:
+            continue
         segmenter = study.extractors[name].segmenter
         rows += [(case_id, kind, detail, "", "") for kind, detail in record.get("anomalies", ())]
         rows += [

@@ -34,6 +34,8 @@ class Features:
     of its own finding, that segmenter and the severity."""
     voxels: dict[str, str] = field(default_factory=dict)
     """What identifies each scan's voxels, by case id, whatever file they are in."""
+    yardsticks: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """What rules without learning look at, by what it was read in; rows as of `tables`."""
 
     def cases_warned(self, segmenter: str, severity: str) -> int:
         """Return in how many cases a segmenter's finding carries a warning of that severity."""
@@ -77,6 +79,10 @@ class StudyResult:
     models: dict[str, FittedModel]
     failed: dict[str, str] = field(default_factory=dict)
     """Runs without results, with the reason."""
+    yardsticks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["run"]))
+    """What rules without learning call each case, columns as of `predictions`."""
+    yardstick_folds: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["run"]))
+    """Their fold scores, columns as of `folds`."""
     fitted: int = 0
     """How many folds and final models were fitted now rather than found in the store."""
 

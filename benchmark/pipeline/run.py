@@ -17,6 +17,7 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import FittedModel, StudyResult
 from benchmark.pipeline.same_scans import refuse_same_scans
+from benchmark.pipeline.yardsticks import follow_rules, wanted_for_yardsticks
 from benchmark.study.study import Study
 
 FlatRecords = Mapping[tuple[str, Split], FlatRecord]
@@ -35,6 +36,7 @@ def run_study(study: Study, execution: Execution) -> StudyResult:
     evaluated = {(run.name, split): folds.records[run.name, split] for run in runs for split in plan.splits}
     records = with_one_point(plan, evaluated)
     predictions = plan.predictions(records)
+    by_rule = follow_rules(plan)
     return StudyResult(
         study,
         plan.features,
@@ -44,6 +46,8 @@ def run_study(study: Study, execution: Execution) -> StudyResult:
         choices=_choices(records),
         models={run.name: FittedModel.from_record(models.records[run.name]) for run in runs},
         failed=failed,
+        yardsticks=by_rule,
+        yardstick_folds=plan.fold_scores(by_rule) if len(by_rule) else by_rule,
         fitted=folds.computed + models.computed,
     )
 
@@ -59,7 +63,8 @@ def plan_study(study: Study, execution: Execution) -> EvaluationPlan:
         about = about_cases(cases.readable)
         check_splits(study, about)
         refuse_same_scans(study, about, cases.scans)
-    return plan_evaluation(study, extract_features(study, execution, cases))
+    beside = wanted_for_yardsticks(study, cases)
+    return plan_evaluation(study, extract_features(study, execution, cases, beside))
 
 
 def with_one_point(

@@ -38,6 +38,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "reference": "segmenters.reference:ReferenceSegmenter",
         "whole_image": "segmenters.whole_image:WholeImageSegmenter",
         "heart_region": "segmenters.heart_region.segmenter:HeartRegionSegmenter",
+        "pseudo_label": "segmenters.pseudo_label:PseudoLabelSegmenter",
         "threshold": "segmenters.threshold:ThresholdSegmenter",
         "denseraunet": "segmenters.denseraunet.segmenter:DenseRAUnetSegmenter",
         "ai_cac": "segmenters.ai_cac.segmenter:AICACSegmenter",
@@ -51,6 +52,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "i3resnet": "feature_extractors.i3resnet.extractor:I3ResNetExtractor",
         "denseraunet_features": "segmenters.denseraunet.embedding.extractor:DenseRAUnetFeaturesExtractor",
         "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
+        "calcium_rule": "feature_extractors.calcium_rule:CalciumRuleExtractor",
         "image_diagnostics": "feature_extractors.image_diagnostics:ImageDiagnosticsExtractor",
     },
     "classifier": {

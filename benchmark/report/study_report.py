@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmark.report.picture import comparison_figure
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
 from benchmark.report.tracking.runs import log_study
+from benchmark.report.verdict.sentence import verdict
 
 SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
 _ON_COMPARISONS = (
@@ -44,6 +46,11 @@ def report_of(result: StudyResult) -> Report:
     findings = diagnose(result, tables["summary"])
     tables["diagnosis"] = as_table(findings)
     facts["diagnosis"] = [str(finding) for finding in findings]
+    facts["methods"] = {
+        str(row.pop("method")): {key: None if pd.isna(value) else value for key, value in row.items()}
+        for row in tables["methods"].to_dict("records")
+    }
+    facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["cases"])
     metrics = result.study.compared_metrics
     figures = {
         "comparison": comparison_figure(tables["summary"], result.folds, metrics, result.study.name),
@@ -58,6 +65,7 @@ def report_of(result: StudyResult) -> Report:
         tables=tables,
         facts=facts,
         figures=figures,
+        sentences=facts["verdict"],
         of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted "
         "in this execution",
         warnings=_warnings(facts),
@@ -119,7 +127,7 @@ def _sections(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Se
             otherwise="None.",
         ),
     ]
-    return [_overview(facts, tables), *(_on_page_alone(section) for section in behind)]
+    return [_overview(facts, tables["methods"]), *(_on_page_alone(section) for section in behind)]
 
 
 def _on_page_alone(section: Section) -> Section:
@@ -128,23 +136,40 @@ def _on_page_alone(section: Section) -> Section:
     )
 
 
-def _overview(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> Section:
-    """Return the table that people see first: one row per run, best accuracy first."""
-    shown = {key: short for key, short in _SHORT.items() if key in next(iter(facts["runs"].values()))}
-    tests = tables["comparisons"].query("metric == 'accuracy' and test == 'nadeau_bengio'")
-    tests = tests[tests["reference"] == facts["reference"]]
-    p_values = tests.set_index("run")["p_holm"].dropna()
+def _overview(facts: dict[str, Any], methods: pd.DataFrame) -> Section:
+    """Return the table that people see first: one row per method and rule, most skilful first."""
+    best = str(methods["best_rule"].iloc[0])
     rows = []
-    for name, metrics in sorted(facts["runs"].items(), key=lambda item: -item[1]["accuracy"]["value"]):
-        others = {short: f"{metrics[key]['value']:.2f}" for key, short in shown.items()}
-        p = "ref." if name == facts["reference"] else f"{p_values[name]:.3f}" if name in p_values else "–"
-        rows.append({"run": name, "accuracy": with_interval(**metrics["accuracy"]), **others, "p": p})
-    return Section(
-        f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}",
-        pd.DataFrame(rows),
-        f"accuracy with its 95 % interval (patients resampled{_other_methods(facts)}); p: accuracy against the "
-        "reference, Nadeau–Bengio corrected and Holm-adjusted",
-        where="console",
+    for row in methods.to_dict("records"):
+        shown = {"method": row["method"] if row["kind"] == "method" else f"({row['method']})"}
+        shown |= {"skill": _skill(row)} if best else {}
+        ends = {end: row[f"accuracy_{end}"] for end in ("low", "high", "method")}
+        shown["accuracy"] = with_interval(row["accuracy"], **ends)
+        shown |= {short: f"{row[key]:.2f}" for key, short in _SHORT.items() if key in row}
+        ranks = "" if pd.isna(row["rank_low"]) else f"{row['rank_low']}–{row['rank_high']}"
+        rows.append(shown | {"group": row["group"], "ranks": ranks})
+    title = f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}"
+    return Section(title, pd.DataFrame(rows), _note(best, facts))
+
+
+def _skill(row: Mapping[Any, Any]) -> str:
+    """Return points with their interval; none has no width, as of a rule that calls the same cases."""
+    if row["method"] == row["best_rule"]:
+        return "0, the best rule"
+    shown, low, high = (f"{100 * row[name]:+.0f}" for name in ("skill", "skill_low", "skill_high"))
+    return f"{shown} [{low}, {high}]" if row["skill_low"] < row["skill_high"] else f"{shown}, not estimable"
+
+
+def _note(best: str, facts: dict[str, Any]) -> str:
+    rule = (
+        f"skill: points of accuracy above the best rule without learning ({best}); rules in brackets; "
+        if best
+        else ""
+    )
+    return (
+        f"{rule}95 % intervals, patients resampled{_other_methods(facts)}; a method takes in each fold the classifier "
+        "with the best inner score; AUC: mean of the folds; methods that share a letter were not told apart; ranks: "
+        "95 % interval; every run: tables/summary.csv"
     )
 
 

@@ -12,6 +12,8 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.details import detail_tables
+from benchmark.report.verdict.methods import methods_of
+from benchmark.report.verdict.standing import standing_tables
 from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
 from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.headline import headline_intervals
@@ -28,6 +30,7 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
         "summary": summary(result, confidence),
         "intervals": confidence,
         "comparisons": comparisons(result),
+        **standing_tables(result, methods_of(result)),
         **detail_tables(result),
         "folds": result.folds,
         "predictions": result.predictions,

@@ -7,7 +7,7 @@ from typing import Any
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.plugins.registry import BUILTINS, Kind, plugin_class
-from benchmark.study.study import Comparisons
+from benchmark.study.comparisons import Comparisons, Yardsticks
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -30,6 +30,7 @@ def study_schema() -> dict[str, Any]:
             "target": _target(),
             "protocol": _inlined(Protocol),
             "comparisons": _inlined(Comparisons),
+            "yardsticks": {"anyOf": [_inlined(Yardsticks), {"type": "null"}]},
             "runs": {"type": "array", "items": {"type": "string"}},
         },
     }

@@ -5,28 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from benchmark.evaluation.protocol import Metric, Protocol
+from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
 from benchmark.plugins.base import Plugin
 from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
-
-Test = Literal[
-    "paired_t",
-    "nadeau_bengio",
-    "wilcoxon",
-    "five_by_two_f",
-    "bayesian_correlated_t",
-    "mcnemar",
-    "delong",
-    "bootstrap_percentile",
-    "bootstrap_bca",
-]
+from benchmark.study.comparisons import EMBEDDINGS, Comparisons, Yardsticks
 
 
 class Extraction(Declaration):
@@ -34,40 +23,6 @@ class Extraction(Declaration):
 
     segmenter: str
     extractor: FeatureExtractor
-
-
-class Comparisons(Declaration):
-    """What the runs are compared with, on which metrics, and by which tests."""
-
-    reference: str | None = Field(
-        None, description="the run all others are compared with; default: the first"
-    )
-    pairs: Annotated[tuple[tuple[str, str], ...] | None, Once] = Field(
-        None, min_length=1, description="runs compared, [run, with which]; default: all with the reference"
-    )
-    metrics: Annotated[tuple[Metric, ...] | None, Once] = Field(
-        None,
-        min_length=1,
-        description="compared by every test; default: accuracy and f1, of bands accuracy and quadratic_kappa",
-    )
-    tests: Annotated[tuple[Test, ...], Once] = Field(
-        (
-            "paired_t",
-            "nadeau_bengio",
-            "wilcoxon",
-            "mcnemar",
-            "delong",
-            "bootstrap_bca",
-            "bayesian_correlated_t",
-        ),
-        min_length=1,
-        description="see docs/statistics.md for what each assumes and how often it errs",
-    )
-    family: Literal["study", "metric"] = Field(
-        "metric",
-        description="what p-values are adjusted over: all pairs and metrics of a test, or a metric's pairs",
-    )
-    rope: float = Field(0.01, gt=0, lt=1, description="half-width of practical equality in the Bayesian test")
 
 
 @dataclass(frozen=True)
@@ -95,6 +50,9 @@ class Study(Declaration):
     target: Target = Nonzero()
     protocol: Protocol = Protocol()
     comparisons: Comparisons = Comparisons()
+    yardsticks: Yardsticks | None = Field(
+        Yardsticks(), description="rules without learning that every method is held against; null: none"
+    )
     runs: Annotated[tuple[str, ...] | None, Once] = Field(
         None, description="`extractor/classifier` names; default: all of them"
     )
@@ -130,6 +88,18 @@ class Study(Declaration):
             for name in names:
                 if name not in self.run_names():
                     raise mistake("comparisons", key, message=_names_no("run", name, self.run_names()))
+        return self
+
+    @model_validator(mode="after")
+    def _asked_exist(self) -> Study:
+        region = self.yardsticks.segmenter if self.yardsticks else None
+        if region is not None and region not in self.segmenters:
+            message = _names_no("segmenter", region, self.segmenters)
+            raise mistake("yardsticks", "segmenter", message=message)
+        known = [*self.methods, EMBEDDINGS]
+        for name in self.comparisons.asked:
+            if name not in known:
+                raise mistake("comparisons", "question", message=_names_no("method", name, known))
         return self
 
     @model_validator(mode="after")
@@ -189,6 +159,17 @@ class Study(Declaration):
         return "; ".join(
             filter(None, [self.why_no_features(run.extractor), _reasons(self.classifiers[run.classifier])])
         )
+
+    @property
+    def methods(self) -> list[str]:
+        """The extractors that have runs, in the declared order: each is one method, whatever its classifiers."""
+        return list(dict.fromkeys(run.extractor for run in self.all_runs()))
+
+    @property
+    def region(self) -> str:
+        """The segmenter in whose region the yardsticks look: the declared one, or the reference run's."""
+        declared_region = self.yardsticks.segmenter if self.yardsticks else None
+        return declared_region or self.extractors[self.reference_run.partition("/")[0]].segmenter
 
     @property
     def reference_run(self) -> str:

@@ -17,6 +17,7 @@ from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import with_nested
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.report.tracking.database import experiment_id, open_database
+from benchmark.report.verdict.sentence import verdict
 from benchmark.study.study import Run, Study
 
 
@@ -36,12 +37,15 @@ def log_study(
     mlflow.set_experiment(experiment_id=experiment_id(mlflow, result.study.name, results))
     tags = {**_code_tags(), "cohort_hash": cohort_hash(result)}
     with mlflow.start_run(run_name=result.study.name, tags=tags) as parent:
+        sentences = verdict(tables["claims"], tables["methods"], len(result.case_ids))
+        mlflow.set_tag("mlflow.note.content", "\n\n".join(sentences))  # what MLflow shows as the run's description
         mlflow.log_params(_study_parameters(result))
         mlflow.log_artifact(str(study_file))
         log_files(mlflow, written, folder)
         mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
         mlflow.log_dict(machine(), "environment/machine.json")
         _log_rows(mlflow, result, tables, tags)
+        _log_rules(mlflow, result, tables["methods"], tags)
         for name, reason in result.failed.items():
             with _failed_run(mlflow, name, tags):
                 mlflow.set_tag("reason", reason)
@@ -80,6 +84,14 @@ def _log_rows(
                 data[run.extractor] = _data_set(mlflow, result, run.extractor)
             with mlflow.start_run(run_name=run.name, nested=True, tags=tags):
                 _log_run(mlflow, result, run, tables, data[run.extractor])
+
+
+def _log_rules(mlflow: Any, result: StudyResult, methods: pd.DataFrame, tags: dict[str, str]) -> None:
+    """Log the rules without learning as rows of their own, with the metrics that a run has."""
+    for row in methods[methods["kind"] == "rule"].to_dict("records"):
+        values = {name: row[name] for name in (*result.study.target.metrics, "skill")}
+        with mlflow.start_run(run_name=row["method"], nested=True, tags={**tags, "kind": "rule"}):
+            mlflow.log_metrics({name: float(value) for name, value in values.items() if pd.notna(value)})
 
 
 def cohort_hash(result: StudyResult) -> str:
@@ -147,6 +159,7 @@ def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> 
     values = pooled["value"].to_dict()
     for end in ("low", "high"):
         values |= {f"{name}_{end}": number for name, number in pooled[end].dropna().items()}
+    values |= {"skill": gain for name, gain in tables["skill"][["run", "skill"]].to_numpy() if name == run.name}
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
     segmenter = result.study.extractors[run.extractor].segmenter
     for severity in ("severe", "notable"):
