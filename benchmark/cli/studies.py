@@ -33,6 +33,10 @@ def run(
     dask: Dask = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a run has no result.")] = False,
     force: Force = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Print every table of the page, each run's too, not the methods alone."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
@@ -51,7 +55,7 @@ def run(
     claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         result = run_study(declared, execution)
-    show(publish(report_of(result), claim), as_json)
+    show(publish(report_of(result), claim), as_json, full)
     if strict and result.failed:
         raise UserError(
             "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())

@@ -26,6 +26,8 @@ from benchmark.phantom.heart.plaque import Disease, DiseaseModel
 from benchmark.phantom.source import PhantomSource
 from benchmark.plugins import Cohort
 
+CONTRAST_TURNS = {"off": (False,), "some": (False, False, False, True), "mixed": (False, True), "on": (True,)}
+
 
 class PhantomCohort(Cohort):
     """Phantoms without and with coronary calcium.
@@ -50,7 +52,10 @@ class PhantomCohort(Cohort):
     scanners: tuple[Scanner, ...] = Field(
         SCANNERS, min_length=1, max_length=3, description="scanner presets that take turns"
     )
-    contrast: Literal["off", "on", "mixed"] = Field("off", description="iodine in the blood, or in turn")
+    contrast: Literal["off", "some", "mixed", "on"] = Field(
+        "off",
+        description="iodine in the blood: never, in every fourth scan of a protocol, in every other, always",
+    )
     generation: Literal[1, 2] = Field(
         2,
         description="of the phantom: 2 has a chest like a patient's around the heart; 1 is the plain one of before",
@@ -133,7 +138,7 @@ class PhantomCohort(Cohort):
         protocols: tuple[Protocol, ...] = (
             ("cardiac", "chest") if self.protocol == "mixed" else (self.protocol,)
         )
-        contrasts = (False, True) if self.contrast == "mixed" else (self.contrast == "on",)
+        contrasts = CONTRAST_TURNS[self.contrast]
         k, scanner = divmod(k, len(self.scanners))
         k, protocol = divmod(k, len(protocols))
         return protocols[protocol], self.scanners[scanner], contrasts[k % len(contrasts)]

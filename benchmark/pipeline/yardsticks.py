@@ -24,7 +24,7 @@ from benchmark.study.study import Study
 
 REGION, TRUTH = "yardsticks", "ceiling"
 MAJORITY = "majority"
-CEILING = "ceiling: true Agatston"
+CEILING = "true Agatston > 0"
 Rule = Callable[[Split], tuple[NDArray[np.float64], NDArray[np.intp]]]
 """From a fold to the scores that order its tested cases, and the class codes it calls them."""
 

@@ -31,15 +31,16 @@ def print_table(table: pd.DataFrame, title: str, styles: Sequence[str] = ()) -> 
     for place, name in enumerate(table.columns):
         right = place > 0 and _numeric(table[name])
         shown.add_column(str(name), no_wrap=place == 0, overflow="fold", justify="right" if right else "left")
+    known = table.notna().to_numpy()
     for place, row in enumerate(table.itertuples(index=False, name=None)):
-        cells = ("" if value is None or value != value else str(value) for value in row)
+        cells = (str(value) if there else "" for value, there in zip(row, known[place], strict=True))
         shown.add_row(*cells, style=styles[place] if styles else "")
     console.print(shown)
 
 
 def _numeric(column: pd.Series) -> bool:
     """Say whether every cell begins as a number does."""
-    return all(str(value)[:1] in "0123456789+-.–" or value in ("", "ref.") for value in column)
+    return all(str(value)[:1] in "0123456789+-.–" or value in ("", "ref.") for value in column.dropna())
 
 
 def print_plan(

@@ -134,8 +134,11 @@ def _log(report: Report, written: Sequence[Path], claim: Claim) -> None:
                 mlflow.log_metrics(dict(row.metrics))
 
 
-def show(published: Published, as_json: bool = False) -> None:
-    """Print a report: as JSON and nothing else, or its tables and sentences and where everything is."""
+def show(published: Published, as_json: bool = False, full: bool = False) -> None:
+    """Print a report: as JSON and nothing else, or its tables and sentences and where everything is.
+
+    `full`: the tables that are for the page alone, too.
+    """
     report = published.report
     if as_json:
         print(json_text(report.facts), end="")
@@ -143,7 +146,7 @@ def show(published: Published, as_json: bool = False) -> None:
     from benchmark.report.console import console, print_table
 
     for section in report.sections:
-        if section.where != "page" and section.table is not None and len(section.table):
+        if (full or section.where != "page") and section.table is not None and len(section.table):
             print_table(section.table, section.title, section.styles)
             if section.note:
                 console.print(section.note, style="dim", soft_wrap=True)

@@ -32,7 +32,6 @@ _ON_CALIBRATION = (
 _SHORT = {
     "sensitivity": "sens.",
     "specificity": "spec.",
-    "f1": "F1",
     "roc_auc": "AUC",
     "macro_f1": "macro F1",
     "quadratic_kappa": "kappa",

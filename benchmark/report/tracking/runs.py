@@ -38,7 +38,9 @@ def log_study(
     tags = {**_code_tags(), "cohort_hash": cohort_hash(result)}
     with mlflow.start_run(run_name=result.study.name, tags=tags) as parent:
         sentences = verdict(tables["claims"], tables["methods"], len(result.case_ids))
-        mlflow.set_tag("mlflow.note.content", "\n\n".join(sentences))  # what MLflow shows as the run's description
+        mlflow.set_tag(
+            "mlflow.note.content", "\n\n".join(sentences)
+        )  # what MLflow shows as the run's description
         mlflow.log_params(_study_parameters(result))
         mlflow.log_artifact(str(study_file))
         log_files(mlflow, written, folder)
@@ -159,7 +161,9 @@ def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> 
     values = pooled["value"].to_dict()
     for end in ("low", "high"):
         values |= {f"{name}_{end}": number for name, number in pooled[end].dropna().items()}
-    values |= {"skill": gain for name, gain in tables["skill"][["run", "skill"]].to_numpy() if name == run.name}
+    values |= {
+        "skill": gain for name, gain in tables["skill"][["run", "skill"]].to_numpy() if name == run.name
+    }
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
     segmenter = result.study.extractors[run.extractor].segmenter
     for severity in ("severe", "notable"):

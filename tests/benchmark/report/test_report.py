@@ -120,7 +120,7 @@ def test_the_same_results_give_the_same_page(studies):
         said.append(CliRunner().invoke(app, arguments, catch_exceptions=False).output)
         pages.append(page.read_bytes())
     assert pages[0] == pages[1]
-    assert "40 features extracted and 8 models fitted" in said[0]
+    assert "80 features extracted and 8 models fitted" in said[0]
     assert "0 features extracted and 0 models fitted" in said[1]
 
 

@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
     """Return the folder of results and what the console said."""
     folder = tmp_path_factory.mktemp("few")
     (folder / "few.yaml").write_text(yaml.safe_dump(STUDY))
-    arguments = ["run", str(folder / "few.yaml"), "--results", str(folder / "r"), "--jobs", "1"]
+    arguments = ["run", str(folder / "few.yaml"), "--results", str(folder / "r"), "--jobs", "1", "--full"]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     return folder / "r", done.output

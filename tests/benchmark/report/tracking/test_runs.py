@@ -22,7 +22,9 @@ from benchmark.pipeline import run_study
 from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.study_report import report_of
+from benchmark.report.tables import all_tables
 from benchmark.report.tracking.database import tracking_uri
+from benchmark.report.verdict.sentence import verdict
 from benchmark.study.reading import read_study
 
 
@@ -58,10 +60,22 @@ def logged(tmp_path_factory):
 
 def test_a_study_is_a_parent_run_and_each_row_a_child(logged):
     _, result, runs = logged
-    parent = runs.pop("toy")
-    assert set(runs) == set(result.study.run_names())
-    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {parent.info.run_id}
-    runs["toy"] = parent
+    children = {name: run for name, run in runs.items() if name != "toy"}
+    rules = {"majority", "maximum HU >= 130", "Agatston > 0"}
+    assert set(children) == {*result.study.run_names(), *rules}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {runs["toy"].info.run_id}
+    assert {name for name, run in children.items() if run.data.tags.get("kind") == "rule"} == rules
+
+
+def test_the_parent_is_described_by_the_verdict_and_skill_is_a_metric(logged):
+    _, result, runs = logged
+    tables = all_tables(result)
+    sentences = verdict(tables["claims"], tables["methods"], len(result.case_ids))
+    assert runs["toy"].data.tags["mlflow.note.content"] == "\n\n".join(sentences)
+    skill = tables["skill"].set_index("run")["skill"]
+    for name in (*(run.name for run in result.all_runs()), "majority"):
+        best = tables["methods"]["best_rule"].iloc[0]
+        assert runs[name].data.metrics.get("skill", 0) == (0 if name == best else pytest.approx(skill[name]))
 
 
 def test_a_child_holds_metrics_intervals_folds_parameters_and_fingerprints(logged):
