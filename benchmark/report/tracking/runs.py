@@ -161,9 +161,8 @@ def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> 
     values = pooled["value"].to_dict()
     for end in ("low", "high"):
         values |= {f"{name}_{end}": number for name, number in pooled[end].dropna().items()}
-    values |= {
-        "skill": gain for name, gain in tables["skill"][["run", "skill"]].to_numpy() if name == run.name
-    }
+    gained = tables["skill"].loc[tables["skill"]["run"] == run.name, "skill"]
+    values |= dict(zip(["skill"], gained, strict=False))  # nothing without rules
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
     segmenter = result.study.extractors[run.extractor].segmenter
     for severity in ("severe", "notable"):

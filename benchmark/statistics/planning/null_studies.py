@@ -1,4 +1,4 @@
-"""Simulated studies of two methods that are equal by construction."""
+"""Simulated studies of two methods that are equal, or differ by a planted amount, by construction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class SimulatedCases:
     """Patients whose two halves of `features` standard normal features each carry the same information.
 
     `separation` is the Mahalanobis distance of the classes in either half: an ideal classifier of one half has
-    accuracy Φ(separation/2). Both halves are exchangeable, so two equal learners, one on each, are equal on average.
+    accuracy Φ(separation/2). Both halves are exchangeable, so two equal learners, one on each, are equal on average,
+    unless `other_separation` gives the second half less.
     """
 
     name: str
@@ -30,11 +31,13 @@ class SimulatedCases:
     positives: int = 88
     negatives: int = 94
     separation: float = 2.0
+    other_separation: float | None = None
 
     def draw(self, random: np.random.Generator) -> tuple[Labels, tuple[Floats, Floats]]:
         """Return labels (cases,) and the two halves, each (cases, features)."""
         label = np.repeat([1, 0], [self.positives, self.negatives])
-        shift = self.separation / np.sqrt(self.features)
+        other = self.separation if self.other_separation is None else self.other_separation
+        shift = np.array([self.separation, other])[:, None, None] / np.sqrt(self.features)
         values = random.normal(size=(2, len(label), self.features)) + shift * label[:, None]
         return label, (values[0], values[1])
 
@@ -84,7 +87,7 @@ def discriminant_scores(X: Floats, label: Labels, fold: Labels) -> Floats:
 def study_tables(
     cohort: SimulatedCases, protocol: Folds, random: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Simulate one study of two equal methods; return its fold and prediction tables."""
+    """Simulate one study of two methods, a and b; return its fold and prediction tables."""
     label, halves = cohort.draw(random)
     fold = protocol.draw(label, random)
     scores = [discriminant_scores(half, label, fold) for half in halves]
