@@ -82,7 +82,7 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
                 "accuracy",
                 metrics["accuracy"],
                 LOWEST_EMBEDDING_ACCURACY,
-                "the scans are unlike those the network learnt from",
+                "perhaps the scans are unlike those the network learnt from",
                 "run the extractor with another preprocessing, and radiomics on the same ROI beside it",
             )
         return
@@ -94,7 +94,12 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
             else f"run with `{extraction.segmenter}: {{dilation_mm: {wider + 2:g}}}` or another segmenter"
         )
         yield Diagnosis(
-            name, "sensitivity", metrics["sensitivity"], LOWEST_SENSITIVITY, "the ROI misses calcium", advice
+            name,
+            "sensitivity",
+            metrics["sensitivity"],
+            LOWEST_SENSITIVITY,
+            "perhaps the ROI misses calcium",
+            advice,
         )
     if metrics["specificity"] < LOWEST_SPECIFICITY:
         hu = getattr(segmenter, "hu", None)
@@ -108,7 +113,7 @@ def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Ite
             "specificity",
             metrics["specificity"],
             LOWEST_SPECIFICITY,
-            "other dense structures lie inside the ROI",
+            "perhaps other dense structures lie inside the ROI",
             advice,
         )
 

@@ -14,7 +14,7 @@ from benchmark.execution.environment import versions
 from benchmark.execution.store import write_atomically
 
 if TYPE_CHECKING:
-    from benchmark.report.report import Report
+    from benchmark.report.report import Report, Section
 
 
 def write_page(file: Path, report: Report, figures: Mapping[str, Path]) -> Path:
@@ -22,6 +22,7 @@ def write_page(file: Path, report: Report, figures: Mapping[str, Path]) -> Path:
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(loader=PackageLoader("benchmark.report"), autoescape=True, trim_blocks=True)
+    environment.filters["anchor"] = _anchor
     page = environment.get_template("page.html.jinja").render(
         report=report,
         sections=[
@@ -29,6 +30,7 @@ def write_page(file: Path, report: Report, figures: Mapping[str, Path]) -> Path:
         ],
         figures={name: _data_uri(figure) for name, figure in figures.items()},
         versions=versions(),
+        shown=_shown,
     )
     write_atomically(file, re.sub(r"\n\s*\n+", "\n", page).encode())
     return file
@@ -37,6 +39,16 @@ def write_page(file: Path, report: Report, figures: Mapping[str, Path]) -> Path:
 def _blank(table: pd.DataFrame | None) -> pd.DataFrame | None:
     """Return the table with None, which the page leaves blank, for every missing value."""
     return None if table is None else table.astype(object).where(table.notna(), None)
+
+
+def _anchor(title: str) -> str:
+    """Return what a link within the page calls a section."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _shown(section: Section, table: pd.DataFrame | None) -> bool:
+    """Say whether a section has a table, a sentence or figures to show."""
+    return bool(section.otherwise or (section.figures if table is None else len(table)))
 
 
 def _data_uri(figure: Path) -> str:

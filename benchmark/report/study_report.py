@@ -147,7 +147,7 @@ def _overview(facts: dict[str, Any], methods: pd.DataFrame) -> Section:
         shown |= {short: f"{row[key]:.2f}" for key, short in _SHORT.items() if key in row}
         ranks = "" if pd.isna(row["rank_low"]) else f"{row['rank_low']}–{row['rank_high']}"
         rows.append(shown | {"group": row["group"], "ranks": ranks})
-    title = f"{facts['study']}: {facts['cases']} cases, {facts['protocol']}"
+    title = f"Methods: {facts['cases']} cases, {facts['protocol']}"
     return Section(title, pd.DataFrame(rows), _note(best, facts))
 
 
