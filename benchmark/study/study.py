@@ -133,6 +133,16 @@ class Study(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _classifiers_fit(self) -> Study:
+        for run in self.all_runs():
+            try:
+                self.learner(run)
+            except ValueError as error:
+                message = f"{run.name}: {error}; list the other runs under `runs`"
+                raise mistake("runs", message=message) from None
+        return self
+
+    @model_validator(mode="after")
     def _metrics_defined(self) -> Study:
         allowed = self.target.metrics
         places = [("comparisons", "metrics", name) for name in self.comparisons.metrics or ()]
@@ -169,8 +179,9 @@ class Study(Declaration):
         return self.segmenters[self.extractors[extractor].segmenter]
 
     def learner(self, run: Run) -> Classifier:
-        """Return the run's classifier as it learns the study's target."""
-        return self.target.learner(self.classifiers[run.classifier])
+        """Return the run's classifier as it learns the study's target from the run's extractor."""
+        extractor = self.extractors[run.extractor].extractor
+        return self.target.learner(self.classifiers[run.classifier].learning_from(extractor))
 
     def all_runs(self) -> list[Run]:
         """Return the declared runs, by default every extractor with every classifier, in the declared order."""
