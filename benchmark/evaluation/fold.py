@@ -124,8 +124,8 @@ def fit_final(task: FoldTask) -> ModelRecord:
 
     with threadpool_limits(limits=1):
         chosen = _best(task)
-        X = task.X[task.train]
-        X = pd.DataFrame(X, columns=list(task.features)) if task.features else X
+        seen = task.X[task.train]
+        X = pd.DataFrame(seen, columns=list(task.features)) if task.features else seen
         pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(X, task.y[task.train])
     content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED)
     return {"parameters": chosen.point, "inner_score": chosen.score, "skops": content.hex()}

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 
 class Finetuned(Classifier):
-    """A linear head on an encoder whose upper layers learn with it; the number of epochs is chosen on held-out cases."""
+    """A linear head on an encoder whose upper layers learn with it, for as many epochs as suit held-out cases."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "scikit-learn")
     stages: ClassVar[str | None] = "epochs"
     trains_network: ClassVar[bool] = True
 
     epochs: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
-        (2, 4, 8), description="numbers of passes over the training cases to choose from, on the first inner fold"
+        (2, 4, 8),
+        description="numbers of passes over the training cases to choose from, on the first inner fold",
     )
     learning_rate: NonNegativeFloat = Field(1e-4, description="of the encoder's layers")
     head_learning_rate: PositiveFloat = Field(1e-3, description="of the head")
@@ -65,7 +66,9 @@ class _Bound(Classifier):
         settings = self.training.model_dump(exclude={"epochs"})
         epochs = tuple(sorted(self.training.epochs))
         model = FinetunedNetwork(self.extractor, epochs=epochs[-1], kept=epochs, seed=seed, **settings)
-        return Pipeline([("untouched", "passthrough"), ("model", model)])  # the grid search fits what is before it
+        return Pipeline(
+            [("untouched", "passthrough"), ("model", model)]
+        )  # the grid search fits what is before it
 
     def parameter_grid(self) -> dict[str, list[Any]]:
         return self.training.parameter_grid()

@@ -94,7 +94,9 @@ class FinetunedNetwork(ClassifierMixin, BaseEstimator):
 
     def _setting(self, extractor: TrainableExtractor | None = None) -> Setting:
         device, precision = (extractor or cast(TrainableExtractor, self.extractor)).trains_on
-        own = {field.name: getattr(self, field.name) for field in fields(Setting) if hasattr(self, field.name)}
+        own = {
+            field.name: getattr(self, field.name) for field in fields(Setting) if hasattr(self, field.name)
+        }
         return Setting(device=device, precision=precision, **own)
 
     def __getstate__(self) -> dict[str, Any]:

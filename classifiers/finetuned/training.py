@@ -75,7 +75,9 @@ def epochs(network: Any, X: NDArray[Any], y: NDArray[np.intp], setting: Setting)
         {"params": list(network.layers.parameters()), "lr": setting.learning_rate},
         {"params": list(network.head.parameters()), "lr": setting.head_learning_rate},
     ]
-    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=setting.weight_decay)
+    optimiser = torch.optim.AdamW(
+        [group for group in groups if group["params"]], weight_decay=setting.weight_decay
+    )
     weights = torch.tensor(len(y) / np.bincount(y), dtype=torch.float32, device=setting.device)
     done = 0
     network.eval()
@@ -89,7 +91,8 @@ def epochs(network: Any, X: NDArray[Any], y: NDArray[np.intp], setting: Setting)
                 with _multiplying_in(setting):
                     logits = network(_batch(X[part, views[part]], setting))
                 target = torch.from_numpy(y[part]).to(setting.device)
-                torch.nn.functional.cross_entropy(logits.float(), target, weights).backward()
+                loss: Any = torch.nn.functional.cross_entropy(logits.float(), target, weights)
+                loss.backward()
                 optimiser.step()
         yield (done := done + 1)
 

@@ -100,7 +100,8 @@ def normalised(encoder: Encoder, grey: torch.Tensor) -> torch.Tensor:
     import torch
 
     mean, deviation = (
-        torch.tensor(values, device=grey.device)[:, None, None] for values in (encoder.mean, encoder.deviation)
+        torch.tensor(values, device=grey.device)[:, None, None]
+        for values in (encoder.mean, encoder.deviation)
     )
     return ((grey - mean) / deviation).contiguous(memory_format=torch.channels_last)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveInt, field_validator
 
 from benchmark.errors import CaseError
+from benchmark.networks.inference import Precision
 from benchmark.plugins.trainable import TrainableExtractor
 from feature_extractors.slices.extractor import SlicesExtractor
 
@@ -28,7 +29,8 @@ class FinetuneSlicesExtractor(SlicesExtractor, TrainableExtractor):
     """
 
     depth: Literal["head", "last_stage", "full"] = Field(
-        "last_stage", description="what is trained: a linear head alone, the encoder's last stage too, or all of it"
+        "last_stage",
+        description="what is trained: a linear head alone, the encoder's last stage too, or all of it",
     )
     slabs: PositiveInt = Field(
         8, description="the slices are dealt into this many slabs, each shown by its maximum"
@@ -88,16 +90,11 @@ class FinetuneSlicesExtractor(SlicesExtractor, TrainableExtractor):
         grey = square_planes(image, roi, self.region, self.margin_mm, shown, self.slabs)
         return (grey * 255).round_().to(torch.uint8)
 
-    def _loaded(self, precision: str | None = None) -> Loaded:
+    def _loaded(self, precision: Precision | None = None) -> Loaded:
         from feature_extractors.slices.network import load
 
         return load(
-            self.encoder,
-            self.weights,
-            self.input_size,
-            self.pixels,
-            self.device,
-            precision or self.precision,
+            self.encoder, self.weights, self.input_size, self.pixels, self.device, precision or self.precision
         )
 
     def trained_part(self) -> torch.nn.Module:

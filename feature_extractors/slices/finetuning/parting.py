@@ -45,8 +45,9 @@ def last_stage(loaded: Loaded) -> Any:
             setattr(parent, earlier, torch.nn.Identity())
         above, parent = parent, getattr(parent, name)
     setattr(above, path[-1], torch.nn.Identity())
-    if hasattr(network, "pos_embed"):
-        network.pos_embed = None  # a transformer adds positions before the cut
+    for name in ("cls_token", "reg_token", "pos_embed"):  # what a transformer adds before the cut
+        if hasattr(network, name):
+            setattr(network, name, None)
     if not _is_the_rest(network, loaded):
         raise UserError(_no_stages(loaded))
     return network

@@ -1,4 +1,4 @@
-"""The layers that are trained, with the pooling above them: from what a case's planes are at the cut to its features."""
+"""The layers that are trained, with the pooling above them: from a case's activations at the cut to its features."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pooled_over_planes(layers: torch.nn.Module, pooling: Pooling, top_k: int) ->
             self.layers = layers
 
         def forward(self, cases: torch.Tensor) -> torch.Tensor:
-            features = self.layers(cases.flatten(0, 1)).unflatten(0, cases.shape[:2])
+            features: torch.Tensor = self.layers(cases.flatten(0, 1)).unflatten(0, cases.shape[:2])
             if pooling == "top_k":
                 features = features.topk(min(top_k, features.shape[1]), dim=1).values
             return features.amax(1) if pooling == "max" else features.mean(1)
