@@ -21,7 +21,12 @@ DEPTHS = ("head", "last_stage", "full")
 
 
 def extractor(depth, **parameters):
-    declared = {"encoder": "test_efficientnet", "weights": {"untrained": SEED}, "input_size": SIDE, "slabs": 2}
+    declared = {
+        "encoder": "test_efficientnet",
+        "weights": {"untrained": SEED},
+        "input_size": SIDE,
+        "slabs": 2,
+    }
     return build(
         "feature_extractor",
         {"use": "finetune_slices", "depth": depth, "window_hu": [-300, 500], **declared, **parameters},
@@ -42,8 +47,8 @@ def activations(depth, cases=24, **parameters):
     return np.stack([handed_out.extract_with_activations(*scan(number))[1] for number in range(cases)])
 
 
-@pytest.fixture(scope="module")
-def X():
+@pytest.fixture(scope="module", name="X")
+def handed_out():
     return {depth: activations(depth) for depth in DEPTHS}
 
 
@@ -52,7 +57,8 @@ y = np.arange(24) % 2
 
 def network(depth="last_stage", **settings):
     return FinetunedNetwork(
-        extractor(depth), **{"learning_rate": 1e-3, "head_learning_rate": 1e-2, "epochs": 4, "seed": 7, **settings}
+        extractor(depth),
+        **{"learning_rate": 1e-3, "head_learning_rate": 1e-2, "epochs": 4, "seed": 7, **settings},
     )
 
 
@@ -75,7 +81,7 @@ def plain_torch(planes, trained, epochs):
     head = torch.nn.Linear(len(centre), 2)
     torch.nn.init.zeros_(head.weight)
     torch.nn.init.zeros_(head.bias)
-    groups = [{"params": learning, "lr": 1e-3}] if learning else []
+    groups = [{"params": learning, "lr": 3e-3}] if learning else []
     optimiser = torch.optim.AdamW([*groups, {"params": head.parameters(), "lr": 1e-2}], weight_decay=0.01)
     for epoch in range(epochs):
         random = np.random.default_rng(derive_seed(7, "epoch", epoch))
@@ -89,15 +95,27 @@ def plain_torch(planes, trained, epochs):
         return head((features(shown[:, 0]) - centre) / scale).softmax(1).numpy()
 
 
+LAST_STAGE = ("blocks.4", "conv_head", "bn2")
+
+
 @pytest.mark.parametrize(
-    ("depth", "trained"),
-    [("head", ("nothing",)), ("last_stage", ("blocks.3", "blocks.4", "conv_head", "bn2")), ("full", ("",))],
+    ("depth", "trained", "not_these"),
+    [
+        ("head", ("nothing",), LAST_STAGE),
+        ("last_stage", LAST_STAGE, ("blocks.3", *LAST_STAGE)),
+        ("full", ("",), LAST_STAGE),
+    ],
 )
-def test_training_from_stored_activations_is_training_the_network_with_its_lower_layers_held(X, depth, trained):
-    expected = plain_torch(X["full"], trained, epochs=4)
-    found = network(depth).fit(X[depth], y).predict_proba(X[depth])
-    assert np.ptp(expected[:, 1]) > 0.3, "it has learnt something"
-    np.testing.assert_allclose(found, expected, atol=0.01)  # float16 at the cut
+def test_training_from_stored_activations_is_training_the_network_with_its_lower_layers_held(
+    X, depth, trained, not_these
+):
+    found = network(depth, learning_rate=3e-3).fit(X[depth], y).predict_proba(X[depth])
+    np.testing.assert_allclose(
+        found, plain_torch(X["full"], trained, epochs=4), atol=2e-3
+    )  # float16 at the cut
+    assert np.abs(found - plain_torch(X["full"], not_these, epochs=4)).max() > 0.1, (
+        "other layers would be seen"
+    )
 
 
 def test_the_deeper_the_training_the_more_of_the_network_has_changed(X):
@@ -142,7 +160,9 @@ def test_the_seed_decides_and_classes_weigh_alike_however_many_cases_they_have()
 
 
 def test_another_seed_gives_another_model(X):
-    one, other = (network(seed=seed).fit(X["last_stage"], y).predict_proba(X["last_stage"]) for seed in (1, 2))
+    one, other = (
+        network(seed=seed).fit(X["last_stage"], y).predict_proba(X["last_stage"]) for seed in (1, 2)
+    )
     assert not np.array_equal(one, other)
 
 
@@ -206,7 +226,9 @@ def test_the_key_follows_depth_weights_and_settings(X):
     others = [
         bound("full"),
         bound("last_stage", learning_rate=2e-3),
-        build("classifier", {"use": "finetuned"}).learning_from(extractor("last_stage", weights={"untrained": 4})),
+        build("classifier", {"use": "finetuned"}).learning_from(
+            extractor("last_stage", weights={"untrained": 4})
+        ),
     ]
     assert len({first.key(), *(replace(first, classifier=other).key() for other in others)}) == 4
 
