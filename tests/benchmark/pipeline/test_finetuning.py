@@ -28,7 +28,7 @@ DECLARED = {
     },
     "classifiers": {
         "logistic_regression": {"grid": {"C": [0.1]}},
-        "finetuned": {"epochs": [1, 4], "learning_rate": 1e-3, "head_learning_rate": 1e-2},
+        "finetuned": {"epochs": [1, 4], "learning_rate": 1e-4, "head_learning_rate": 1e-2},
     },
     "runs": [
         "moments/logistic_regression",
