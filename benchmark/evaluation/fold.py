@@ -35,12 +35,15 @@ _DECISIVE = {"selection", "split", "inner_folds", "scoring", "threshold", "thres
 
 @dataclass(frozen=True)
 class FoldTask:
-    """Features X (cases, features) and labels y of the whole table, and which of its rows train and test."""
+    """Features X (cases, features) and labels y of the whole table, and which of its rows train and test.
+
+    A classifier that trains a network has its activations (cases, views, …) in X and no names of features.
+    """
 
     classifier: Classifier
     protocol: Protocol
     features: tuple[str, ...]
-    X: NDArray[np.float64]
+    X: NDArray[Any]
     y: NDArray[np.intp]
     train: NDArray[np.intp]
     test: NDArray[np.intp]
@@ -121,7 +124,8 @@ def fit_final(task: FoldTask) -> ModelRecord:
 
     with threadpool_limits(limits=1):
         chosen = _best(task)
-        X = pd.DataFrame(task.X[task.train], columns=list(task.features))
+        seen = task.X[task.train]
+        X = pd.DataFrame(seen, columns=list(task.features)) if task.features else seen
         pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(X, task.y[task.train])
     content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED)
     return {"parameters": chosen.point, "inner_score": chosen.score, "skops": content.hex()}
@@ -157,9 +161,10 @@ def _threshold(task: FoldTask, chosen: Chosen) -> float:
     """Return the declared threshold, from the chosen point's inner out-of-fold probabilities."""
     if task.protocol.threshold == "half":
         return 0.5
+    tested = np.isfinite(chosen.out_of_fold[:, 1])
     return choose_threshold(
-        task.y[task.train],
-        chosen.out_of_fold[:, 1],
+        task.y[task.train][tested],
+        chosen.out_of_fold[tested, 1],
         rule=task.protocol.threshold,
         target=task.protocol.threshold_target,
     )

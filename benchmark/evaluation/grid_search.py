@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,13 +50,13 @@ def best_point(
     """Choose the grid point with the best mean score in a cross-validation of X, shape (cases, features).
 
     `cv` is a scikit-learn cross-validator, `groups` (cases,) what it may keep together. The first of equally good
-    points wins, in the order of `ParameterGrid`.
+    points wins, in the order of `ParameterGrid`. Of a classifier that trains a network only the first fold is tested.
     """
     points = grid_points(classifier)
     classes = int(y.max()) + 1
     scores = []
     out_of_fold = np.full((len(points), len(y), classes), np.nan)
-    for train, test in cv.split(X, y, groups):
+    for train, test in islice(cv.split(X, y, groups), 1 if classifier.learns_from_activations else None):
         by_point = grid_probabilities(classifier, X[train], y[train], X[test], seed, classes)
         scores.append([probability_score(scoring, y[test], probabilities) for probabilities in by_point])
         out_of_fold[:, test] = by_point

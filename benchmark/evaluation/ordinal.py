@@ -66,6 +66,11 @@ class Ordinal(Classifier):
         inner = self.classifier.staged_parameter
         return f"estimator__{inner}" if inner else None
 
+    @property
+    def learns_from_activations(self) -> bool:
+        """The classifier's own."""
+        return self.classifier.learns_from_activations
+
     def estimator(self, seed: int) -> Pipeline:
         """Return the classifier's pipeline with an `OrdinalClassifier` around its model."""
         *before, (name, model) = self.classifier.estimator(seed).steps

@@ -13,10 +13,13 @@ import numpy as np
 from benchmark.case import Case, Scan, ScanWarning, Stage
 from benchmark.execution.execution import Failure, reason_of
 from benchmark.images.files import voxel_digest
+from benchmark.pipeline.activations import pack
 from benchmark.pipeline.regions import Regions
 from benchmark.plugins import FeatureExtractor, Segmenter
+from benchmark.plugins.trainable import TrainableExtractor
 
 if TYPE_CHECKING:
+    import pandas as pd
     import SimpleITK as sitk
 
 T = TypeVar("T")
@@ -90,7 +93,7 @@ def extract(task: ExtractionTask) -> Extracted:
     """Return for each wanted extraction its `Failure` or its record.
 
     A record has ``features``, ``seconds``, ``anomalies`` of the scan, ``warnings`` of the segmenter and ``voxels``, see
-    `voxel_digest`.
+    `voxel_digest`; of a `TrainableExtractor` also ``activations``, see `pack`.
     """
     results: dict[str, dict[str, Any] | Failure] = {}
     begin = time.perf_counter()
@@ -130,7 +133,7 @@ def _features(
     wanted: Wanted, scan: Scan, roi: sitk.Image, warnings: tuple[ScanWarning, ...]
 ) -> dict[str, Any]:
     begin = time.perf_counter()
-    features = _guarded("extract", lambda: wanted.extractor.extract(scan.image, roi))
+    features, kept = _guarded("extract", lambda: _extracted(wanted.extractor, scan.image, roi))
     seconds = time.perf_counter() - begin
     values = features.to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
@@ -141,7 +144,18 @@ def _features(
         "seconds": seconds,
         "anomalies": [[anomaly.kind, anomaly.detail] for anomaly in scan.anomalies],
         "warnings": [[warning.kind, warning.detail, warning.severity] for warning in warnings],
+        **kept,
     }
+
+
+def _extracted(
+    extractor: FeatureExtractor, image: sitk.Image, roi: sitk.Image
+) -> tuple[pd.Series, dict[str, Any]]:
+    """Return the features, and what else the record keeps."""
+    if not isinstance(extractor, TrainableExtractor):
+        return extractor.extract(image, roi), {}
+    features, activations = extractor.extract_with_activations(image, roi)
+    return features, {"activations": pack(activations)}
 
 
 def _guarded(stage: Stage, work: Callable[[], T]) -> T:

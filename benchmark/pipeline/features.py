@@ -17,6 +17,7 @@ from benchmark.pipeline.extraction import Extracted, ExtractionTask, Wanted, ext
 from benchmark.pipeline.regions import Regions
 from benchmark.pipeline.results import ANOMALY_COLUMNS, Features, tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
+from benchmark.plugins.trainable import TrainableExtractor
 from benchmark.study.study import Study
 
 Outcomes = Done[tuple[str, str]]
@@ -56,6 +57,11 @@ def extract_features(
         _anomalies(study, cases, outcomes),
         {case_id: record["voxels"] for (case_id, _), record in outcomes.records.items()},
         {item.name: _table(item.name, _records(item.name, cases, outcomes)) for item in beside},
+        {
+            name: {case_id: record["activations"] for case_id, record in records_of_extractor.items()}
+            for name, records_of_extractor in records.items()
+            if isinstance(study.extractors[name].extractor, TrainableExtractor)
+        },
     )
 
 

@@ -52,16 +52,17 @@ class EvaluationPlan:
 
     def final_task(self, run: Run) -> FoldTask:
         """Return the task that trains on every case that may train, and tests none."""
-        table = self.features.tables[run.extractor].loc[self.case_ids]
+        learner = self.study.learner(run)
+        values = self.features.learnt_from(run.extractor, learner, self.case_ids)
         protocol = self.study.protocol
         may_train, _ = protocol.eligible(self.labels, self.cases)
         everything = np.flatnonzero(may_train)
         groups = np.unique(self.cases["group"], return_inverse=True)[1] if protocol.by_group else None
         return FoldTask(
-            self.study.learner(run),
+            learner,
             protocol,
-            tuple(table.columns),
-            table.to_numpy(),
+            tuple(values.columns) if isinstance(values, pd.DataFrame) else (),
+            np.asarray(values),
             self.labels,
             train=everything,
             test=everything[:0],

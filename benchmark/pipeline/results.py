@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.case import Exclusion
+from benchmark.pipeline.activations import Packed, unpack
+from benchmark.plugins import Classifier
 from benchmark.study.study import Run, Study
 
 ANOMALY_COLUMNS = ("case_id", "anomaly", "detail", "segmenter", "severity")
@@ -36,6 +41,16 @@ class Features:
     """What identifies each scan's voxels, by case id, whatever file they are in."""
     yardsticks: dict[str, pd.DataFrame] = field(default_factory=dict)
     """What rules without learning look at, by what it was read in; rows as of `tables`."""
+    activations: dict[str, dict[str, Packed]] = field(default_factory=dict)
+    """Of each extraction by a `TrainableExtractor`, by case id, what its trained layers take."""
+
+    def learnt_from(
+        self, extraction: str, learner: Classifier, case_ids: Sequence[str]
+    ) -> pd.DataFrame | NDArray[Any]:
+        """Return what a classifier learns from: the table's rows, or the activations stacked, (cases, views, …)."""
+        if not learner.learns_from_activations:
+            return self.tables[extraction].loc[list(case_ids)]
+        return np.stack([unpack(self.activations[extraction][case_id]) for case_id in case_ids])
 
     def cases_warned(self, segmenter: str, severity: str) -> int:
         """Return in how many cases a segmenter's finding carries a warning of that severity."""

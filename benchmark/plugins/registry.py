@@ -49,6 +49,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
         "slices": "feature_extractors.slices.extractor:SlicesExtractor",
+        "finetune_slices": "feature_extractors.slices.finetuning.extractor:FinetuneSlicesExtractor",
         "i3resnet": "feature_extractors.i3resnet.extractor:I3ResNetExtractor",
         "denseraunet_features": "segmenters.denseraunet.embedding.extractor:DenseRAUnetFeaturesExtractor",
         "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
@@ -60,6 +61,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "xgboost": "classifiers.xgboost:XGBoost",
         "lightgbm": "classifiers.lightgbm:LightGBM",
         "logistic_regression": "classifiers.logistic_regression:LogisticRegression",
+        "finetuned": "classifiers.finetuned.classifier:Finetuned",
     },
     "trainer": {"denseraunet": "segmenters.denseraunet.training.trainer:DenseRAUnetTrainer"},
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from benchmark.errors import UserError
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
@@ -103,6 +104,16 @@ class Study(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _classifiers_fit(self) -> Study:
+        for run in self.all_runs():
+            try:
+                self.learner(run)
+            except ValueError as error:
+                message = f"{run.name}: {error}; list the other runs under `runs`"
+                raise mistake("runs", message=message) from None
+        return self
+
+    @model_validator(mode="after")
     def _metrics_defined(self) -> Study:
         allowed = self.target.metrics
         places = [("comparisons", "metrics", name) for name in self.comparisons.metrics or ()]
@@ -139,8 +150,18 @@ class Study(Declaration):
         return self.segmenters[self.extractors[extractor].segmenter]
 
     def learner(self, run: Run) -> Classifier:
-        """Return the run's classifier as it learns the study's target."""
-        return self.target.learner(self.classifiers[run.classifier])
+        """Return the run's classifier as it learns the study's target from the run's extractor."""
+        extractor = self.extractors[run.extractor].extractor
+        return self.target.learner(self.classifiers[run.classifier].learning_from(extractor))
+
+    def refuse_networks(self, runs: Iterable[Run], analysis: str) -> None:
+        """Raise `UserError` for a run that trains a network: it has no table of features to take apart."""
+        for run in runs:
+            if self.learner(run).learns_from_activations:
+                raise UserError(
+                    f"run {run.name} trains a network and learns from no table of features, which {analysis} needs: "
+                    "choose other runs, or list them under `runs`"
+                )
 
     def all_runs(self) -> list[Run]:
         """Return the declared runs, by default every extractor with every classifier, in the declared order."""

@@ -87,21 +87,31 @@ def embed(
     loaded: Loaded, planes: torch.Tensor, pixels: Pixels = "own", batch: int | None = None
 ) -> torch.Tensor:
     """Return (n, features) of `planes` (n, 1, side, side), grey values 0…1, `batch` of them at a time."""
-    import torch
-
-    encoder, network = loaded.encoder, loaded.network
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in (encoder.mean, encoder.deviation))
+    network = loaded.network
 
     def embedded(grey: torch.Tensor) -> torch.Tensor:
-        channels = ((grey - mean) / deviation).contiguous(memory_format=torch.channels_last)
-        return _pooled(network, to_device(channels, network), pixels)
+        return _pooled(network, to_device(normalised(loaded.encoder, grey), network), pixels)
 
     return in_batches(embedded, planes, network, batch)
 
 
+def normalised(encoder: Encoder, grey: torch.Tensor) -> torch.Tensor:
+    """Return planes (n, 1, side, side) of grey values 0…1 as the encoder's channels, channels last."""
+    import torch
+
+    mean, deviation = (
+        torch.tensor(values, device=grey.device)[:, None, None]
+        for values in (encoder.mean, encoder.deviation)
+    )
+    return ((grey - mean) / deviation).contiguous(memory_format=torch.channels_last)
+
+
 def _pooled(network: Any, planes: torch.Tensor, pixels: Pixels) -> torch.Tensor:
+    return pooled(network, network.forward_features(planes), pixels)
+
+
+def pooled(network: Any, features: torch.Tensor, pixels: Pixels) -> torch.Tensor:
     """Return the activations pooled over the plane's positions; `own` is how the encoder was trained to pool."""
-    features: torch.Tensor = network.forward_features(planes)
     if pixels == "own":
         own: torch.Tensor = network.forward_head(features, pre_logits=True)
         return own

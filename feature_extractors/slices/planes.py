@@ -34,13 +34,19 @@ class Shown:
 
 
 def square_planes(
-    image: sitk.Image, roi: sitk.Image, region: Region, margin_mm: float, shown: Shown
+    image: sitk.Image,
+    roi: sitk.Image,
+    region: Region,
+    margin_mm: float,
+    shown: Shown,
+    slabs: int | None = None,
 ) -> torch.Tensor:
     """Return the axial planes, from inferior to superior, as (n, 1, side, side) grey values 0…1.
 
     `box` looks at the box around the ROI and a margin: the slices it touches, of each the smallest square (in mm)
     around the box, with what the image holds there; beyond the image it is black. `slices` looks at the whole of the
-    slices that the ROI touches. Raises `CaseError` for an empty ROI.
+    slices that the ROI touches. With `slabs` the slices are dealt into that many slabs, each shown by its maximum.
+    Raises `CaseError` for an empty ROI.
     """
     import numpy as np
     import SimpleITK as sitk
@@ -55,10 +61,18 @@ def square_planes(
     if region == "slices":
         inside, margin_mm = [slice(0, length) for length in volume.shape[1:]], 0.0
     square = _square(inside, image.GetSpacing()[1::-1], margin_mm)
-    parts = range(touched.start, touched.stop, _AT_A_TIME)
-    return torch.cat(
-        [_resized(_cut(volume[z : min(z + _AT_A_TIME, touched.stop)], square, shown), shown) for z in parts]
-    )
+    planes = volume[touched] if slabs is None else _slab_maxima(volume[touched], slabs)
+    parts = range(0, len(planes), _AT_A_TIME)
+    return torch.cat([_resized(_cut(planes[z : z + _AT_A_TIME], square, shown), shown) for z in parts])
+
+
+def _slab_maxima(planes: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return the maxima of `count` slabs of planes (n, y, x); where they do not come out even, neighbours share one."""
+    import numpy as np
+
+    starts = [place * len(planes) // count for place in range(count)]
+    stops = [-(-(place + 1) * len(planes) // count) for place in range(count)]
+    return np.stack([planes[start:stop].max(axis=0) for start, stop in zip(starts, stops, strict=True)])
 
 
 def _square(inside: list[slice], spacing: tuple[float, ...], margin_mm: float) -> list[slice]:

@@ -25,6 +25,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
         ("roi_dilation", 80, 10),
         ("intensity_threshold", 80, 10),
         ("controls", 182, 12),
+        ("finetuning", 100, 5),
     ],
 )
 def test_a_ready_made_study_is_ready_on_phantoms(name, cases, runs):

@@ -56,6 +56,7 @@ def explain_run(
     SHAP values of a model that has none.
     """
     run = named_run(study, run_name or study.reference_run)
+    study.refuse_networks([run], "explain")
     if shap:
         from benchmark.analyses.explanation.shapley import require_shap
 

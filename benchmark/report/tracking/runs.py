@@ -197,7 +197,8 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run) -> None:
     content = result.models[run.name].content
     trusted = _trusted_types(skops.io.get_untrusted_types(data=content), result.study, run)
     pipeline = skops.io.loads(content, trusted=trusted)
-    some = result.features.tables[run.extractor].loc[result.case_ids[:5]]  # enough to know the columns
+    # enough to know the columns, or the shape
+    some = result.features.learnt_from(run.extractor, result.study.learner(run), result.case_ids[:5])
     mlflow.sklearn.log_model(
         pipeline,
         name="model",

@@ -69,9 +69,7 @@ def test_the_contents_lead_to_sections_that_are_there(page):
 
 
 def test_the_verdict_comes_first_and_findings_after_the_first_table(page):
-    places = [
-        page.text.index(text) for text in ("a is better than b", "a & b", "diagnosis: look", "31 rows")
-    ]
+    places = [page.text.index(text) for text in ("a is better than b", "a & b", "diagnosis: look", "31 rows")]
     assert places == sorted(places)
 
 

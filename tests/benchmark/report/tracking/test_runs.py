@@ -23,9 +23,11 @@ from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.study_report import report_of
 from benchmark.report.tables import all_tables
-from benchmark.report.tracking.database import tracking_uri
+from benchmark.report.tracking.database import open_database, tracking_uri
+from benchmark.report.tracking.runs import _log_model
 from benchmark.report.verdict.sentence import verdict
 from benchmark.study.reading import read_study
+from benchmark.study.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +137,37 @@ def test_every_model_loads_and_predicts_as_it_was_fitted(logged, name):
     labels = result.features.cases.loc[table.index, "label"]
     assert (predicted == labels).mean() > 0.6
     assert model.metadata.signature.inputs.input_names() == list(table.columns)
+
+
+def test_the_model_of_a_run_that_trained_a_network_takes_activations(tmp_path):
+    declaration = {
+        "name": "tuned",
+        "cohort": {"use": "toy_cohort", "zero": 9, "nonzero": 9, "contrast": 400.0},
+        "segmenters": {"toy_centre": {}},
+        "extractors": {
+            "tuned": {
+                "use": "finetune_slices",
+                "segmenter": "toy_centre",
+                "encoder": "test_efficientnet",
+                "weights": {"untrained": 3},
+                "input_size": 64,
+                "slabs": 2,
+                "window_hu": [-300, 500],
+            }
+        },
+        "classifiers": {"finetuned": {"epochs": [2], "head_learning_rate": 0.01}},
+        "protocol": {"folds": 2, "inner_folds": 2},
+    }
+    with workers(1) as pool:
+        result = run_study(Study.model_validate(declaration), Execution(Store(tmp_path / "store"), pool))
+    (run,) = result.all_runs()
+    open_database(tmp_path)
+    with mlflow.start_run() as logged_run:
+        _log_model(mlflow, result, run)
+    model = mlflow.pyfunc.load_model(f"runs:/{logged_run.info.run_id}/model")
+    taken = result.features.learnt_from("tuned", result.study.learner(run), result.case_ids)
+    assert model.metadata.signature.inputs.inputs[0].shape == (-1, *taken.shape[1:])
+    assert (model.predict(taken) == result.features.cases.loc[result.case_ids, "label"]).mean() > 0.9
 
 
 def test_mlflow_models_predict_works_on_a_features_csv(logged):
