@@ -319,6 +319,10 @@ def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
             ["train", "denseraunet", "study.yaml", "--out", "n.safetensors", "--resume"],
             "no checkpoint to resume from",
         ),
+        (
+            ["train", "denseraunet", "study.yaml", "--out", "n.safetensors", "--from", "nowhere.safetensors"],
+            "nowhere.safetensors: no such weights file",
+        ),
         (["segmentation", "nowhere.yaml"], "nowhere.yaml: no such study file"),
     ],
 )
