@@ -87,7 +87,7 @@ def test_phantoms_of_other_patients_and_another_scanner_do_not_warn(protocol):
     cohort = PhantomCohort(zero=1, nonzero=3, seed="warnings", protocol=protocol, scanners=("standard",))
     for case in cohort.cases():
         _, warnings = DenseRAUnetSegmenter().segment_noting(case.source.load())
-        assert warnings == (), case.case_id
+        assert {warning.severity for warning in warnings} <= {"info"}, case.case_id
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,14 @@ def test_less_bone_than_was_learnt_from_is_a_smaller_field_of_view_and_nothing_t
     domain = TrainingDomain.of([{"dense_share": 0.02}, {"dense_share": 0.08}])
     assert list(domain.warnings({"dense_share": 0.001})) == []
     assert [warning.severity for warning in domain.warnings({"dense_share": 0.2})] == ["severe"]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.5, []), (0.016, []), (0.015, ["notable"]), (0.009, ["severe"]), (0.0, ["severe"])]
+)
+def test_lungs_may_hold_more_than_was_learnt_from_but_not_much_less(share, said):
+    domain = TrainingDomain.of([{"vessel_share": 0.02}, {"vessel_share": 0.1}])
+    assert [warning.severity for warning in domain.warnings({"vessel_share": share})] == said
 
 
 FIRST_GENERATION = {
