@@ -17,7 +17,7 @@ ONE_SIDED = 0.08
 MIRRORED = -0.1
 """Left less right of the soft parts beside and just before the spine, by their sum; the descending aorta lies left."""
 BESIDE_MM, BEFORE_MM = 45.0, 25.0
-LUNG_BESIDE, LEAST_SEEN_MM = 0.2, 30.0
+LUNG_BESIDE, LEAST_SEEN_MM = 0.12, 30.0
 """Least share of lung on either side, without which it is the liver that lies there; and how much of the chest's length
 must show it."""
 LEAST_LUNG_BEHIND_ML = 10.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NEAR_SPINE_MM = 24.0
 """How far from the vertebral bodies arches and ribs are subtracted however deep they lie."""
-BACK_MM = 15.0
+BACK_MM = 20.0
 """So far from the image's back, too: a field of view may leave no more of a vertebra than its front."""
 
 
