@@ -21,6 +21,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.report.tracking.database import tracking_uri
 from segmenters.denseraunet.weights_file import read_header
+from segmenters.heart_region.segmenter import HeartRegionSegmenter
 
 ROOT = Path(__file__).resolve().parents[4]
 HEART = {"use": "threshold", "within": {"use": "reference", "mask": "heart"}}
@@ -245,6 +246,24 @@ def test_the_study_that_ships_tests_on_patients_that_none_learnt_from():
     assert [case.case_id for case in chest] == [case.case_id for case in cardiac]
     assert not {case.case_id for case in chest} & {case.case_id for case in study.training.cohort.cases()}
     assert {cohort.generation for cohort in (*study.cohorts.values(), study.training.cohort)} == {2}
+
+
+def test_the_fine_tuning_that_ships_stops_and_is_tested_on_patients_of_their_own():
+    fine, whole = (
+        read_segmentation_study(ROOT / "studies" / f"{name}.yaml") for name in ("fine_tuning", "segmentation")
+    )
+    cohorts = [
+        fine.cohorts["chest"],
+        fine.training.cohort,
+        fine.training.validation_cohort,
+        whole.training.cohort,
+    ]
+    patients = [{case.case_id for case in cohort.cases()} for cohort in cohorts]
+    assert len(set.union(*patients)) == sum(map(len, patients))
+    assert {case.case_id for case in whole.cohorts["chest"].cases()} == patients[0]
+    assert fine.training.networks == whole.training.networks
+    assert fine.training.input == whole.training.input
+    assert fine.training.within == HeartRegionSegmenter()
 
 
 def test_the_study_of_the_first_generation_is_valid_and_holds_its_scanner_out():
