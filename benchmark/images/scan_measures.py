@@ -1,4 +1,4 @@
-"""Figures that say what kind of CT a scan is: noise, grid, field of view, how much is bone, enhanced blood, lung vessel."""
+"""Figures that say what kind of CT a scan is: noise, grid, field of view, bone, enhanced blood, lung vessels."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LUNG_BESIDE, LEAST_SEEN_MM = 0.12, 30.0
 """Least share of lung on either side, without which it is the liver that lies there; and how much of the chest's length
 must show it."""
 LEAST_LUNG_BEHIND_ML = 10.0
-"""Lung behind the middle of the vertebral bodies, of which there is more; behind a sternum taken for them there is none."""
+"""Behind the middle of the vertebral bodies there is more lung; behind a sternum taken for them there is none."""
 
 
 def doubts(chest: Chest) -> Iterator[ScanWarning]:
@@ -76,7 +76,8 @@ def _lung_behind_spine_ml(chest: Chest) -> float:
     """Return how much lung lies further back than the middle of the vertebral bodies of its slice."""
     behind = 0
     for z in np.flatnonzero(chest.spine.any(axis=(1, 2))):
-        behind += np.count_nonzero(chest.lungs.mask[z, round(np.median(np.nonzero(chest.spine[z])[0])) :])
+        middle = round(np.median(np.nonzero(chest.spine[z])[0]))
+        behind += int(np.count_nonzero(chest.lungs.mask[z, middle:]))
     return behind * chest.voxel_ml
 
 
