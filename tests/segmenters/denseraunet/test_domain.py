@@ -162,5 +162,6 @@ def test_weights_that_do_not_say_what_they_learnt_from_warn_of_that(tmp_path):
     write_tensors(read_tensors(shipped), old, tmp_path / "old.safetensors")
     scan = PhantomCohort(zero=0, nonzero=1, seed="warnings", protocol="chest").cases()[0].source.load()
     _, warnings = DenseRAUnetSegmenter(weights=tmp_path / "old.safetensors").segment_noting(scan)
-    assert [warning.kind for warning in warnings] == ["training unknown"]
-    assert "cacbench train --domain" in warnings[0].detail
+    (warning,) = [warning for warning in warnings if warning.severity != "info"]
+    assert warning.kind == "training unknown"
+    assert "cacbench train --domain" in warning.detail
