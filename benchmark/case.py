@@ -27,10 +27,13 @@ class Anomaly:
 
 @dataclass(frozen=True)
 class ScanWarning:
-    """Why what a segmenter found in a scan is to be doubted; `severe`: no risk band is given without being forced."""
+    """Why what a segmenter found in a scan is to be doubted, or (`info`) what could not be checked.
+
+    `severe`: no risk band is given without being forced.
+    """
 
     kind: str
-    severity: Literal["notable", "severe"]
+    severity: Literal["info", "notable", "severe"]
     detail: str
 
     def __str__(self) -> str:

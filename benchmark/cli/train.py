@@ -26,6 +26,13 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="The weights file, .safetensors.")] = Path(
         "denseraunet.safetensors"
     ),
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Go on learning from these weights (fine-tuning): a file, or the name of one that ships.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the file.")
     ] = False,
@@ -55,6 +62,7 @@ def train(
         precision=_choice(precision, "precision", ("auto", "fp32", "bf16", "fp16")),
         execution=lambda: open_execution(results, jobs),
         watch=_watch(network, results, study),
+        start=start,
         domain_alone=domain,
     )
     if not domain:

@@ -31,6 +31,8 @@ class TrainingJob:
     """Opens what carries the work on the scans; closed while the network learns, which takes all cores."""
     watch: Callable[[Mapping[str, Any], int, int], AbstractContextManager[Report]]
     """Given the parameters on record, all steps and those done, shows and logs a training."""
+    start: Path | None = None
+    """Weights to go on learning from (fine-tuning), a file or the name of one that ships; none: new ones."""
     domain_alone: bool = False
     """Whether to train nothing and only measure what scans the weights in `out`, which exist, learnt from."""
 

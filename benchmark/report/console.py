@@ -105,7 +105,7 @@ def print_score(content: Mapping[str, Any]) -> None:
     if content.get("note"):
         console.print(content["note"], style="yellow")
     for warning in content.get("warnings", ()):
-        style = "red" if warning["severity"] == "severe" else "yellow"
+        style = {"severe": "red", "notable": "yellow"}.get(warning["severity"], "dim")
         line = f"{warning['severity']}: {warning['kind']}: {warning['detail']}"
         console.print(line, style=style, highlight=False, soft_wrap=True)
     for name, file in content.get("written", {}).items():

@@ -51,8 +51,9 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
 
 def _anomalies(result: StudyResult) -> dict[str, int]:
     """Return how often each kind was met; of a segmenter's warnings with its name and the severity."""
+    said = {"info": "note", "notable": "notable warning", "severe": "severe warning"}
     counts = Counter(
-        f"{row['severity']} warning of {row['segmenter']}: {row['anomaly']}"
+        f"{said[row['severity']]} of {row['segmenter']}: {row['anomaly']}"
         if row["segmenter"]
         else row["anomaly"]
         for row in result.features.anomalies.to_dict("records")

@@ -16,7 +16,7 @@ from benchmark.networks.inference import Device, Precision, ResolvedDevice, Reso
 from benchmark.plugins import Availability, Segmenter
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
-from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
+from segmenters.denseraunet.weights_file import LESION_CHECK, load_into, read_header
 from segmenters.heart_region.segmenter import HeartRegionSegmenter
 from segmenters.threshold import Within
 
@@ -167,18 +167,10 @@ def _load(
     precision: Precision,
 ) -> torch.nn.Module:
     """Return the network ready for inference, once per process and file content."""
-    from benchmark.networks.checkpoint import load_strictly
     from segmenters.denseraunet.network import build_network
 
-    header = read_header(path)
-    for name, wanted, in_file in (
-        ("network", network, header.network),
-        ("input", network_input, header.input),
-    ):
-        if wanted != in_file:
-            raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, in_file)}")
     module = build_network(network, network_input)
-    load_strictly(module, path, classifier_head=(LESION_CHECK,))
+    load_into(module, path, network, network_input)
     return prepare(module, device, precision)
 
 
@@ -197,13 +189,3 @@ def _lesion_check(path: Path, digest: str) -> LesionCheck | None:
         return lesion_check_of(tensors, keep)
     except ValueError as error:
         raise UserError(f"{path}: {error}: train again, or look once with `lesion_check: false`") from None
-
-
-def _difference(name: str, wanted: object, in_file: object) -> str:
-    """Return e.g. ``input.slices is 5 in the file and 3 in the study: …``."""
-    ours, theirs = vars(wanted), vars(in_file)
-    key = next(key for key in {**theirs, **ours} if ours.get(key) != theirs.get(key))
-    return (
-        f"{name}.{key} is {theirs.get(key)} in the file and {ours.get(key)} in the study: "
-        f"declare the file's `{name}`, or train again"
-    )

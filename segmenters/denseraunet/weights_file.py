@@ -73,6 +73,32 @@ def read_header(path: Path) -> WeightsFile:
         ) from None
 
 
+def load_into(
+    module: torch.nn.Module, path: Path, network: DenseRAUnet | BasicUNet, network_input: Input
+) -> None:
+    """Load a file's network into the module of that declaration. Raises `UserError` for another file's or network's."""
+    from benchmark.networks.checkpoint import load_strictly
+
+    header = read_header(path)
+    for name, wanted, in_file in (
+        ("network", network, header.network),
+        ("input", network_input, header.input),
+    ):
+        if wanted != in_file:
+            raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, in_file)}")
+    load_strictly(module, path, classifier_head=(LESION_CHECK,))
+
+
+def _difference(name: str, wanted: object, in_file: object) -> str:
+    """Return e.g. ``input.slices is 5 in the file and 3 in the study: …``."""
+    ours, theirs = vars(wanted), vars(in_file)
+    key = next(key for key in {**theirs, **ours} if ours.get(key) != theirs.get(key))
+    return (
+        f"{name}.{key} is {theirs.get(key)} in the file and {ours.get(key)} in the study: "
+        f"declare the file's `{name}`, or train again"
+    )
+
+
 def _domain(found: Mapping[str, Any] | None) -> TrainingDomain | None:
     if found is None:
         return None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NEAR_SPINE_MM = 24.0
 """How far from the vertebral bodies arches and ribs are subtracted however deep they lie."""
+BACK_MM = 20.0
+"""So far from the image's back, too: a field of view may leave no more of a vertebra than its front."""
 
 
 class HeartRegionSegmenter(Segmenter):
@@ -62,6 +64,7 @@ class HeartRegionSegmenter(Segmenter):
 
         lungs, spine, spacing = chest.lungs, chest.spine, chest.spacing
         near = ball(sitk.BinaryDilate, spine, NEAR_SPINE_MM, spacing)
+        near[:, -round(BACK_MM / spacing[1]) :] = True
         wall = ball(sitk.BinaryDilate, chest.bone, self.bone_mm, spacing) & (~lungs.deep | near)
         # Discs between the vertebral bodies are as soft as the heart.
         column = ndimage.maximum_filter1d(spine.astype(np.uint8), 2 * round(6 / spacing[0]) + 1, axis=0) > 0

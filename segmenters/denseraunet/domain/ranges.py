@@ -7,6 +7,7 @@ the region. A training writes their ranges into the weights file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,12 +30,15 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "field_mm": ("field of view", " mm"),
     "dense_share": ("share of bone and contrast medium", ""),
     "blood_hu": ("blood", " HU"),
+    "vessel_share": ("vessels' share of the lungs", ""),
     "outside_ml": ("calls outside the heart region", " mL"),
     "agatston_per_ml": ("Agatston score per mL of the heart region", ""),
 }
 """What the figures are called, and their units. A scan's length says nothing to what sees a few slices at a time."""
 ONLY_TOO_MUCH = ("dense_share",)
 """Where less than ever was learnt from is nothing to doubt: a small field of view shows little bone."""
+ONLY_TOO_LITTLE = ("vessel_share",)
+"""Where more than ever is nothing to doubt: sick lungs hold more than air and vessels, a mannequin's less."""
 LEAST_HIGH: Mapping[str, float] = {"outside_ml": 0.5, "agatston_per_ml": 0.1}
 """Where a training's largest figure is about nothing, this much counts as it."""
 
@@ -59,8 +63,9 @@ class TrainingDomain:
                 continue
             value, (low, high) = figures[name], self.ranges[name]
             most = max(high, LEAST_HIGH.get(name, 0.0))
-            below = low / value if value > 0 and name not in ONLY_TOO_MUCH else 1.0
-            beyond = max(value / most if most > 0 else 1.0, below)
+            below = 1.0 if low <= 0 or name in ONLY_TOO_MUCH else low / value if value > 0 else math.inf
+            above = value / most if most > 0 and name not in ONLY_TOO_LITTLE else 1.0
+            beyond = max(above, below)
             if beyond > NOTABLE * (1 + 1e-6):
                 yield ScanWarning(
                     title,

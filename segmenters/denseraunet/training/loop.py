@@ -7,6 +7,7 @@ same number of threads.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,20 +16,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch import nn
 
 from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
 from benchmark.networks.inference import Device, Precision, resolve_device, resolve_precision, torch_dtype
 from benchmark.plugins.fingerprint import digest_of
+from segmenters.denseraunet.box import MARGIN_MM
 from segmenters.denseraunet.network import build_network
-from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet
+from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 from segmenters.denseraunet.prediction import predict
 from segmenters.denseraunet.training.loss import segmentation_loss
 from segmenters.denseraunet.training.sampling import PatchSampler, batches_from
 from segmenters.denseraunet.training.scans import TrainingScan, TrainingSet
 from segmenters.denseraunet.training.study import TrainingPlan
-from segmenters.denseraunet.weights_file import WeightsFile, read_checkpoint, write_tensors
+from segmenters.denseraunet.weights_file import WeightsFile, load_into, read_checkpoint, write_tensors
 
 Report = Callable[[int, Mapping[str, float]], None]
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
@@ -59,14 +63,18 @@ class Training:
         *,
         device: Device = "auto",
         precision: Precision = "auto",
+        start: Path | None = None,
     ) -> None:
-        self.plan, self.data = plan, data
+        """Begin with new weights, or with those of the file `start`. Raises `UserError` if they do not fit."""
+        self.plan, self.data, self.start = plan, data, start
         self.architecture: DenseRAUnet | BasicUNet = plan.networks[name]
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers as they were
             torch.manual_seed(derive_seed(plan.seed, "initialisation"))
             network = build_network(self.architecture, plan.input)
+        if start is not None:
+            load_into(network, start, self.architecture, plan.input)
         self.network: nn.Module = network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=plan.weight_decay)
@@ -173,12 +181,15 @@ class Training:
     def _digest(self) -> str:
         """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""
         # The scans stand for the cohort, the architecture for the networks; the check is learnt afterwards.
-        declared = self.plan.model_dump(mode="json", exclude={"cohort", "networks", "lesion_check"})
+        declared = self.plan.model_dump(
+            mode="json", exclude={"cohort", "validation_cohort", "networks", "lesion_check"}
+        )
         scans = [
             [scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]
             for scan in (*self.data.learning, *self.data.validation)
         ]
-        return digest_of([declared, self.architecture.model_dump(mode="json"), self.precision, scans])
+        begun = None if self.start is None else hashlib.sha256(self.start.read_bytes()).hexdigest()
+        return digest_of([declared, self.architecture.model_dump(mode="json"), self.precision, scans, begun])
 
 
 def learning_rate(step: int, plan: TrainingPlan) -> float:
@@ -196,20 +207,38 @@ def validation_f1(
     architecture: DenseRAUnet | BasicUNet,
     precision: Precision,
 ) -> tuple[float, float]:
-    """Return the voxel F1 pooled over whole scans, and the threshold it is highest at."""
+    """Return the voxel F1 pooled over scans, and the threshold it is highest at.
+
+    Of a scan the network sees the box around its region alone, and calls nothing outside, as the segmenter does.
+    """
     network.eval()
     hit, positive = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))
     for scan in scans:
-        device = next(network.parameters()).device.type
+        region = scan.region
+        if (box := _box(region, plan.input)) is None:
+            continue
+        device, hu = next(network.parameters()).device.type, scan.hu[box]
         with torch.autocast(device, torch_dtype(precision), enabled=precision != "fp32"):
-            probability = predict(network, scan.hu, plan.input, divisor=architecture.divisor)
-        candidate = scan.hu >= plan.reference.scoring.threshold_hu
+            probability = predict(network, hu, plan.input, divisor=architecture.divisor)
+        candidate = (hu >= plan.reference.scoring.threshold_hu) & region[box]
         above = probability[candidate][None] >= THRESHOLDS[:, None]
         positive += above.sum(axis=1)
-        hit += (above & scan.calcium[candidate]).sum(axis=1)
+        hit += (above & scan.calcium[box][candidate]).sum(axis=1)
     f1 = 2 * hit / np.maximum(positive + sum(int(scan.calcium.sum()) for scan in scans), 1)
     best = int(f1.argmax())
     return float(f1[best]), float(THRESHOLDS[best])
+
+
+def _box(region: NDArray[np.bool_], network_input: Input) -> tuple[slice, ...] | None:
+    """Return the box of `box.around` on arrays (z, y, x); None if the region is empty."""
+    margin = round(MARGIN_MM / network_input.pixel_mm)
+    found = ndimage.find_objects(region.astype(np.uint8))
+    if not found:
+        return None
+    wider = (network_input.slices // 2, margin, margin)
+    return tuple(
+        slice(max(part.start - m, 0), part.stop + m) for part, m in zip(found[0], wider, strict=True)
+    )
 
 
 def _copied(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ from benchmark.errors import UserError
 from benchmark.networks.checkpoint import read_tensors
 from benchmark.networks.inference import use_allotted_threads
 from benchmark.plugins.training import TrainingJob
+from segmenters.denseraunet.trained_weights import TrainedWeights
 from segmenters.denseraunet.training.domain import with_domain
 from segmenters.denseraunet.training.lesions import learn_lesion_check
 from segmenters.denseraunet.training.loop import Training
@@ -23,15 +24,24 @@ def train(plan: TrainingPlan, job: TrainingJob) -> str:
     """
     if job.domain_alone:
         return _measured_again(plan, job)
+    start = None if job.start is None else TrainedWeights(file=job.start)
+    before = {} if start is None else {"from": start.weights_digest()}
     with job.execution() as execution:
         data = read_training_set(plan, execution)
     use_allotted_threads()
-    training = Training(plan, job.network, data, device=job.device, precision=job.precision)
+    training = Training(
+        plan,
+        job.network,
+        data,
+        device=job.device,
+        precision=job.precision,
+        start=None if start is None else start.path,
+    )
     if job.resume:
         training.restore(job.checkpoint)
-    with job.watch(_on_record(plan, training, job), plan.steps, training.progress.step) as report:
+    with job.watch(_on_record(plan, training, job) | before, plan.steps, training.progress.step) as report:
         training.run(job.checkpoint, report)
-    header, tensors = training.result({"cohort": plan.cohort.parameters(), "seed": plan.seed})
+    header, tensors = training.result({"cohort": plan.cohort.parameters(), "seed": plan.seed, **before})
     if plan.lesion_check is not None:
         with job.execution() as execution:
             header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, execution)
@@ -55,7 +65,7 @@ def _measured_again(plan: TrainingPlan, job: TrainingJob) -> str:
 
 
 def _on_record(plan: TrainingPlan, training: Training, job: TrainingJob) -> dict[str, Any]:
-    left_out: Any = {"cohort": True, "networks": True, "lesion_check": {"cohort"}}
+    left_out: Any = {"cohort": True, "networks": True, "lesion_check": {"cohort"}, "validation_cohort": True}
     return {
         **plan.model_dump(mode="json", exclude=left_out),
         "cohort": plan.cohort.parameters(),

@@ -12,11 +12,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmark.execution.seeds import derive_seed
 from segmenters.denseraunet.slices import channels, windowed
+from segmenters.denseraunet.training.motion import moved
+from segmenters.denseraunet.training.scanner import as_another_scanner
 from segmenters.denseraunet.training.scans import TrainingScan
-from segmenters.denseraunet.training.study import Augmentation, TrainingPlan
+from segmenters.denseraunet.training.study import TrainingPlan
 
 AIR_HU = -1000
 
+Pixel = tuple[int, int]
 Patch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -38,11 +41,12 @@ class PatchSampler:
 
     def _patch(self, rng: np.random.Generator) -> Patch:
         """Return one patch: its channels (1, channels, y, x) and its target (1, y, x)."""
-        scan, z, centre = self._place(rng)
+        scan, z, centre, of_heart = self._place(rng)
         half, augmentation = self.plan.input.slices // 2, self.plan.augmentation
         around = np.clip(np.arange(z - half, z + half + 1), 0, len(scan.hu) - 1)
         side = self.plan.sampling.patch_pixels
         corner = np.array(centre) - side // 2
+        matrix = np.eye(2)
         if rng.random() < augmentation.warped:
             matrix = _rotation(rng, augmentation.rotation_deg, augmentation.scale)
             stack = _warp(scan.hu[around], matrix, corner, side, order=1)
@@ -52,6 +56,11 @@ class PatchSampler:
                 _crop(scan.hu[around], corner, side, AIR_HU),
                 _crop(scan.calcium_of(z)[None], corner, side, 0),
             )
+        if of_heart is not None and augmentation.moving and rng.random() < augmentation.moving:
+            place = _in_patch(of_heart, matrix, corner, side)
+            way = float(rng.uniform(*augmentation.motion_mm))
+            stack, part = moved(stack, target[0] > 0, place, way, self.plan.input.pixel_mm, rng)
+            target = part[None]
         stack = as_another_scanner(stack, augmentation, self.plan.input.pixel_mm, rng)
         if (
             self.plan.input.candidate_hu is not None
@@ -60,8 +69,8 @@ class PatchSampler:
         windows = windowed(stack, self.plan.input, float(rng.normal(0, augmentation.brightness_hu)))
         return channels(stack, windows, self.plan.input, np.array([half])), target.astype(np.float32)
 
-    def _place(self, rng: np.random.Generator) -> tuple[TrainingScan, int, tuple[int, int]]:
-        """Draw a scan, a slice and the patch's centre (y, x)."""
+    def _place(self, rng: np.random.Generator) -> tuple[TrainingScan, int, Pixel, Pixel | None]:
+        """Draw a scan, a slice, the patch's centre (y, x) and, if it is around one of the heart, that pixel."""
         share, sampling = rng.random(), self.plan.sampling
         for places, below in (
             (self._calcium, sampling.foreground),
@@ -72,10 +81,11 @@ class PatchSampler:
                 number, z, pixel = places.draw(rng)
                 away = sampling.patch_pixels // 3
                 y, x = pixel + rng.integers(-away, away + 1, 2)
-                return self.scans[number], z, (int(y), int(x))
+                moves = None if places is self._elsewhere else (int(pixel[0]), int(pixel[1]))
+                return self.scans[number], z, (int(y), int(x)), moves
         scan = self.scans[int(rng.integers(len(self.scans)))]
         z, y, x = (int(rng.integers(size)) for size in scan.hu.shape)
-        return scan, z, (y, x)
+        return scan, z, (y, x), None
 
 
 class _Steps(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -130,24 +140,6 @@ def _crop(stack: NDArray[Any], corner: NDArray[np.intp], side: int, fill: int) -
     return patch
 
 
-def as_another_scanner(
-    stack: NDArray[Any], augmentation: Augmentation, pixel_mm: float, rng: np.random.Generator
-) -> NDArray[Any]:
-    """Return slices (k, y, x) in HU as another tube voltage, kernel and dose might show them."""
-    from scipy import ndimage
-
-    if not (augmentation.contrast or augmentation.noise_hu or augmentation.blur_mm):
-        return stack
-    hu: NDArray[np.float32] = stack.astype(np.float32)
-    hu = np.where(hu > 0, hu * np.float32(1 + rng.uniform(-1, 1) * augmentation.contrast), hu)
-    if (sigma := float(rng.uniform(0, augmentation.blur_mm)) / pixel_mm) > 0.2:
-        hu = ndimage.gaussian_filter(hu, (0, sigma, sigma))
-    noise = rng.standard_normal(hu.shape, np.float32)
-    # A reconstructed image's noise is coloured: neighbouring pixels are not independent.
-    noise = ndimage.gaussian_filter(noise, (0.4, 0.7, 0.7))
-    return np.asarray(hu + noise * np.float32(rng.uniform(0, augmentation.noise_hu) / noise.std()))
-
-
 def _rotation(rng: np.random.Generator, degrees: float, scale: float) -> NDArray[np.float64]:
     """Draw a rotation with scaling, as the 2 × 2 matrix from the patch's pixels to the slice's."""
     angle, factor = np.deg2rad(rng.uniform(-degrees, degrees)), np.exp(rng.uniform(-1, 1) * np.log1p(scale))
@@ -167,3 +159,12 @@ def _warp(
     fill, shape = AIR_HU if order else 0, (side, side)
     warped = [ndimage.affine_transform(s, matrix, offset, shape, None, order, cval=fill) for s in source]  # type: ignore[call-overload]
     return np.stack(warped)
+
+
+def _in_patch(
+    pixel: Pixel, matrix: NDArray[np.float64], corner: NDArray[np.intp], side: int
+) -> tuple[float, float]:
+    """Return where a slice's pixel lies in the patch that `_warp` makes of it."""
+    middle = np.full(2, (side - 1) / 2)
+    y, x = np.linalg.solve(matrix, pixel - corner - middle) + middle
+    return float(y), float(x)

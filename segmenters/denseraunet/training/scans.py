@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.calcium.truth import ReferenceRule, reference_calcium
-from benchmark.case import Case
-from benchmark.errors import UserError
+from benchmark.case import Case, Scan
+from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import Codec
+from benchmark.plugins import Cohort, Segmenter
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from segmenters.denseraunet.plan import Input
 from segmenters.denseraunet.training.study import TrainingPlan
@@ -34,6 +35,8 @@ class TrainingScan:
     calcium_bits: NDArray[np.uint8]
     confounder_bits: NDArray[np.uint8]
     elsewhere_bits: NDArray[np.uint8]
+    region_bits: NDArray[np.uint8] | None = None
+    """Where the segmenter may call calcium; none: anywhere."""
 
     @property
     def calcium(self) -> NDArray[np.bool_]:
@@ -49,6 +52,11 @@ class TrainingScan:
     def elsewhere(self) -> NDArray[np.bool_]:
         """Where candidates are outside the heart, bool (z, y, x); nowhere if the heart is not known."""
         return self._unpacked(self.elsewhere_bits)
+
+    @property
+    def region(self) -> NDArray[np.bool_]:
+        """Where the segmenter may call calcium, bool (z, y, x)."""
+        return np.ones(self.hu.shape, bool) if self.region_bits is None else self._unpacked(self.region_bits)
 
     def calcium_of(self, z: int) -> NDArray[np.bool_]:
         """Return the calcium of one slice, bool (y, x)."""
@@ -72,25 +80,38 @@ def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
 
     Raises `UserError` where no case can be used, or none of those to learn from, or of the others, has calcium.
     """
-    cases = list(plan.cohort.cases())
-    if len(cases) < 2:
+    cases = {case.case_id: case for case in plan.cohort.cases()}
+    others = {} if plan.validation_cohort is None else _others(plan.validation_cohort, cases)
+    if len(cases) + len(others) < 2:
         raise UserError(
             "training: the cohort has fewer than 2 cases: patients to learn from, and others to stop by"
         )
-    scans, excluded = _scans(cases, plan, execution)
+    scans, excluded = _scans([*cases.values(), *others.values()], plan, execution)
     _refuse_same_scans(scans)
-    kept = _validation_patients(list(scans), plan)
+    kept = others.keys() & scans.keys() if others else _validation_patients(list(scans), plan)
     parts = [[scan for name, scan in scans.items() if (name in kept) == held] for held in (False, True)]
     for scans_of_part, purpose in zip(parts, ("to learn from", "to stop by"), strict=True):
-        if not any(scan.calcium.any() for scan in scans_of_part):
+        if not any((scan.calcium & scan.region).any() for scan in scans_of_part):
             first = "; ".join(f"{case}: {reason}" for case, reason in list(excluded.items())[:1])
             raise UserError(
                 f"training: of the {len(scans_of_part)} cases {purpose} none has calcium at or above "
                 f"{plan.reference.scoring.threshold_hu:g} HU inside its mask {plan.reference.mask!r}"
+                f"{'' if plan.within is None else ' and in the region of `within`'}"
                 f"{f' ({len(excluded)} cases were left out, the first is {first})' if excluded else ''}: "
                 "add cases with lesions"
             )
     return TrainingSet(tuple(parts[0]), tuple(parts[1]), excluded)
+
+
+def _others(cohort: Cohort, learning: Mapping[str, Case]) -> dict[str, Case]:
+    """Return the cases of a cohort to stop by. Raises `UserError` if one of them is learnt from."""
+    others = {case.case_id: case for case in cohort.cases()}
+    if shared := sorted(others.keys() & learning.keys()):
+        raise UserError(
+            f"training: {shared[0]} is in `cohort` and in `validation_cohort`: "
+            "stop by patients that are not learnt from"
+        )
+    return others
 
 
 def _refuse_same_scans(scans: Mapping[str, TrainingScan]) -> None:
@@ -111,10 +132,12 @@ class ScanTask:
     case: Case
     input: Input
     rule: ReferenceRule
+    within: Segmenter | None = None
 
     def key(self) -> str:
         """Return what decides the prepared scan. Raises `CaseError`."""
         made_of = [self.input.pixel_mm, self.input.slices, self.rule.model_dump(), code_digest(__name__)]
+        made_of.append(None if self.within is None else self.within.fingerprint())
         return digest_of([self.case.source.digest(), *made_of])
 
 
@@ -122,7 +145,7 @@ def _scans(
     cases: list[Case], plan: TrainingPlan, execution: Execution
 ) -> tuple[dict[str, TrainingScan], dict[str, str]]:
     """Return the scans by case id in the cohort's order, and why cases were left out."""
-    tasks = {case.case_id: ScanTask(case, plan.input, plan.reference) for case in cases}
+    tasks = {case.case_id: ScanTask(case, plan.input, plan.reference, plan.within) for case in cases}
     # Arrays, not bytes: a thousand scans are gigabytes, and must not be held packed and unpacked at once.
     done = execution.records(KIND, prepare, tasks, Codec("npz", _packed, _unpacked))
     scans = {name: TrainingScan(name, **done.records[name]) for name in tasks if name in done.records}
@@ -148,12 +171,29 @@ def prepare(task: ScanTask) -> Arrays:
         if heart is None
         else sitk.GetArrayFromImage(on_network_pixels(axial(heart), network_input, label=True)) > 0
     )
+    region = {} if task.within is None else {"region_bits": _region_bits(task.within, scan, network_input)}
     return {
         "hu": np.rint(hu).astype(np.int16),
         "calcium_bits": np.packbits(positive, axis=-1),
         "confounder_bits": np.packbits(candidate & inside & ~positive, axis=-1),
         "elsewhere_bits": np.packbits(candidate & ~inside & ~positive, axis=-1),
+        **region,
     }
+
+
+def _region_bits(within: Segmenter, scan: Scan, network_input: Input) -> NDArray[np.uint8]:
+    """Return the region on the network's pixel; empty where there is none, for the segmenter calls nothing there."""
+    import SimpleITK as sitk
+
+    from segmenters.denseraunet.slices import axial, on_network_pixels
+
+    try:
+        region = within.segment(scan)
+    except CaseError:
+        region = sitk.Image(scan.image.GetSize(), sitk.sitkUInt8)
+        region.CopyInformation(scan.image)
+    on_grid = on_network_pixels(axial(region), network_input, label=True)
+    return np.packbits(sitk.GetArrayFromImage(on_grid) > 0, axis=-1)
 
 
 def _packed(arrays: Arrays) -> bytes:

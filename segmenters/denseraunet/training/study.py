@@ -9,13 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from benchmark.calcium.truth import ReferenceRule
 from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import Declaration
 from benchmark.plugins.registry import declared
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
+from segmenters.heart_region.segmenter import HeartRegionSegmenter
+from segmenters.threshold import Within
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("a range must rise, as [2, 12] does")
+    return ends
+
+
+Range = Annotated[
+    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_rising)
+]
 
 
 class Loss(Declaration):
@@ -43,7 +56,18 @@ class Augmentation(Declaration):
         description="up to this fraction brighter or darker above 0 HU, as another tube voltage",
     )
     noise_hu: float = Field(0.0, ge=0, description="up to this standard deviation of added noise")
+    noise_peak_per_mm: Range | None = Field(
+        None,
+        description="frequencies between which it is strongest, as a kernel's; none: white, blurred a little",
+    )
     blur_mm: float = Field(0.0, ge=0, description="up to this σ of added blur")
+    moving: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of patches around the heart's candidates that move as without gating",
+    )
+    motion_mm: Range = Field((2.0, 12.0), description="between which lengths their way in half a turn is")
 
 
 class Sampling(Declaration):
@@ -110,6 +134,13 @@ class TrainingPlan(Declaration):
     validate_every: int = Field(150, ge=1, description="batches between validations and checkpoints")
     patience: int = Field(4, ge=1, description="validations without a better F1 after which training stops")
     validation: float = Field(0.15, gt=0, lt=1, description="share of patients kept for early stopping")
+    validation_cohort: Annotated[Cohort, declared("cohort")] | None = Field(
+        None, description="patients kept for early stopping and the threshold; none: that share of `cohort`"
+    )
+    within: Within | None = Field(
+        HeartRegionSegmenter(),
+        description="segmenter in whose region F1 and threshold are chosen, as the segmenter calls; none: anywhere",
+    )
     loaders: int = Field(0, ge=0, description="processes that prepare batches ahead; 0: this one, one by one")
     learning_rate: float = Field(3e-3, gt=0, description="highest; AdamW, one cycle")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from benchmark.images.scan_measures import measure_scan, soft_tissue_noise
+from benchmark.images.scan_measures import lung_vessel_share, measure_scan, soft_tissue_noise
 
 
 def scan(voxels, spacing=(0.5, 0.5, 3.0)):
@@ -51,3 +51,22 @@ def test_dense_share_is_that_of_tissue_and_blood_that_of_the_region():
     found = measure_scan(image, region)
     assert found["dense_share"] == 0.25
     assert found["blood_hu"] == 350
+
+
+def test_the_vessels_of_the_lungs_are_counted_beside_the_region_and_not_its_own_tissue():
+    voxels = np.full((30, 60, 120), 40)
+    voxels[:, 5:55, 5:50] = voxels[:, 5:55, 70:115] = -850
+    region = np.zeros(voxels.shape, np.uint8)
+    region[:, 10:50, 50:70] = 1
+    (image, _), mask = scan(voxels, (3.0, 3.0, 3.0)), sitk.GetImageFromArray(region)
+    mask.SetSpacing((3.0, 3.0, 3.0))
+    assert lung_vessel_share(image, mask) == 0
+    tubes = voxels.copy()
+    tubes[:, 7:53:5, 2:120:5] = 40  # of every 25 voxels in the slice one is a vessel's
+    share = lung_vessel_share(scan(tubes, (3.0, 3.0, 3.0))[0], mask)
+    assert 0.3 < share * 25 <= 1, "those at the rim are the rim"
+    finer = sitk.Expand(scan(tubes, (3.0, 3.0, 3.0))[0], (3, 3, 1), sitk.sitkNearestNeighbor)
+    fine_mask = sitk.Resample(mask, finer, sitk.Transform(), sitk.sitkNearestNeighbor)
+    assert lung_vessel_share(finer, fine_mask) == pytest.approx(share, abs=0.01)
+    assert np.isnan(lung_vessel_share(scan(np.full((30, 60, 120), 40), (3.0, 3.0, 3.0))[0], mask))
+    assert np.isnan(lung_vessel_share(image, mask * 0))

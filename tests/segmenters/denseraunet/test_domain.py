@@ -87,7 +87,7 @@ def test_phantoms_of_other_patients_and_another_scanner_do_not_warn(protocol):
     cohort = PhantomCohort(zero=1, nonzero=3, seed="warnings", protocol=protocol, scanners=("standard",))
     for case in cohort.cases():
         _, warnings = DenseRAUnetSegmenter().segment_noting(case.source.load())
-        assert warnings == (), case.case_id
+        assert {warning.severity for warning in warnings} <= {"info"}, case.case_id
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,14 @@ def test_less_bone_than_was_learnt_from_is_a_smaller_field_of_view_and_nothing_t
     domain = TrainingDomain.of([{"dense_share": 0.02}, {"dense_share": 0.08}])
     assert list(domain.warnings({"dense_share": 0.001})) == []
     assert [warning.severity for warning in domain.warnings({"dense_share": 0.2})] == ["severe"]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.5, []), (0.016, []), (0.015, ["notable"]), (0.009, ["severe"]), (0.0, ["severe"])]
+)
+def test_lungs_may_hold_more_than_was_learnt_from_but_not_much_less(share, said):
+    domain = TrainingDomain.of([{"vessel_share": 0.02}, {"vessel_share": 0.1}])
+    assert [warning.severity for warning in domain.warnings({"vessel_share": share})] == said
 
 
 FIRST_GENERATION = {
@@ -154,5 +162,6 @@ def test_weights_that_do_not_say_what_they_learnt_from_warn_of_that(tmp_path):
     write_tensors(read_tensors(shipped), old, tmp_path / "old.safetensors")
     scan = PhantomCohort(zero=0, nonzero=1, seed="warnings", protocol="chest").cases()[0].source.load()
     _, warnings = DenseRAUnetSegmenter(weights=tmp_path / "old.safetensors").segment_noting(scan)
-    assert [warning.kind for warning in warnings] == ["training unknown"]
-    assert "cacbench train --domain" in warnings[0].detail
+    (warning,) = [warning for warning in warnings if warning.severity != "info"]
+    assert warning.kind == "training unknown"
+    assert "cacbench train --domain" in warning.detail

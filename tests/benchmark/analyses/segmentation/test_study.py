@@ -21,6 +21,7 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.report.tracking.database import tracking_uri
 from segmenters.denseraunet.weights_file import read_header
+from segmenters.heart_region.segmenter import HeartRegionSegmenter
 
 ROOT = Path(__file__).resolve().parents[4]
 HEART = {"use": "threshold", "within": {"use": "reference", "mask": "heart"}}
@@ -247,6 +248,24 @@ def test_the_study_that_ships_tests_on_patients_that_none_learnt_from():
     assert {cohort.generation for cohort in (*study.cohorts.values(), study.training.cohort)} == {2}
 
 
+def test_the_fine_tuning_that_ships_stops_and_is_tested_on_patients_of_their_own():
+    fine, whole = (
+        read_segmentation_study(ROOT / "studies" / f"{name}.yaml") for name in ("fine_tuning", "segmentation")
+    )
+    cohorts = [
+        fine.cohorts["chest"],
+        fine.training.cohort,
+        fine.training.validation_cohort,
+        whole.training.cohort,
+    ]
+    patients = [{case.case_id for case in cohort.cases()} for cohort in cohorts]
+    assert len(set.union(*patients)) == sum(map(len, patients))
+    assert {case.case_id for case in whole.cohorts["chest"].cases()} == patients[0]
+    assert fine.training.networks == whole.training.networks
+    assert fine.training.input == whole.training.input
+    assert fine.training.within == HeartRegionSegmenter()
+
+
 def test_the_study_of_the_first_generation_is_valid_and_holds_its_scanner_out():
     study = read_segmentation_study(ROOT / "studies" / "segmentation_generation_1.yaml")
     held_out = {scanner for cohort in study.cohorts.values() for scanner in cohort.scanners}
@@ -318,6 +337,10 @@ def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
         (
             ["train", "denseraunet", "study.yaml", "--out", "n.safetensors", "--resume"],
             "no checkpoint to resume from",
+        ),
+        (
+            ["train", "denseraunet", "study.yaml", "--out", "n.safetensors", "--from", "nowhere.safetensors"],
+            "nowhere.safetensors: no such weights file",
         ),
         (["segmentation", "nowhere.yaml"], "nowhere.yaml: no such study file"),
     ],

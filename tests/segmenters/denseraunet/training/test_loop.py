@@ -1,6 +1,7 @@
 """Training: what is learnt from, that it learns, that it stops and goes on exactly, and what it refuses."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.plugins import Cohort
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
-from segmenters.denseraunet.training.loop import Training, learning_rate
-from segmenters.denseraunet.training.sampling import PatchSampler, as_another_scanner, batches_from
+from segmenters.denseraunet.training.loop import Training, learning_rate, validation_f1
+from segmenters.denseraunet.training.sampling import PatchSampler, batches_from
+from segmenters.denseraunet.training.scanner import as_another_scanner
 from segmenters.denseraunet.training.scans import TrainingScan, read_training_set
 from segmenters.denseraunet.training.study import Augmentation, Loss, Sampling, TrainingPlan
+from segmenters.heart_region.segmenter import HeartRegionSegmenter
 
 TINY = DenseRAUnet(channels=(8, 16), growth=8, layers=1, atrous_rates=(1, 2))
 
@@ -81,6 +84,7 @@ def plan(cohort=None, **changes):
             "validate_every": 20,
             "learning_rate": 1e-2,
             "validation": 0.25,
+            "within": None,
             **changes,
         },
     )
@@ -141,6 +145,102 @@ def test_a_patchas_another_scanner_shows_it_is_noisier_by_as_much_as_declared():
     assert 0 < min(spread) < 2
     assert 18 < max(spread) <= 20.1
     assert as_another_scanner(flat, Augmentation(), 0.6, rng) is flat
+
+
+def test_added_noise_is_strongest_at_the_declared_frequency():
+    flat = np.zeros((1, 256, 256), np.int16)
+    kernel = Augmentation(noise_hu=20, noise_peak_per_mm=(0.25, 0.25))
+    power = np.zeros((256, 256))
+    for seed in range(40):
+        noise = as_another_scanner(flat, kernel, 0.6, np.random.default_rng(seed))[0]
+        power += np.abs(np.fft.fft2(noise / noise.std())) ** 2
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256, 0.6), np.fft.fftfreq(256, 0.6)))
+    rings = np.digitize(frequency, np.arange(0, 0.8, 0.02))
+    mean = [power[rings == ring].mean() for ring in range(1, 40)]
+    assert 0.02 * (np.argmax(mean) + 0.5) == pytest.approx(0.25, abs=0.05)
+    assert mean[0] < 0.3 * max(mean)
+
+
+@pytest.mark.parametrize("field", ["noise_peak_per_mm", "motion_mm"])
+def test_a_range_that_falls_is_refused(field):
+    with pytest.raises(ValueError, match="a range must rise"):
+        Augmentation(**{field: (3.0, 2.0)})
+
+
+def test_patches_of_the_heart_move_as_often_as_declared_and_those_of_bone_do_not(data):
+    sampling = Sampling(batch=60, patch_pixels=32, foreground=0.5, confounder=0.5)
+    plain = {"warped": 0.0, "brightness_hu": 0.0}
+    still, moving = (
+        PatchSampler(data.learning, plan(sampling=sampling, augmentation=Augmentation(moving=share, **plain)))
+        for share in (0.0, 1.0)
+    )
+    spots = [sampler.batch(0)[1].sum(axis=(1, 2, 3)) for sampler in (still, moving)]
+    assert set(spots[0]) <= {0, 3, 6, 9}
+    assert len(set(spots[1]) - {0, 3, 6, 9}) > 5, "smeared to other sizes"
+    bone = [replace(scan, elsewhere_bits=scan.confounder_bits) for scan in data.learning]
+    sampling = Sampling(batch=20, patch_pixels=32, foreground=0, confounder=0, elsewhere=1)
+    moving = PatchSampler(bone, plan(sampling=sampling, augmentation=Augmentation(moving=1.0, **plain)))
+    images, _ = moving.batch(0)
+    assert (images[:, 4:6].max(axis=(1, 2, 3)) == 1).all(), "1500 HU fill the second window of some pixel"
+
+
+class Candidates(torch.nn.Module):
+    """Calls every candidate calcium, the metal as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(20.0))
+
+    def forward(self, image):
+        return (image[:, -1:] - 0.5) * self.weight
+
+
+def test_validation_counts_within_the_region_alone(data):
+    left = np.zeros(data.validation[0].hu.shape, bool)
+    left[:, :, :22] = True
+    within = tuple(replace(scan, region_bits=np.packbits(left, axis=-1)) for scan in data.validation)
+    nowhere = tuple(
+        replace(scan, region_bits=np.packbits(np.zeros_like(left), axis=-1)) for scan in data.validation
+    )
+    f1 = [
+        validation_f1(Candidates(), scans, plan(), TINY, "fp32")[0]
+        for scans in (data.validation, within, nowhere)
+    ]
+    # Nine voxels of calcium and nine of metal: all that is called anywhere, half of it right.
+    assert f1 == [pytest.approx(2 / 3), 1.0, 0.0]
+
+
+def test_a_cohort_of_its_own_stops_the_training_and_shares_no_case(tmp_path):
+    class Others(SpotCohort):
+        def cases(self):
+            return [Case(f"other-{k}", SpotSource(100 + k), label=1) for k in range(3)]
+
+    found = read(plan(validation_cohort=Others()), tmp_path)
+    assert len(found.learning) == 12
+    assert [scan.case_id for scan in found.validation] == ["other-0", "other-1", "other-2"]
+    with pytest.raises(UserError, match="spot-00 is in `cohort` and in `validation_cohort`"):
+        read(plan(validation_cohort=SpotCohort(count=2)), tmp_path)
+
+
+def test_scans_without_a_heart_region_cannot_stop_a_training_that_is_judged_within_it(tmp_path):
+    with pytest.raises(UserError, match=r"to learn from none has calcium .* and in the region of `within`"):
+        read(plan(within=HeartRegionSegmenter()), tmp_path)
+
+
+def test_fine_tuning_begins_with_the_weights_it_is_given(data, tmp_path):
+    first = Training(plan(steps=3), "denseraunet", data, precision="fp32")
+    first.run()
+    header, tensors = first.result({})
+    header.write(tensors, tmp_path / "first.safetensors")
+    second = Training(
+        plan(steps=2), "denseraunet", data, precision="fp32", start=tmp_path / "first.safetensors"
+    )
+    assert same(second.network.state_dict(), dict(tensors))
+    second.run(tmp_path / "c.safetensors")
+    with pytest.raises(UserError, match="this checkpoint is of another training"):
+        Training(plan(steps=2), "denseraunet", data, precision="fp32").restore(tmp_path / "c.safetensors")
+    with pytest.raises(UserError, match=r"first\.safetensors: weights of another architecture"):
+        Training(plan(), "basic_unet", data, start=tmp_path / "first.safetensors")
 
 
 def test_contrast_leaves_what_is_at_or_below_0_hu():
