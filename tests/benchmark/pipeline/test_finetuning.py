@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from benchmark.analyses.explanation.explain import explain_run
 from benchmark.analyses.leakage.audit import audit_study
+from benchmark.analyses.robustness.run import measure_robustness
+from benchmark.analyses.robustness.study import RobustnessStudy
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
@@ -154,6 +156,9 @@ def test_what_takes_a_table_apart_refuses_a_run_that_trains_a_network(tmp_path):
             explain_run(study, "head/finetuned", execution)
         with pytest.raises(UserError, match=r"run head/finetuned trains a network .*audit needs"):
             audit_study(study, ["head/finetuned"], 2, execution)
+        again = RobustnessStudy(study, {"again": study})
+        with pytest.raises(UserError, match=r"run head/finetuned trains a network .*robustness needs"):
+            measure_robustness(again, execution)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, ">f4"])
