@@ -162,10 +162,6 @@ class Classifier(Plugin):
     stages: ClassVar[str | None] = None
     """A parameter of the step ``model`` of which one fit with a large value holds all smaller ones exactly."""
 
-    trains_network: ClassVar[bool] = False
-    """Whether it learns from the activations of a `TrainableExtractor` and not from the table of features. What it fits
-    is costly then: its grid is tried on one inner fold, held out, and not on all in turn."""
-
     @property
     def staged_parameter(self) -> str | None:
         """`stages`, or what it is called where a classifier wraps another."""
@@ -173,8 +169,11 @@ class Classifier(Plugin):
 
     @property
     def learns_from_activations(self) -> bool:
-        """`trains_network`, also where a classifier wraps another."""
-        return self.trains_network
+        """Whether it learns from the activations of a `TrainableExtractor` and not from the table of features.
+
+        What it fits is costly then: its grid is tried on one inner fold, held out, and not on all in turn.
+        """
+        return False
 
     def learning_from(self, extractor: FeatureExtractor) -> Classifier:
         """Return the classifier as it learns from an extractor's features. Raises `ValueError` where it cannot."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -19,8 +19,6 @@ class Finetuned(Classifier):
     """A linear head on an encoder whose upper layers learn with it, for as many epochs as suit held-out cases."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "scikit-learn")
-    stages: ClassVar[str | None] = "epochs"
-    trains_network: ClassVar[bool] = True
 
     epochs: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = Field(
         (2, 4, 8),
@@ -43,20 +41,20 @@ class Finetuned(Classifier):
 
     def parameter_grid(self) -> dict[str, list[Any]]:
         """Return the numbers of epochs."""
-        return {"model__epochs": sorted(self.epochs)}
+        return {"model__epochs": sorted(set(self.epochs))}
 
 
 class _Bound(Classifier):
     """The classifier with its network: both decide what is learnt, so both are in its fingerprint."""
 
     stages: ClassVar[str | None] = "epochs"
-    trains_network: ClassVar[bool] = True
 
     training: Finetuned
     extractor: TrainableExtractor
 
-    def learning_from(self, extractor: FeatureExtractor) -> Self:
-        return self
+    @property
+    def learns_from_activations(self) -> bool:
+        return True
 
     def estimator(self, seed: int) -> Pipeline:
         from sklearn.pipeline import Pipeline
@@ -64,11 +62,10 @@ class _Bound(Classifier):
         from classifiers.finetuned.estimator import FinetunedNetwork
 
         settings = self.training.model_dump(exclude={"epochs"})
-        epochs = tuple(sorted(self.training.epochs))
+        epochs = tuple(self.training.parameter_grid()["model__epochs"])
         model = FinetunedNetwork(self.extractor, epochs=epochs[-1], kept=epochs, seed=seed, **settings)
-        return Pipeline(
-            [("untouched", "passthrough"), ("model", model)]
-        )  # the grid search fits what is before it
+        # The grid search fits what is before the model: there must be something.
+        return Pipeline([("untouched", "passthrough"), ("model", model)])
 
     def parameter_grid(self) -> dict[str, list[Any]]:
         return self.training.parameter_grid()

@@ -71,10 +71,13 @@ class FinetuneSlicesExtractor(SlicesExtractor, TrainableExtractor):
         """Return the features of planes (n, 1, side, side), 0…255, and what is handed on of them."""
         import torch
 
-        from feature_extractors.slices.finetuning.parting import embed_and_cut
+        from feature_extractors.slices.finetuning.parting import embed_and_cut, last_stage
         from feature_extractors.slices.network import embed
 
         if self.depth == "last_stage":
+            last_stage(
+                self._loaded("fp32")
+            )  # an encoder that cannot be parted is refused here, not after hours
             features, at_cut = embed_and_cut(loaded, views / 255, self.pixels, self.batch_slices)
             return features, at_cut.to(torch.float16)
         features = embed(loaded, views / 255, self.pixels, self.batch_slices)

@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
-from benchmark.networks.inference import to_device
+from benchmark.networks.inference import once_per_process, to_device
 from feature_extractors.slices.network import Loaded, Pixels, embed, pooled
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ def embed_and_cut(
         hook.remove()
 
 
+@once_per_process
 def last_stage(loaded: Loaded) -> Any:
-    """Return a copy of the network that takes what `embed_and_cut` cuts off and does the rest.
+    """Return what takes that which `embed_and_cut` cuts off and does the rest of the network; frozen, made once.
 
-    All layers registered up to the cut are passed over; that the rest is still the network is tried on a plane.
-    Raises `UserError` for an encoder that cannot be parted so.
+    All layers registered up to the cut are passed over; that the rest is still the network is tried on a plane, so
+    `loaded` must be in float32. Raises `UserError` for an encoder that cannot be parted so.
     """
     import torch
 
@@ -63,7 +64,7 @@ def _is_the_rest(network: Any, loaded: Loaded) -> bool:
             rest = pooled(network, network.forward_features(to_device(cut, network)), "own")
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
         return False
-    return rest.shape == whole.shape and bool(torch.allclose(rest, whole, rtol=1e-3, atol=1e-4))
+    return rest.shape == whole.shape and bool((rest - whole).abs().max() <= 1e-4 * whole.abs().max())
 
 
 def _last_frozen(loaded: Loaded) -> str:

@@ -25,7 +25,7 @@ def encoder_layers(depth: Depth, loaded: Loaded, pixels: Pixels) -> torch.nn.Mod
     class Layers(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = last_stage(loaded) if depth == "last_stage" else copy.deepcopy(loaded.network)
+            self.network = copy.deepcopy(last_stage(loaded) if depth == "last_stage" else loaded.network)
 
         def forward(self, planes: torch.Tensor) -> torch.Tensor:
             shown = normalised(loaded.encoder, planes / 255) if depth == "full" else planes

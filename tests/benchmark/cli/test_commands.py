@@ -152,7 +152,8 @@ def test_list_shows_every_kind_with_parameters_and_state():
     licences = described["feature_extractor"]["slices"]["licences"]
     forbidden = {name for name, licence in licences.items() if not licence["commercial"]}
     assert forbidden == {"rad_dino", "dale_ct"}
-    assert shown.count("(NON-COMMERCIAL)") == len(forbidden)
+    assert described["feature_extractor"]["finetune_slices"]["licences"] == licences
+    assert shown.count("(NON-COMMERCIAL)") == 2 * len(forbidden), "once for each of the two"
 
 
 @pytest.mark.parametrize(("name", "read"), [("f.parquet", pd.read_parquet), ("f.csv", pd.read_csv)])

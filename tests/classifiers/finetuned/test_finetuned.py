@@ -7,7 +7,9 @@ import pytest
 import SimpleITK as sitk
 import skops.io
 import torch
+from sklearn.model_selection import StratifiedKFold
 
+from benchmark.analyses.leakage.control import permuted_label_control
 from benchmark.evaluation.fold import FoldTask, evaluate, fit_final
 from benchmark.evaluation.ordinal import Ordinal
 from benchmark.evaluation.protocol import Protocol
@@ -189,6 +191,20 @@ def test_labels_and_scans_of_test_cases_change_nothing_that_is_learnt(X, depth):
     assert rescanned["inner_score"] == expected["inner_score"]
     assert rescanned["probabilities"][0] == pytest.approx(expected["probabilities"][0], abs=1e-6)
     assert rescanned["probabilities"][1:] != expected["probabilities"][1:]
+
+
+def test_permuted_labels_hold_chance_and_the_true_ones_do_not(X):
+    def out_of_fold(values, labels, seed):
+        predicted = np.empty(len(labels), int)
+        for train, test in StratifiedKFold(3, shuffle=True, random_state=seed).split(labels, labels):
+            fold = replace(task(X), X=values, y=labels, train=train, test=test, seed=seed)
+            predicted[test] = np.argmax(evaluate(fold)["probabilities"], axis=1)
+        return predicted
+
+    control = permuted_label_control(out_of_fold, X["last_stage"], y, permutations=8)
+    low, high = control.interval
+    assert low <= control.chance <= high
+    assert control.exceeded_by(float((out_of_fold(X["last_stage"], y, 0) == y).mean()))
 
 
 def test_a_label_of_a_training_case_changes_what_is_learnt(X):

@@ -23,7 +23,7 @@ from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.study_report import report_of
 from benchmark.report.tables import all_tables
-from benchmark.report.tracking.database import open_database, tracking_uri
+from benchmark.report.tracking.database import experiment_id, open_database, tracking_uri
 from benchmark.report.tracking.runs import _log_model
 from benchmark.report.verdict.sentence import verdict
 from benchmark.study.reading import read_study
@@ -139,7 +139,15 @@ def test_every_model_loads_and_predicts_as_it_was_fitted(logged, name):
     assert model.metadata.signature.inputs.input_names() == list(table.columns)
 
 
-def test_the_model_of_a_run_that_trained_a_network_takes_activations(tmp_path):
+@pytest.fixture
+def another_database(tmp_path):
+    before = mlflow.get_tracking_uri()
+    open_database(tmp_path)
+    yield tmp_path
+    mlflow.set_tracking_uri(before)
+
+
+def test_the_model_of_a_run_that_trained_a_network_takes_activations(another_database):
     declaration = {
         "name": "tuned",
         "cohort": {"use": "toy_cohort", "zero": 9, "nonzero": 9, "contrast": 400.0},
@@ -159,10 +167,12 @@ def test_the_model_of_a_run_that_trained_a_network_takes_activations(tmp_path):
         "protocol": {"folds": 2, "inner_folds": 2},
     }
     with workers(1) as pool:
-        result = run_study(Study.model_validate(declaration), Execution(Store(tmp_path / "store"), pool))
+        result = run_study(
+            Study.model_validate(declaration), Execution(Store(another_database / "store"), pool)
+        )
     (run,) = result.all_runs()
-    open_database(tmp_path)
-    with mlflow.start_run() as logged_run:
+    experiment = experiment_id(mlflow, "tuned", another_database)
+    with mlflow.start_run(experiment_id=experiment) as logged_run:
         _log_model(mlflow, result, run)
     model = mlflow.pyfunc.load_model(f"runs:/{logged_run.info.run_id}/model")
     taken = result.features.learnt_from("tuned", result.study.learner(run), result.case_ids)
