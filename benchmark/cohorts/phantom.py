@@ -56,6 +56,12 @@ class PhantomCohort(Cohort):
         "off",
         description="iodine in the blood: never, in every fourth scan of a protocol, in every other, always",
     )
+    assignment: Literal["in_turn", "at_random"] = Field(
+        "in_turn",
+        description="of protocol, scanner and contrast: in turn within either class, exactly balanced; or drawn by case. "
+        "A model that reads them but no calcium falls below chance where they are balanced: test folds lack what "
+        "training folds have too much of",
+    )
     generation: Literal[1, 2] = Field(
         2,
         description="of the phantom: 2 has a chest like a patient's around the heart; 1 is the plain one of before",
@@ -101,7 +107,8 @@ class PhantomCohort(Cohort):
 
     def _case(self, stream: str, k: int) -> Case:
         name = hashlib.sha256(f"{self.seed}\x1f{stream}\x1f{k}".encode()).hexdigest()[:10]
-        protocol, scanner, contrast = self._turn(k)
+        at_random = derive_seed(self.seed, name, "assignment")
+        protocol, scanner, contrast = self._turn(k if self.assignment == "in_turn" else at_random)
         draw = draw_patient if self.generation == 1 else draw_chest_patient
         patient = draw(derive_seed(self.seed, name, "patient"), self.stented)
         disease = Disease()
@@ -134,7 +141,7 @@ class PhantomCohort(Cohort):
         return draw_acquisition(self._acquisition(protocol, scanner), patient, contrast, seed)
 
     def _turn(self, k: int) -> tuple[Protocol, Scanner, bool]:
-        """Return protocol, scanner and contrast of the k-th case of either class."""
+        """Return protocol, scanner and contrast of the k-th turn."""
         protocols: tuple[Protocol, ...] = (
             ("cardiac", "chest") if self.protocol == "mixed" else (self.protocol,)
         )
