@@ -58,9 +58,9 @@ class PhantomCohort(Cohort):
     )
     assignment: Literal["in_turn", "at_random"] = Field(
         "in_turn",
-        description="of protocol, scanner and contrast: in turn within either class, exactly balanced; or drawn by case. "
-        "A model that reads them but no calcium falls below chance where they are balanced: test folds lack what "
-        "training folds have too much of",
+        description="of protocol, scanner and contrast: in turn within either class, or drawn for each case. "
+        "Where they are exactly balanced, a model that reads nothing else falls below chance: of what a test fold has "
+        "less, training has more",
     )
     generation: Literal[1, 2] = Field(
         2,
