@@ -22,7 +22,7 @@ from benchmark.plugins import FeatureExtractor, Segmenter
 from benchmark.plugins.registry import build
 from benchmark.study.study import Study
 
-REGION, TRUTH = "yardsticks", "ceiling"
+REGION, TRUTH = "rules/region", "rules/truth"  # a slash, as no extractor has
 MAJORITY = "majority"
 CEILING = "true Agatston > 0"
 Rule = Callable[[Split], tuple[NDArray[np.float64], NDArray[np.intp]]]

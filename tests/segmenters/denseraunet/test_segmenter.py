@@ -183,9 +183,14 @@ def test_what_learnt_from_the_first_generation_saw_no_cardiac_scan(name):
 def test_the_study_that_ships_declares_the_patients_of_the_weights_that_ship():
     from benchmark.analyses.segmentation.study import read_segmentation_study
 
-    study = read_segmentation_study(Path(__file__).parents[3] / "studies" / "segmentation.yaml")
+    studies = Path(__file__).parents[3] / "studies"
+    study = read_segmentation_study(studies / "segmentation_fine_tuning.yaml")
     header = read_header(SHIPPED / "denseraunet.safetensors")
-    assert study.training.cohort.parameters() == header.training["cohort"]
+    declared = study.training.cohort.parameters()
+    learnt_from = header.training["cohort"]
+    assert {name: declared[name] for name in learnt_from} == learnt_from
+    # Parameters that came after the training have their defaults.
+    assert declared == type(study.training.cohort).model_validate(learnt_from).parameters()
     assert study.training.input == header.input
 
 

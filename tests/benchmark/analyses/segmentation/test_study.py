@@ -250,7 +250,8 @@ def test_the_study_that_ships_tests_on_patients_that_none_learnt_from():
 
 def test_the_fine_tuning_that_ships_stops_and_is_tested_on_patients_of_their_own():
     fine, whole = (
-        read_segmentation_study(ROOT / "studies" / f"{name}.yaml") for name in ("fine_tuning", "segmentation")
+        read_segmentation_study(ROOT / "studies" / f"{name}.yaml")
+        for name in ("segmentation_fine_tuning", "segmentation")
     )
     cohorts = [
         fine.cohorts["chest"],
