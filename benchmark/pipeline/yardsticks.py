@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.calcium.scoring import STANDARD
+from benchmark.errors import UserError
 from benchmark.evaluation.splits import Split
 from benchmark.pipeline.cases import IdentifiedCases
 from benchmark.pipeline.extraction import Wanted
@@ -35,13 +36,22 @@ def wanted_for_yardsticks(study: Study, identified: IdentifiedCases) -> list[Wan
         return []
     looks = cast(FeatureExtractor, build("feature_extractor", "calcium_rule"))
     wanted = []
-    if study.segmenters[study.region].availability().ready:
+    if _can_run(study.segmenters[study.region]):
         wanted.append(Wanted(REGION, study.segmenters[study.region], looks))
     truth = study.yardsticks.truth
     if truth is not None and _all_have(study, identified, truth):
         calcium = {"use": "reference", "mask": truth, "may_be_empty": True}
         wanted.append(Wanted(TRUTH, cast(Segmenter, build("segmenter", calcium)), looks))
     return wanted
+
+
+def _can_run(segmenter: Segmenter) -> bool:
+    """Say whether a segmenter is ready; one whose weights cannot be had after all loses its own rows, not the study."""
+    try:
+        segmenter.fingerprint()
+    except UserError:
+        return False
+    return segmenter.availability().ready
 
 
 def _all_have(study: Study, identified: IdentifiedCases, mask: str) -> bool:

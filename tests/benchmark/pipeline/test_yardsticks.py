@@ -3,12 +3,15 @@
 import pandas as pd
 import pytest
 
+from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline import run_study
-from benchmark.pipeline.yardsticks import CEILING, MAJORITY
+from benchmark.pipeline.cases import IdentifiedCases
+from benchmark.pipeline.yardsticks import CEILING, MAJORITY, wanted_for_yardsticks
 from benchmark.study.study import Study
+from segmenters.whole_image import WholeImageSegmenter
 
 PHANTOMS = {
     "name": "rules",
@@ -80,6 +83,22 @@ def test_they_can_be_left_out(run, toy_study):
     result = run(toy_study(yardsticks=None))
     assert result.yardsticks.empty
     assert result.features.yardsticks == {}
+
+
+class Lost(WholeImageSegmenter):
+    """Says that it is ready, and then its weights cannot be had."""
+
+    def fingerprint(self) -> str:
+        raise UserError("the weights cannot be had after all")
+
+
+def test_a_region_whose_weights_cannot_be_had_costs_its_rules_and_not_the_study(toy_study):
+    study = toy_study(segmenters={"toy_centre": {}, "lost": Lost()}, yardsticks={"segmenter": "lost"})
+    cases = list(study.cohort.cases())
+    identified = IdentifiedCases(cases, {case.case_id: case.source.digest() for case in cases})
+    assert wanted_for_yardsticks(study, identified) == []
+    others = toy_study(yardsticks={"segmenter": "toy_centre"})
+    assert [item.name for item in wanted_for_yardsticks(others, identified)] == ["rules/region"]
 
 
 def test_the_majority_is_that_of_the_training_cases(run, toy_study):
