@@ -30,6 +30,8 @@ def verdict(claims: pd.DataFrame, methods: pd.DataFrame, cases: int) -> list[str
 
 
 def _answer(row: pd.Series, cases: int) -> str:
+    if row["finding"] == "unanswered":
+        return f"{row['run']} against {row['reference']}: not answered, for one of them has no result"
     p = "" if pd.isna(row["p"]) else f", {_p(row['p'])}"
     shown = f"{row['run']} {WORDS[row['finding']]} {row['reference']}"
     return (

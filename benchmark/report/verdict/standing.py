@@ -25,8 +25,8 @@ def standing_tables(result: StudyResult, methods: Methods) -> dict[str, pd.DataF
 def claims_of(result: StudyResult, methods: Methods) -> pd.DataFrame:
     """Return what may be claimed of pairs of methods, in families that are adjusted each by itself.
 
-    ``question``: the study's one; ``reference``: all with the reference run's extractor; ``best rule``: all with it;
-    ``all pairs``. Columns as of `claim_all`, and ``family``.
+    ``question``: the study's one, ``unanswered`` where one of the two has no result; ``reference``: all with the reference
+    run's extractor; ``best rule``: all with it; ``all pairs``. Columns as of `claim_all`, and ``family``.
     """
     rope = result.study.comparisons.rope
     parts = [
@@ -34,6 +34,10 @@ def claims_of(result: StudyResult, methods: Methods) -> pd.DataFrame:
         for family, pairs in _families(result, methods)
         if pairs
     ]
+    asked = result.study.comparisons.asked
+    if asked and not set(asked) <= set(methods.folds["run"]):
+        unanswered = {"run": asked[0], "reference": asked[1], "finding": "unanswered", "family": "question"}
+        parts.append(pd.DataFrame([unanswered]))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["family"])
 
 

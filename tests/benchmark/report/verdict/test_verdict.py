@@ -63,6 +63,17 @@ def test_console_page_and_facts_show_the_same_methods_in_the_same_order(result):
     assert report.sentences == report.facts["verdict"]
 
 
+def test_a_question_about_a_method_without_result_is_said_to_be_unanswered(toy_study, tmp_path):
+    extractors = {
+        "moments": {"use": "toy_moments", "segmenter": "toy_centre"},
+        "absent": {"use": "toy_moments", "segmenter": "toy_centre", "ready": False},
+    }
+    study = toy_study(extractors=extractors, comparisons={"question": "moments against absent"})
+    with workers(1) as pool:
+        report = report_of(run_study(study, Execution(Store(tmp_path), pool)))
+    assert "moments against absent: not answered, for one of them has no result" in report.sentences
+
+
 def claim(finding, run="a", difference=0.1, low=0.02, high=0.18, family="question", p=0.01, detectable=0.09):
     values = {"run": run, "reference": "b", "difference": difference, "low": low, "high": high, "p": p}
     return {**values, "finding": finding, "family": family, "detectable": detectable}
