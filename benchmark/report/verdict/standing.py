@@ -25,8 +25,8 @@ def standing_tables(result: StudyResult, methods: Methods) -> dict[str, pd.DataF
 def claims_of(result: StudyResult, methods: Methods) -> pd.DataFrame:
     """Return what may be claimed of pairs of methods, in families that are adjusted each by itself.
 
-    ``question``: the study's one, ``unanswered`` where one of the two has no result; ``reference``: all with the reference
-    run's extractor; ``best rule``: all with it; ``all pairs``. Columns as of `claim_all`, and ``family``.
+    ``question``: the study's one, ``unanswered`` where one of the two has no result; ``reference``: all with the
+    reference run's extractor; ``best rule``: all with it; ``all pairs``. Columns as of `claim_all`, and ``family``.
     """
     rope = result.study.comparisons.rope
     parts = [
