@@ -16,6 +16,11 @@ from segmenters.heart_region.morphology import Mask, Spacing, ball, components, 
 
 AIR_HU, PADDING_HU = -960.0, -1100.0
 """Below the first is air around the patient, smoothed over a coarse voxel; below the second nothing is imaged."""
+OUTSIDE_AIR_HU, MATTRESS = -985.0, 0.2
+"""Air that ends neither at the image's front nor at that share of its back is around the patient only if its mean is
+lower: emphysema has -975."""
+CLOTHES = 0.1
+"""Share of the largest part of the lungs that clothes, as dense as they, do not reach where the image ends in them."""
 TISSUE_HU = -300.0
 LUNG_HU = (AIR_HU, -500.0)
 CUT_SHARE = 0.15
@@ -25,10 +30,16 @@ LEAST_SPINE_ML, BETWEEN = 20.0, 0.4
 """Solid bone of that volume, that share of it between the lungs, is vertebrae: sternum and shoulders lie outside."""
 OUTSIDE = 0.08
 """Share of a dense component beyond the lungs' hull from which on it is bone: contrast and calcium lie within."""
+RUNS_THROUGH = 0.8
+"""Least share of the slices that a spine is seen in; a chamber full of contrast medium ends within the scan."""
 BONY, IN_LUNG = 0.1, 0.15
 """Least share of vertebrae that is bone (a stomach full of contrast has none), and most of their surroundings that is
 lung (hilar vessels have more)."""
 CONTRAST_HU, MARROW_HU = 180.0, 120.0
+CORTEX_HU = 280.0
+"""Bone's densest twentieth, smoothed over a coarse voxel, is above that."""
+FILLED_HU, CHAMBER_MM = 150.0, 7.0
+"""With contrast medium: the least of a chamber that holds some, and a radius that no bone in front has."""
 CARTILAGE_HU = 45.0
 """By how much cartilage that calcifies is denser than blood without contrast medium."""
 REACH_MM = 25.0
@@ -55,7 +66,10 @@ def find_lungs(hu: NDArray[np.float32], spacing: Spacing, wall_mm: float) -> Lun
     body = _body(hu, spacing)
     core = ball(sitk.BinaryErode, (hu > LUNG_HU[0]) & (hu < LUNG_HU[1]) & body, 3, spacing)
     labels, sizes = components(core)
-    lungs = (_before_the_table(labels, sizes) & (sizes * ml >= LEAST_LUNG_PART_ML))[labels]
+    parts = _before_the_table(labels, sizes) & (sizes * ml >= LEAST_LUNG_PART_ML)
+    if not body[:, 0].all():
+        parts[np.unique(labels[:, 0])] &= (sizes >= CLOTHES * sizes.max())[np.unique(labels[:, 0])]
+    lungs = parts[labels]
     if lungs.sum() * ml < LEAST_LUNG_ML:
         raise CaseError(
             "no lungs in the field of view, so the heart is not found between them; give a chest CT"
@@ -71,22 +85,34 @@ def blood_hu(hu: NDArray[np.float32], lungs: Lungs) -> float:
     return float(np.percentile(soft, 75)) if soft.size else 40.0
 
 
-def pools(hu: NDArray[np.float32], blood: float, spacing: Spacing) -> Mask:
-    """Return the chambers and large vessels full of contrast medium, with their rims; nothing where there is none."""
+def pools(hu: NDArray[np.float32], lungs: Lungs, blood: float, spacing: Spacing) -> Mask:
+    """Return the chambers and large vessels full of contrast medium, with their rims; nothing where there is none.
+
+    In the front half of the chest, where no bone is as thick as a chamber, also those that hold less of it.
+    """
     import SimpleITK as sitk
 
     if blood <= CONTRAST_HU:
         return np.zeros(hu.shape, bool)
     full = ball(sitk.BinaryMorphologicalOpening, hu > blood - 90, 5, spacing)
-    return ball(sitk.BinaryDilate, full, 5, spacing)
+    thick = ball(sitk.BinaryMorphologicalOpening, hu > FILLED_HU, CHAMBER_MM, spacing)
+    rows = np.flatnonzero(lungs.hull.any(axis=(0, 2)))
+    thick[:, round(rows.mean()) :] = False
+    return ball(sitk.BinaryDilate, full | thick, 5, spacing)
 
 
-def find_bone(dense: Mask, lungs: Lungs, spacing: Spacing) -> Mask:
-    """Return the dense components of 1 mL or more that reach beyond the lungs' hull, or to the image's back."""
+def find_bone(hu: NDArray[np.float32], dense: Mask, lungs: Lungs, blood: float, spacing: Spacing) -> Mask:
+    """Return the dense components of 1 mL or more that reach beyond the lungs' hull, or to the image's back.
+
+    With contrast medium cortex must be among them, for a chamber that holds less of it is as dense as marrow.
+    """
     ml = float(np.prod(spacing)) / 1000
     labels, sizes = components(dense)
     beyond = np.bincount(labels[~lungs.hull], minlength=len(sizes)) >= OUTSIDE * sizes
     beyond[np.unique(labels[:, -1])] = True
+    if blood > CONTRAST_HU:
+        found = np.flatnonzero(beyond & (sizes * ml >= 1))
+        beyond[found] = [np.percentile(hu[labels == label], 95) >= CORTEX_HU for label in found]
     return (beyond & (sizes * ml >= 1))[labels]
 
 
@@ -121,11 +147,15 @@ def find_spine(
         return np.asarray(np.bincount(labels[mask], minlength=len(sizes)) >= share * sizes)
 
     bony = holds(bone, BONY)
-    vertebrae = np.where((ml >= LEAST_SPINE_ML) & holds(lungs.hull, BETWEEN) & bony, ml, 0)
-    if vertebrae[place < 0.4].sum() > 2 * vertebrae[place >= 0.6].sum():
+    vertebrae = (ml >= LEAST_SPINE_ML) & holds(lungs.hull, BETWEEN) & bony
+    front, back = vertebrae & (place < 0.4), vertebrae & (place >= 0.6)
+    # Bone of contrast medium's HU is told from a full chamber by its length.
+    length = front[labels].any(axis=(1, 2)).mean() if blood > CONTRAST_HU else 1.0
+    if ml[front].sum() > 2 * ml[back].sum() and length >= RUNS_THROUGH:
         raise CaseError("the spine lies in front of the lungs: the image is upside down; correct its header")
-    found = (ml >= 3) & (place >= 0.55) & bony
-    return np.asarray((found & ~_in_lung(labels, lungs.mask))[labels], bool)
+    least = 0.72 if blood > CONTRAST_HU else 0.55  # full chambers and vessels lie before the vertebrae
+    found = (ml >= 3) & (place >= least) & bony & ~_in_lung(labels, lungs.mask)
+    return np.asarray(found[labels], bool)
 
 
 def _solid_bone(
@@ -142,7 +172,7 @@ def _solid_bone(
         solid = solid | dense
     solid = ball(sitk.BinaryMorphologicalClosing, solid, 6, spacing, plane=True)
     solid = np.stack([np.asarray(ndimage.binary_fill_holes(part), bool) for part in solid]) & ~lungs.mask
-    solid &= ~pools(hu, blood, spacing)
+    solid &= ~pools(hu, lungs, blood, spacing)
     # Where the field of view ends at the side of a rib it must not count as thick: vertebrae go on to the back alone.
     sides = ((0, 0), (0, 0), (1, 1))
     solid = ball(sitk.BinaryMorphologicalOpening, np.pad(solid, sides), 7, spacing, plane=True)[:, :, 1:-1]
@@ -181,12 +211,12 @@ def _body(hu: NDArray[np.float32], spacing: Spacing) -> Mask:
     if (hu[border] > -950).mean() < CUT_SHARE:
         return hulls(largest(ball(sitk.BinaryErode, hu > TISSUE_HU, 3, spacing)), spacing)
     labels, sizes = components(imaged & (hu < AIR_HU))
-    around = np.zeros(len(sizes), bool)
-    around[np.unique(labels[border])] = True
-    around[0] = False
-    return imaged & ~ball(
-        sitk.BinaryDilate, (around & (sizes * np.prod(spacing) >= 3000))[labels], 6, spacing
-    )
+    every = np.arange(len(sizes))
+    behind = np.bincount(labels[:, -1].ravel(), minlength=len(sizes)) > MATTRESS * labels[:, -1].size
+    empty = ndimage.mean(hu, labels, every) < OUTSIDE_AIR_HU
+    around = np.isin(every, labels[border]) & (sizes * np.prod(spacing) >= 3000)
+    around &= np.isin(every, labels[:, 0]) | behind | empty
+    return imaged & ~ball(sitk.BinaryDilate, around[labels], 6, spacing)
 
 
 def _before_the_table(labels: NDArray[np.intp], sizes: NDArray[np.intp]) -> NDArray[np.bool_]:

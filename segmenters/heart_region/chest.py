@@ -62,6 +62,6 @@ def find_chest(image: sitk.Image, wall_mm: float) -> Chest:
     bright = 200.0 if blood > CONTRAST_HU else max(200.0, blood + 130)
     # Thin cortex vanishes in the mean of a coarse voxel, but not from the share of it that is dense.
     share = sitk.BinShrink(sitk.Cast(upright > bright, sitk.sitkFloat32), shrink)
-    dense = (sitk.GetArrayFromImage(share) > 0.25) & ~pools(hu, blood, spacing)
-    bone = with_cartilage(find_bone(dense, lungs, spacing), hu, lungs, blood)
+    dense = (sitk.GetArrayFromImage(share) > 0.25) & ~pools(hu, lungs, blood, spacing)
+    bone = with_cartilage(find_bone(hu, dense, lungs, blood, spacing), hu, lungs, blood)
     return Chest(grid, spacing, hu, lungs, blood, bone, find_spine(hu, bone, dense, lungs, blood, spacing))

@@ -13,8 +13,9 @@ SLAB_MM = 20.0
 RAYS = np.deg2rad(np.arange(-85.0, 85.1, 2.5))
 """Directions of the rays from between the lungs, 0 to the front."""
 STEP_MM = 1.5
-BEFORE_LUNGS_MM = 35.0
-"""How far before the lungs' hull the heart may reach."""
+BEFORE_LUNGS_MM, BEFORE_CUT_LUNGS_MM = 35.0, 55.0
+"""How far before the lungs' hull the heart may reach; before what is left of it where the field of view cuts the lungs
+in front and at a side."""
 
 
 def before_lungs(bone: Mask, lungs: Lungs, wall_mm: float, spacing: Spacing) -> Mask:
@@ -29,11 +30,12 @@ def before_lungs(bone: Mask, lungs: Lungs, wall_mm: float, spacing: Spacing) -> 
     size = 2 * round(SLAB_MM / spacing[0]) + 1
     wall = ndimage.maximum_filter1d(bone.astype(np.uint8), size, axis=0) > 0
     reached, cut = lungs.mask.copy(), bool(lungs.mask[:, 0].any())
+    reach_mm = BEFORE_CUT_LUNGS_MM if cut and lungs.mask[:, :, [0, -1]].any() else BEFORE_LUNGS_MM
     for z in np.flatnonzero(lungs.hull.any(axis=(1, 2))):
         rows, columns = np.nonzero(lungs.hull[z])
         y, x = _ends(wall[z], cut, (rows.mean(), columns.mean()), spacing[1:])
         reached[z, y, x] = True
-    near = ball(sitk.BinaryDilate, lungs.hull, BEFORE_LUNGS_MM, spacing, plane=True)
+    near = ball(sitk.BinaryDilate, lungs.hull, reach_mm, spacing, plane=True)
     return hulls(reached, spacing, wall_mm) & near
 
 

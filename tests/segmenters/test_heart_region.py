@@ -48,6 +48,22 @@ def test_every_coronary_lesion_of_a_real_chest_is_kept_and_nothing_in_bone(thora
         assert not (kept[around] & (hu[around] >= 130)).any()
 
 
+@pytest.mark.parametrize(
+    ("width_mm", "x", "y"),
+    [(170, 265, 215), (170, 240, 215), (220, 256, 236), (230, 240, 240), (160, 290, 210)],
+)
+def test_a_field_of_view_around_the_heart_leaves_the_sternum_out(thorax, real_data, width_mm, x, y):
+    """Clothes before the chest and emphysema at the image's border made a hull around the sternum, or refused it."""
+    half = round(width_mm / thorax.GetSpacing()[0] / 2)
+    window = slice(x - half, x + half), slice(max(0, y - half), y + half), slice(34, 98)
+    hu = sitk.GetArrayFromImage(thorax[window])
+    calcium = sitk.GetArrayFromImage(sitk.ReadImage(str(real_data / "lung1_001" / "calcium.nii.gz"))[window])
+    kept = region(thorax[window])
+    coronary = (calcium >= 1) & (calcium <= 4)
+    assert kept[coronary].mean() > 0.95
+    assert (kept & (hu >= 130) & (calcium == 0)).sum() < 2500  # with the sternum 10,000 to 25,000
+
+
 def test_of_the_voxels_above_130_hu_most_are_left_out(thorax):
     candidates = sitk.GetArrayViewFromImage(thorax) >= 130
     assert (region(thorax) & candidates).sum() < 0.05 * candidates.sum()
@@ -147,6 +163,22 @@ def test_a_patient_upside_down_in_the_image_is_refused(thorax):
     flipped.CopyInformation(thorax)
     with pytest.raises(CaseError, match="upside down"):
         region(flipped)
+
+
+def test_with_contrast_medium_a_patient_upside_down_is_refused_and_a_full_chamber_in_front_is_no_spine(
+    real_data,
+):
+    image = sitk.DICOMOrient(read_image(real_data / "thorax_ct" / "aorta" / "ct_cropped.nii.gz"), "LPS")
+    flipped = sitk.GetImageFromArray(sitk.GetArrayFromImage(image)[:, ::-1])
+    flipped.SetSpacing(image.GetSpacing())
+    with pytest.raises(CaseError, match="upside down"):
+        region(flipped)
+    narrow = {"zero": 94, "nonzero": 88, "protocol": "mixed", "contrast": "some", "assignment": "at_random"}
+    phantoms = {case.case_id: case for case in PhantomCohort(**narrow, disease={"median_score": 30}).cases()}
+    for name in ("phantom-5ae4d17f9f", "phantom-a85fded794", "phantom-abbd68e41d", "phantom-b9cd9f8f92"):
+        scan = phantoms[name].source.load()  # no spine in its field of view
+        coronary = sitk.GetArrayFromImage(scan.masks["coronary"]).astype(bool)
+        assert region(scan.image)[coronary].mean() > 0.98
 
 
 def test_a_scan_that_is_metal_everywhere_has_no_lungs(thorax):
