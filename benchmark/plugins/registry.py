@@ -51,6 +51,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "slices": "feature_extractors.slices.extractor:SlicesExtractor",
         "finetune_slices": "feature_extractors.slices.finetuning.extractor:FinetuneSlicesExtractor",
         "i3resnet": "feature_extractors.i3resnet.extractor:I3ResNetExtractor",
+        "monai_encoder": "feature_extractors.monai_encoders.extractor:MONAIEncoderExtractor",
         "denseraunet_features": "segmenters.denseraunet.embedding.extractor:DenseRAUnetFeaturesExtractor",
         "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
         "calcium_rule": "feature_extractors.calcium_rule:CalciumRuleExtractor",
