@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from benchmark.case import Scan
 from benchmark.errors import CaseError
 from benchmark.execution.seeds import derive_seed
 from benchmark.plugins import Segmenter
@@ -20,8 +21,6 @@ from segmenters.reference import ReferenceSegmenter
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-    from benchmark.case import Scan
 
 DENSE_HU = 250
 """From here on a voxel outside heart and aorta is taken for bone, of which a stray bit may be."""
@@ -45,6 +44,11 @@ class PseudoLabelSegmenter(Segmenter):
     growth_mm: float = Field(1.5, ge=0, description="most by which the surface moves outwards")
     shift_mm: float = Field(0.7, ge=0, description="standard deviation of the shift along each axis")
     strays: float = Field(1.0, ge=0, le=20, description="mean number of bits of aorta, heart and bone")
+    dilation_mm: float = Field(
+        0.0,
+        ge=0,
+        description="by which the whole of it is then widened, as one does to win back what is missed",
+    )
 
     @property
     def masks_needed(self) -> tuple[str, ...]:
@@ -63,7 +67,8 @@ class PseudoLabelSegmenter(Segmenter):
                 f"no vessel was found: one of the {self.failures:.1%} of scans in which pseudo_label fails"
             )
         found = _shifted(self._deformed(scan, rng), rng.normal(0, self.shift_mm, 3))
-        return _with_strays(scan, found, rng, int(rng.poisson(self.strays)))
+        found = _with_strays(scan, found, rng, int(rng.poisson(self.strays)))
+        return ReferenceSegmenter(dilation_mm=self.dilation_mm).segment(Scan(scan.image, {"coronary": found}))
 
     def _rng(self, exact: sitk.Image) -> np.random.Generator:
         import SimpleITK as sitk

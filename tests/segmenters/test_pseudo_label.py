@@ -116,3 +116,13 @@ def test_a_scan_without_the_mask_is_left_out_with_the_reason():
         PseudoLabelSegmenter().segment(gone)
     with pytest.raises(CaseError, match="nothing is left"):
         found_in(scan, **(EXACT | {"shrinkage_mm": 30.0}), seed=1)
+
+
+def test_widened_it_holds_itself_and_what_lies_within_the_distance():
+    scan = scan_with()
+    narrow, wide = (found_in(scan, **EXACT, dilation_mm=by) > 0 for by in (0, 2))
+    assert wide[narrow].all()
+    assert wide.sum() > 1.3 * narrow.sum()
+    places = np.argwhere(narrow) * SPACING[::-1]
+    for point in np.argwhere(wide & ~narrow)[::50] * SPACING[::-1]:
+        assert np.sqrt(((places - point) ** 2).sum(axis=1).min()) <= 2 + 1e-9
