@@ -33,7 +33,7 @@ class CaseFilter(Declaration):
         parts += [] if self.groups is None else [f"group {' or '.join(self.groups)}"]
         return ", ".join(parts) or "all cases"
 
-    def keeps(self, cases: pd.DataFrame) -> NDArray[np.bool_]:
+    def keeps(self, cases: pd.DataFrame, where: str = "protocol") -> NDArray[np.bool_]:
         """Return which rows pass, shape (n,); `cases` has the columns contrast, protocol and group.
 
         Raises `UserError` where contrast matters and is not known of a case, or no case has a named protocol or
@@ -46,22 +46,22 @@ class CaseFilter(Declaration):
             unknown = cases.index[~cases["contrast"].isin(["on", "off"])]
             if len(unknown):
                 raise UserError(
-                    f"protocol: whether contrast was given is not known of {len(unknown)} cases, {unknown[0]} among "
+                    f"{where}: whether contrast was given is not known of {len(unknown)} cases, {unknown[0]} among "
                     "them: say so in the manifest's column `contrast`, or take it from DICOM by `read_tags: true`"
                 )
             kept &= (cases["contrast"] == ("on" if self.contrast else "off")).to_numpy()
         for column, names in (("protocol", self.protocols), ("group", self.groups)):
             if names is not None:
-                kept &= _named(cases, column, names)
+                kept &= _named(cases, column, names, where)
         return kept
 
 
 EVERY = CaseFilter()
 
 
-def _named(cases: pd.DataFrame, column: str, names: tuple[str, ...]) -> NDArray[np.bool_]:
+def _named(cases: pd.DataFrame, column: str, names: tuple[str, ...], where: str) -> NDArray[np.bool_]:
     for name in names:
         if not (cases[column] == name).any():
             known = ", ".join(sorted(set(cases[column]))) or "none"
-            raise UserError(f"protocol: no case has the {column} {name!r}; there are: {known}")
+            raise UserError(f"{where}: no case has the {column} {name!r}; there are: {known}")
     return cases[column].isin(names).to_numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -111,6 +111,21 @@ class Protocol(Declaration):
         for split in splits if self.by_group and inner else ():
             checks.inner(split, self.inner(0))
         yield from splits
+
+    def refuse_few(
+        self, where: str, labels: NDArray[np.intp], splits: Sequence[Split], allowed: NDArray[np.bool_]
+    ) -> None:
+        """Raise `UserError` where of a fold's training cases too few of a class are `allowed`, (n,), to learn from."""
+        import numpy as np
+
+        needed = self.inner_folds if self.selection == "nested" else 1
+        for split in splits:
+            counts = np.bincount(labels[split.train[allowed[split.train]]], minlength=int(labels.max()) + 1)
+            if counts.min() < needed:
+                raise UserError(
+                    f"{where}: fold {split.fold} is left with {counts.min()} training cases of label "
+                    f"{counts.argmin()} and needs {needed}: widen the filter, add cases, or lower `inner_folds`"
+                )
 
     def inner(self, seed: int) -> Any:
         """Return the cross-validator of a training fold's grid search: it parts what the outer split parts."""

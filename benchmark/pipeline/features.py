@@ -91,7 +91,9 @@ def _made_of(item: Wanted) -> list[str]:
 def _outcomes(
     identified: IdentifiedCases, wanted: list[Wanted], keys: Mapping[str, list[str]], execution: Execution
 ) -> Outcomes:
+    """Make what the store lacks. Extractions that differ in who learns from them are one, made once."""
     by_name = {item.name: item for item in wanted}
+    first = {tuple(made_of): name for name, made_of in reversed(list(keys.items()))}
     scans = identified.scans
 
     def bundle(case: Case) -> Bundle[str]:
@@ -102,14 +104,24 @@ def _outcomes(
             segmenters = (item.segmenter for item in items)
             return ExtractionTask(case, items, Regions.load(execution.store, scan, segmenters))
 
-        return Bundle({name: digest_of([scan, *made_of]) for name, made_of in keys.items()}, task)
+        return Bundle({name: digest_of([scan, *made_of]) for made_of, name in first.items()}, task)
 
     def receive(case_id: str, extracted: Extracted) -> Mapping[str, dict[str, Any] | Failure]:
         extracted.regions.save(execution.store, scans[case_id])
         return extracted.outcomes
 
     bundles = {case.case_id: bundle(case) for case in identified.readable}
-    return execution.parts("features", extract, bundles, receive, tell_cost=cost)
+    made = execution.parts("features", extract, bundles, receive, tell_cost=cost)
+    places = [
+        ((case_id, name), (case_id, first[tuple(made_of)]))
+        for case_id in bundles
+        for name, made_of in keys.items()
+    ]
+    return Done(
+        {place: made.records[of] for place, of in places if of in made.records},
+        {place: made.failures[of] for place, of in places if of in made.failures},
+        made.computed,
+    )
 
 
 def _records(name: str, cases: Sequence[Case], outcomes: Outcomes) -> dict[str, dict[str, Any]]:

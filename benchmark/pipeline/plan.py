@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.case import Case
 from benchmark.errors import UserError
+from benchmark.evaluation.case_filter import EVERY
 from benchmark.evaluation.fold import FoldTask
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.records import FoldRecord
@@ -43,8 +44,14 @@ class EvaluationPlan:
     def task(self, run: Run, split: Split, *, protocol: Protocol | None = None) -> FoldTask:
         """Return the task of one run on one fold, under another protocol if one is given."""
         seed = derive_seed(self.study.seed, "fit", split.repeat, split.fold)
-        task = replace(self.final_task(run), train=split.train, test=split.test, seed=seed)
+        train = self.trained_on(run, split)
+        task = replace(self.final_task(run), train=train, test=split.test, seed=seed)
         return task if protocol is None else replace(task, protocol=protocol)
+
+    def trained_on(self, run: Run, split: Split) -> NDArray[np.intp]:
+        """Return the positions of the cases that a run learns from in a fold, (n,)."""
+        allowed = self.study.extractors[run.extractor].train_on.keeps(self.cases)
+        return split.train[allowed[split.train]]
 
     def fold_tasks(self) -> dict[tuple[str, Split], FoldTask]:
         """Return the task of every run on every fold, by the run's name and the split."""
@@ -56,6 +63,7 @@ class EvaluationPlan:
         values = self.features.learnt_from(run.extractor, learner, self.case_ids)
         protocol = self.study.protocol
         may_train, _ = protocol.eligible(self.labels, self.cases)
+        may_train = may_train & self.study.extractors[run.extractor].train_on.keeps(self.cases)
         everything = np.flatnonzero(may_train)
         groups = np.unique(self.cases["group"], return_inverse=True)[1] if protocol.by_group else None
         return FoldTask(
@@ -120,9 +128,15 @@ class EvaluationPlan:
             }
             for key, rows_of_fold in predictions.groupby(keys, sort=False)
         )
+        runs = {run.name: run for run in self.runs}
         trained = pd.DataFrame(
-            [(split.repeat, split.fold, len(split.train)) for split in self.splits],
-            columns=["repeat", "fold", "n_train"],
+            [
+                (name, split.repeat, split.fold, len(train))
+                for name in dict.fromkeys(scores["run"])
+                for split in self.splits
+                for train in [self.trained_on(runs[name], split) if name in runs else split.train]
+            ],
+            columns=[*keys, "n_train"],
         )
         return scores[keys].merge(trained).join(scores.drop(columns=keys))
 
@@ -158,7 +172,12 @@ def labels_and_splits(study: Study, cases: pd.DataFrame) -> tuple[NDArray[np.int
     labels = study.target.codes(cases)
     if study.protocol.permute_labels:
         labels = np.random.default_rng(derive_seed(study.seed, "permute")).permutation(labels)
-    return labels, list(study.protocol.splits(labels, study.seed, cases))
+    splits = list(study.protocol.splits(labels, study.seed, cases))
+    for name, extraction in study.extractors.items():
+        if extraction.train_on != EVERY:
+            where = f"extractors.{name}.train_on ({extraction.train_on})"
+            study.protocol.refuse_few(where, labels, splits, extraction.train_on.keeps(cases, where))
+    return labels, splits
 
 
 def require_runs(study: Study, runs: list[Run], failed: dict[str, str]) -> None:

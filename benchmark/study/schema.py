@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark.evaluation.case_filter import CaseFilter
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.plugins.registry import BUILTINS, Kind, plugin_class
@@ -25,7 +26,9 @@ def study_schema() -> dict[str, Any]:
             "seed": {"type": ["integer", "string"], "default": 0},
             "cohort": _declaration("cohort", by_name=False),
             "segmenters": _named("segmenter"),
-            "extractors": _named("feature_extractor", {"segmenter": {"type": "string"}}),
+            "extractors": _named(
+                "feature_extractor", {"segmenter": {"type": "string"}, "train_on": _inlined(CaseFilter)}
+            ),
             "classifiers": _named("classifier"),
             "target": _target(),
             "protocol": _inlined(Protocol),

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import UserError
+from benchmark.evaluation.case_filter import EVERY, CaseFilter
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
@@ -20,10 +21,13 @@ from benchmark.study.comparisons import EMBEDDINGS, Comparisons, Yardsticks
 
 
 class Extraction(Declaration):
-    """A named feature extractor together with the segmenter whose ROI it reads."""
+    """A named feature extractor together with the segmenter whose ROI it reads, and the cases its runs learn from."""
 
     segmenter: str
     extractor: FeatureExtractor
+    train_on: CaseFilter = Field(
+        EVERY, description="the only cases that its runs learn from, of those that the protocol lets train"
+    )
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,22 @@ class Study(Declaration):
     def _extractors(cls, specs: Any, info: ValidationInfo) -> Any:
         segmenters = info.data.get("segmenters", {})
         parameters = dict(specs) if isinstance(specs, Mapping) else {}
-        regions = {}
+        regions, learnt_from = {}, {}
         for name, spec in parameters.items():
             if not isinstance(spec, Mapping):
                 raise mistake(name, message="must be a mapping such as `{segmenter: NAME}`")
             regions[name] = _segmenter_of(name, spec, segmenters)
             if segmenters and regions[name] not in segmenters:
                 raise mistake(name, "segmenter", message=_names_no("segmenter", regions[name], segmenters))
-            parameters[name] = {key: value for key, value in spec.items() if key != "segmenter"}
+            learnt_from[name] = {key: value for key, value in spec.items() if key == "train_on"}
+            parameters[name] = {
+                key: value for key, value in spec.items() if key not in ("segmenter", "train_on")
+            }
         built = build_all("feature_extractor", parameters, {**(info.context or {}), "named": segmenters})
-        return {name: {"segmenter": regions[name], "extractor": plugin} for name, plugin in built.items()}
+        return {
+            name: {"segmenter": regions[name], "extractor": plugin, **learnt_from[name]}
+            for name, plugin in built.items()
+        }
 
     @model_validator(mode="after")
     def _names_exist(self) -> Study:

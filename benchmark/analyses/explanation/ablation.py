@@ -144,7 +144,7 @@ def _nothing_to_learn(plan: EvaluationPlan, run: Run, variant: Ablation) -> str:
     values: NDArray[np.float64] = plan.final_task(run).X[:, list(variant.columns)]
     for where, rows in (
         ("all cases", np.arange(len(values))),
-        *((f"the training cases of fold {split.fold}", split.train) for split in plan.splits),
+        *((f"the training cases of fold {split.fold}", plan.trained_on(run, split)) for split in plan.splits),
     ):
         if (values[rows] == values[rows[0]]).all():
             return f"every column is the same in {where}: there is nothing to learn from"

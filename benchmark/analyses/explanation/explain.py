@@ -76,7 +76,7 @@ def explain_run(
     kept = [record["kept"] for record in records.values()]
     metrics = importance_metrics(study)
     losses = _losses(plan, run, chosen, families, metrics, permutations, execution)
-    ratio = float(np.mean([len(split.test) / len(split.train) for split in plan.splits]))
+    ratio = float(np.mean([len(split.test) / len(plan.trained_on(run, split)) for split in plan.splits]))
     tables = {
         "ablation": ablation_table(plan, run, evaluated),
         "importance": importance_table(losses, names, families, metrics, ratio),

@@ -129,7 +129,8 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
     from mlflow.entities import Param, RunTag
 
     names, plugins = result.study.names_of(run), result.study.plugins_of(run)
-    parameters = {**names, **_flat("protocol", result.study.protocol.model_dump())}
+    learnt_from = str(result.study.extractors[run.extractor].train_on)
+    parameters = {**names, "train_on": learnt_from, **_flat("protocol", result.study.protocol.model_dump())}
     tags = {}
     for name, plugin in plugins.items():
         parameters |= _flat(name, plugin.parameters())

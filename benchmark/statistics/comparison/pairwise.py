@@ -130,7 +130,7 @@ def _paired_t(study: _Study, pair: Pair, metric: str) -> PairedTest:
 
 def _nadeau_bengio(study: _Study, pair: Pair, metric: str) -> PairedTest:
     a, b = study.fold_scores(pair, metric)
-    return nadeau_bengio(a.ravel(), b.ravel(), study.folds.test_to_train)
+    return nadeau_bengio(a.ravel(), b.ravel(), study.folds.ratio(*pair))
 
 
 def _wilcoxon(study: _Study, pair: Pair, metric: str) -> PairedTest:
@@ -144,7 +144,7 @@ def _five_by_two(study: _Study, pair: Pair, metric: str) -> PairedTest:
 
 def _bayesian(study: _Study, pair: Pair, metric: str) -> PairedTest:
     a, b = study.fold_scores(pair, metric)
-    return bayesian_correlated_t(a.ravel(), b.ravel(), study.folds.test_to_train, study.rope)
+    return bayesian_correlated_t(a.ravel(), b.ravel(), study.folds.ratio(*pair), study.rope)
 
 
 def _mcnemar(study: _Study, pair: Pair, metric: str) -> PairedTest:

@@ -17,11 +17,15 @@ from benchmark.statistics.metrics.weighted import NEED_BOTH_LABELS
 class FoldScores:
     """Scores of every run on the same folds: ``scores[run][metric]`` has shape (repeats, folds) or (folds,).
 
-    It is two-dimensional where every repeat has as many folds. `test_to_train` is the mean of n_test/n_train.
+    It is two-dimensional where every repeat has as many folds. `test_to_train` is each run's mean of n_test/n_train.
     """
 
     scores: dict[str, dict[str, NDArray[np.float64]]]
-    test_to_train: float
+    test_to_train: dict[str, float]
+
+    def ratio(self, first: str, second: str) -> float:
+        """Return the larger n_test/n_train of two runs, so that no test is bolder where one learnt from fewer cases."""
+        return max(self.test_to_train[first], self.test_to_train[second])
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ def align_folds(folds: pd.DataFrame, runs: Sequence[str], metrics: Sequence[str]
         run: {metric: table[metric].to_numpy(dtype=float).reshape(shape) for metric in metrics}
         for run, table in tables.items()
     }
-    return FoldScores(scores, float((first["n_test"] / first["n_train"]).mean()))
+    ratios = {run: float((table["n_test"] / table["n_train"]).mean()) for run, table in tables.items()}
+    return FoldScores(scores, ratios)
 
 
 def align_cases(predictions: pd.DataFrame, runs: Sequence[str], metrics: Sequence[str]) -> CaseScores:

@@ -259,3 +259,20 @@ def test_random_studies_with_ties_and_equal_folds_have_stated_answers_only(study
         assert_stated(
             compare_all(folds, predictions, [("b", "a")], ["accuracy", "roc_auc"], resampling=Resampling(20))
         )
+
+
+def test_where_one_learnt_from_fewer_cases_the_correction_is_that_of_the_fewer(study):
+    """Nadeau and Bengio's variance grows with n_test/n_train: t shrinks by the square root of the factors' ratio."""
+    folds, predictions = study()
+    fewer = folds.assign(n_train=folds["n_train"].where(folds["run"] != "b", folds["n_train"] // 2))
+    t = [
+        compare_all(table, predictions, [("a", "b")], ["accuracy"], tests=["nadeau_bengio"])[
+            "statistic"
+        ].item()
+        for table in (folds, fewer)
+    ]
+    factors = [
+        1 / 5 + (table.loc[table["run"] == "b", "n_test"] / table.loc[table["run"] == "b", "n_train"]).mean()
+        for table in (folds, fewer)
+    ]
+    assert t[1] == pytest.approx(t[0] * np.sqrt(factors[0] / factors[1]))
