@@ -21,9 +21,14 @@ STUDIES = Path(__file__).parents[2] / "studies"
 @pytest.mark.parametrize(
     ("name", "cases", "runs"),
     [
-        ("pseudo_labels", 20, 3),
-        ("roi_dilation", 80, 10),
-        ("intensity_threshold", 80, 10),
+        ("table2", 182, 8),
+        ("families", 182, 8),
+        ("bands", 182, 6),
+        ("bands_four", 182, 6),
+        ("scanners", 182, 6),
+        ("pseudo_labels", 182, 8),
+        ("roi_dilation", 120, 10),
+        ("intensity_threshold", 120, 10),
         ("controls", 182, 12),
         ("finetuning", 100, 5),
     ],
@@ -40,7 +45,7 @@ def test_a_ready_made_study_is_ready_on_phantoms(name, cases, runs):
 def test_the_robustness_study_scans_the_same_patients_under_every_condition():
     study = read_robustness_study(STUDIES / "robustness.yaml")
     patients = [(case.case_id, case.label) for case in study.base.cohort.cases()]
-    assert len(patients) == 80
+    assert len(patients) == 120
     assert len(study.base.all_runs()) == 4
     assert list(study.conditions) == ["rescan", "soft", "sharp", "noisy", "dilated_2mm"]
     for condition in study.conditions.values():
