@@ -49,7 +49,7 @@ class FoldTask:
     test: NDArray[np.intp]
     seed: int
     groups: NDArray[np.intp] | None = None
-    """Codes of what must not be parted, (cases,), where the protocol keeps groups whole."""
+    """Codes of what must not be parted, (cases,), where groups, or patients with several scans, stay whole."""
 
     @property
     def classes(self) -> int:
@@ -136,7 +136,7 @@ def _best(task: FoldTask) -> Chosen:
         task.classifier,
         task.X[task.train],
         task.y[task.train],
-        cv=task.protocol.inner(task.seed),
+        cv=task.protocol.inner(task.seed, whole=task.groups is not None),
         groups=None if task.groups is None else task.groups[task.train],
         scoring=task.protocol.scoring,
         seed=task.seed,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask
+from benchmark.evaluation.patients import patients_with_several, permuted_labels
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
@@ -57,7 +58,7 @@ class EvaluationPlan:
         protocol = self.study.protocol
         may_train, _ = protocol.eligible(self.labels, self.cases)
         everything = np.flatnonzero(may_train)
-        groups = np.unique(self.cases["group"], return_inverse=True)[1] if protocol.by_group else None
+        whole = protocol.kept_whole(self.cases)
         return FoldTask(
             learner,
             protocol,
@@ -67,7 +68,7 @@ class EvaluationPlan:
             train=everything,
             test=everything[:0],
             seed=derive_seed(self.study.seed, "final"),
-            groups=groups,
+            groups=None if whole is None else np.unique(whole, return_inverse=True)[1],
         )
 
     @property
@@ -78,8 +79,9 @@ class EvaluationPlan:
     def predictions(self, records: Records) -> pd.DataFrame:
         """Return one row per run, repeat and tested case.
 
-        Columns run, repeat, fold, case_id, label, score, predicted. `score` is the probability of label 1, or of
-        any class but the first where there are more than two; those have a column ``probability_<class>`` each.
+        Columns run, repeat, fold, case_id, label, score, predicted, and patient where some have several cases.
+        `score` is the probability of label 1, or of any class but the first where there are more than two; those have a
+        column ``probability_<class>`` each.
         """
         return pd.concat(
             [self._predicted(run, split, record) for (run, split), record in records.items()],
@@ -88,6 +90,17 @@ class EvaluationPlan:
 
     def _predicted(self, run: str, split: Split, record: FoldRecord) -> pd.DataFrame:
         probabilities = np.asarray(record["probabilities"])
+        score = probabilities[:, 1] if probabilities.shape[1] == 2 else 1 - probabilities[:, 0]
+        table = self.called(run, split, score, most_probable(probabilities, record["threshold"]))
+        if self.study.target.binary:
+            return table
+        columns = [f"probability_{name}" for name in self.study.target.classes]
+        return table.join(pd.DataFrame(probabilities, columns=columns[: probabilities.shape[1]]))
+
+    def called(
+        self, run: str, split: Split, score: NDArray[np.float64], predicted: NDArray[np.intp]
+    ) -> pd.DataFrame:
+        """Return what was called of a fold's tested cases, rows as of `predictions`."""
         table = pd.DataFrame(
             {
                 "run": run,
@@ -95,14 +108,13 @@ class EvaluationPlan:
                 "fold": split.fold,
                 "case_id": [self.case_ids[position] for position in split.test],
                 "label": self.labels[split.test],
-                "score": probabilities[:, 1] if probabilities.shape[1] == 2 else 1 - probabilities[:, 0],
-                "predicted": most_probable(probabilities, record["threshold"]),
+                "score": score,
+                "predicted": predicted,
             }
         )
-        if self.study.target.binary:
-            return table
-        columns = [f"probability_{name}" for name in self.study.target.classes]
-        return table.join(pd.DataFrame(probabilities, columns=columns[: probabilities.shape[1]]))
+        if patients_with_several(self.cases) is not None:
+            table["patient"] = self.cases["patient"].to_numpy()[split.test]
+        return table
 
     def fold_scores(self, predictions: pd.DataFrame) -> pd.DataFrame:
         """Return one row per run, repeat and fold: n_train, n_test and the target's metrics."""
@@ -157,7 +169,8 @@ def labels_and_splits(study: Study, cases: pd.DataFrame) -> tuple[NDArray[np.int
     """Return the class codes of cases, (n,), and the study's folds. Raises `UserError` when they cannot be split."""
     labels = study.target.codes(cases)
     if study.protocol.permute_labels:
-        labels = np.random.default_rng(derive_seed(study.seed, "permute")).permutation(labels)
+        random = np.random.default_rng(derive_seed(study.seed, "permute"))
+        labels = permuted_labels(labels, patients_with_several(cases), random)
     return labels, list(study.protocol.splits(labels, study.seed, cases))
 
 
