@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from benchmark import __version__
 from benchmark.cli import (
+    apply,
     audit,
     explain,
     plugins,
@@ -51,7 +52,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_GROUPS = (studies, results, audit, explain, quality, power, robustness, scans, plugins, segmentation, train)
+_GROUPS = (
+    *(
+        studies,
+        results,
+        audit,
+        explain,
+        quality,
+        power,
+        apply,
+        robustness,
+        scans,
+        plugins,
+        segmentation,
+        train,
+    ),
+)
 for group in _GROUPS:
     app.add_typer(group.app)
 

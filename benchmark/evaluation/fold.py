@@ -116,8 +116,8 @@ def choose_flat(
 def fit_final(task: FoldTask) -> ModelRecord:
     """Choose hyperparameters on all of the task's training cases and fit them.
 
-    Returns ``parameters``, ``inner_score`` and ``skops``: the pipeline in a format that loads without executing
-    code, as hexadecimal digits.
+    Returns ``parameters``, ``inner_score``, ``threshold`` and ``skops``: the pipeline in a format that loads without
+    executing code, as hexadecimal digits.
     """
     import pandas as pd
     import skops.io
@@ -128,7 +128,12 @@ def fit_final(task: FoldTask) -> ModelRecord:
         X = pd.DataFrame(seen, columns=list(task.features)) if task.features else seen
         pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(X, task.y[task.train])
     content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED)
-    return {"parameters": chosen.point, "inner_score": chosen.score, "skops": content.hex()}
+    return {
+        "parameters": chosen.point,
+        "inner_score": chosen.score,
+        "threshold": _threshold(task, chosen),
+        "skops": content.hex(),
+    }
 
 
 def _best(task: FoldTask) -> Chosen:

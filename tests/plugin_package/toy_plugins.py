@@ -46,15 +46,17 @@ class ToyCohort(Cohort):
     broken: tuple[int, ...] = Field((), description="cases that cannot be read")
     scans: int = Field(1, ge=1, description="scans of each patient, which look much alike")
     known: bool = Field(True, description="whether it is said whose scans they are")
+    called: str = Field("toy", description="what case ids begin with; other names, other noise")
+    labelled: bool = Field(True, description="whether labels are known")
 
     def cases(self) -> list[Case]:
         labels = [0] * self.zero + [1] * self.nonzero
-        return [self._case(i, f"toy-{i:03d}", label) for i, label in enumerate(labels)]
+        return [self._case(i, f"{self.called}-{i:03d}", label) for i, label in enumerate(labels)]
 
     def _case(self, i: int, name: str, label: int) -> Case:
-        patient = f"patient {i // self.scans}" if self.scans > 1 else ""
+        patient = f"{self.called} patient {i // self.scans}" if self.scans > 1 else ""
         source = ToySource(name, label, self.contrast, i in self.broken, patient)
-        return Case(name, source, label, patient=patient if self.known else "")
+        return Case(name, source, label if self.labelled else None, patient=patient if self.known else "")
 
 
 class CentreSegmenter(Segmenter):

@@ -57,7 +57,9 @@ def false_calls(calls: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     return table.sort_values(["cohort", "segmenter", "voxels"], ascending=[True, True, False], kind="stable")
 
 
-def _share(part: ArrayLike, whole: ArrayLike, resampling: Resampling, patient: pd.Series | None) -> Interval:
+def _share(
+    part: ArrayLike, whole: ArrayLike, resampling: Resampling, patient: pd.Series | None = None
+) -> Interval:
     """Return the interval of Σ part / Σ whole over resampled scans, both (scans,); not estimable of a single scan."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     if len(whole) < 2:
