@@ -188,4 +188,6 @@ def _kept(pipeline: Any, features: tuple[str, ...]) -> list[str]:
     for _, step in pipeline.steps:
         if hasattr(step, "get_support"):
             names = names[step.get_support()]
+        elif hasattr(step, "names_after"):
+            names = step.names_after(names)
     return [str(name) for name in names]

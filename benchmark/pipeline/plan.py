@@ -18,6 +18,7 @@ from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases, refuse_unlabelled
+from benchmark.pipeline.harmonised import why_not_harmonised
 from benchmark.pipeline.results import Features, tally
 from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
@@ -147,6 +148,12 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
     case_ids = _shared_cases(study, features, runs)
     refuse_same_scans(study, features.cases.loc[case_ids], features.voxels)
     labels, splits = labels_and_splits(study, features.cases.loc[case_ids])
+    for run in runs:
+        column = study.learner(run).batch_column
+        if column and (why := why_not_harmonised(features.cases.loc[case_ids], column, splits)):
+            failed[run.name] = why
+    runs = [run for run in runs if run.name not in failed]
+    require_runs(study, runs, failed)
     return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
 
 

@@ -22,6 +22,7 @@ class ToySource:
     contrast: float
     broken: bool
     patient: str = ""
+    offset: float = 0.0
 
     def load(self) -> Scan:
         if self.broken:
@@ -31,10 +32,10 @@ class ToySource:
         if self.patient:
             values += np.random.default_rng(derive_seed(self.name)).normal(0, 1, values.shape)
         values[3:5, 5:7, 5:7] += self.contrast * self.label
-        return Scan(sitk.GetImageFromArray(values.astype(np.float32)))
+        return Scan(sitk.GetImageFromArray((values + self.offset).astype(np.float32)))
 
     def digest(self) -> str:
-        return digest_of([self.name, self.label, self.contrast, self.patient])
+        return digest_of([self.name, self.label, self.contrast, self.patient, self.offset])
 
 
 class ToyCohort(Cohort):
@@ -48,6 +49,9 @@ class ToyCohort(Cohort):
     known: bool = Field(True, description="whether it is said whose scans they are")
     called: str = Field("toy", description="what case ids begin with; other names, other noise")
     labelled: bool = Field(True, description="whether labels are known")
+    sites: tuple[float, ...] = Field(
+        (), description="what each site adds to its scans; cases in turn, none: no sites"
+    )
 
     def cases(self) -> list[Case]:
         labels = [0] * self.zero + [1] * self.nonzero
@@ -55,8 +59,16 @@ class ToyCohort(Cohort):
 
     def _case(self, i: int, name: str, label: int) -> Case:
         patient = f"{self.called} patient {i // self.scans}" if self.scans > 1 else ""
-        source = ToySource(name, label, self.contrast, i in self.broken, patient)
-        return Case(name, source, label if self.labelled else None, patient=patient if self.known else "")
+        site = i % len(self.sites) if self.sites else 0
+        offset = self.sites[site] if self.sites else 0.0
+        source = ToySource(name, label, self.contrast, i in self.broken, patient, offset)
+        return Case(
+            name,
+            source,
+            label if self.labelled else None,
+            group=f"site {site}" if self.sites else "",
+            patient=patient if self.known else "",
+        )
 
 
 class CentreSegmenter(Segmenter):

@@ -54,6 +54,7 @@ def finished_run(study: Study, name: str, facts: Mapping[str, Any]) -> Run:
     if run is None:
         raise UserError(f"{name}: names no run of {study.name}; {did_you_mean(name, study.run_names())}")
     study.refuse_networks([run], "apply")
+    study.refuse_harmonised([run], "apply")
     if name not in facts["runs"]:
         why = facts["without_result"].get(name, "the study has run without it")
         raise UserError(f"{study.name}: run {name} has no result to freeze: {why}")
