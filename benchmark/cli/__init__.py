@@ -9,7 +9,6 @@ from typer.core import TyperGroup
 
 from benchmark import __version__
 from benchmark.cli import (
-    apply,
     audit,
     explain,
     plugins,
@@ -52,22 +51,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_GROUPS = (
-    *(
-        studies,
-        results,
-        audit,
-        explain,
-        quality,
-        power,
-        apply,
-        robustness,
-        scans,
-        plugins,
-        segmentation,
-        train,
-    ),
-)
+_GROUPS = (studies, results, audit, explain, quality, power, robustness, scans, plugins, segmentation, train)
 for group in _GROUPS:
     app.add_typer(group.app)
 

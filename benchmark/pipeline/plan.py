@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask
+from benchmark.evaluation.harmonised import why_not_harmonised
 from benchmark.evaluation.patients import patients_with_several, permuted_labels
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases, refuse_unlabelled
-from benchmark.pipeline.harmonised import why_not_harmonised
 from benchmark.pipeline.results import Features, tally
 from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.statistics.metrics.scores import decided_metric, most_probable

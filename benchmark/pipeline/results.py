@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.case import Exclusion
+from benchmark.evaluation.harmonised import batch_codes
 from benchmark.pipeline.activations import Packed, unpack
-from benchmark.pipeline.harmonised import batch_codes
 from benchmark.plugins import Classifier
 from benchmark.study.study import Run, Study
 

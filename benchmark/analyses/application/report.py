@@ -60,18 +60,7 @@ def report_of(application: Application) -> Report:
         lead=f"{run} of {name}, frozen, on {len(application.predictions)} cases of {other.name}.",
         sections=_sections(application, list(figures)),
         tables=tables,
-        facts={
-            "study": name,
-            "run": run,
-            "other": other.name,
-            "cases": len(application.predictions),
-            "patients": int(application.predictions["patient"].nunique()),
-            "labelled": application.labelled,
-            "trained_on": len(frozen.task.train),
-            "threshold": frozen.threshold,
-            "sentences": sentences,
-            **{key: _records(table) for key, table in tables.items() if key != "predictions"},
-        },
+        facts=_facts(application, tables, sentences),
         figures=figures,
         sentences=sentences,
         warnings=_warnings(application),
@@ -81,6 +70,24 @@ def report_of(application: Application) -> Report:
         },
         tables_below="tables",
     )
+
+
+def _facts(
+    application: Application, tables: Mapping[str, pd.DataFrame], sentences: list[str]
+) -> dict[str, Any]:
+    frozen = application.frozen
+    return {
+        "study": frozen.study.name,
+        "run": frozen.run.name,
+        "other": application.other.name,
+        "cases": len(application.predictions),
+        "patients": int(application.predictions["patient"].nunique()),
+        "labelled": application.labelled,
+        "trained_on": len(frozen.task.train),
+        "threshold": frozen.threshold,
+        "sentences": sentences,
+        **{key: _records(table) for key, table in tables.items() if key != "predictions"},
+    }
 
 
 def _records(table: pd.DataFrame) -> Any:
