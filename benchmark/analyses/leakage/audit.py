@@ -81,11 +81,10 @@ def audit_study(study: Study, names: Sequence[str], permutations: int, execution
         predictions = pd.concat(true.assign(run=name) for name, (true, *_) in predictions_by_variant.items())
         seed = derive_seed(study.seed, "audit", "bootstrap")
         findings += assess(run.name, variants_of_run, predictions, controls, seed)
-    harmonised = {run.name: study.learner(run).batch_column for run in runs}
     left_out = {
         (run, variant.name): reason
         for run, reason in without.items()
         for variant in VARIANTS
-        if variant.needs_diagnostics and not harmonised[run]
+        if variant.needs_diagnostics
     }
     return Audit(study, len(plan.case_ids), permutations, findings, left_out)
