@@ -107,6 +107,9 @@ class Case:
     label: int | None = None
     cac_score: float | None = None
     group: str = ""
+    """Scanner or site, which a study may keep together."""
+    patient: str = ""
+    """Whose scan it is, the same for several scans of one person; empty: nobody else's in the cohort."""
     protocol: str = ""
     contrast: bool | None = None
     """Whether contrast medium was given; None where that is not known."""

@@ -110,6 +110,7 @@ class CocaNongatedCohort(SegmentedCohort):
             label=int(score > 0),
             cac_score=score,
             group=row.folder,
+            patient=row.folder,
             protocol="chest",
             contrast=False,
             anomalies=_anomalies(row),

@@ -22,7 +22,17 @@ from benchmark.images.dicom_selection import ANY, SeriesChoice
 
 MANIFEST = "manifest.csv"
 REPORT = "conversion.csv"
-MANIFEST_COLUMNS = ("case_id", "image", "cac_score", "label", "mask", "group", "protocol", "contrast")
+MANIFEST_COLUMNS = (
+    "case_id",
+    "image",
+    "cac_score",
+    "label",
+    "mask",
+    "patient",
+    "group",
+    "protocol",
+    "contrast",
+)
 REPORT_COLUMNS = (
     "case_id",
     "state",
@@ -61,7 +71,8 @@ def convert(
 ) -> list[Conversion]:
     """Write every scan below `source` to ``out/images/<case_id>.nii.gz``, with a manifest and a report.
 
-    The manifest lacks labels and scores, which DICOM does not hold: they are for the user to fill in. With
+    The manifest lacks labels and scores, which DICOM does not hold: they are for the user to fill in. Its
+    ``patient`` counts from p0001, the same for scans whose headers agree in number, or name and birth date. With
     `numbered` cases are called ``case-0001`` and so on, in the order of their folders. Raises `UserError` if
     there is nothing to convert.
     """
@@ -76,7 +87,9 @@ def convert(
         for place, one in tasks.items()
     ]
     ordered += [_passed_over(source, folder, sources) for folder in _folders_without_scan(source, sources)]
-    write_atomically(out / MANIFEST, _csv(MANIFEST_COLUMNS, map(_manifest_row, filter(_written, ordered))))
+    whose = _patient_numbers(sources)
+    rows = [_manifest_row(item, whose[item.row["case_id"]]) for item in ordered if item.image is not None]
+    write_atomically(out / MANIFEST, _csv(MANIFEST_COLUMNS, rows))
     write_atomically(out / REPORT, _csv(REPORT_COLUMNS, (item.row for item in ordered)))
     return ordered
 
@@ -167,12 +180,28 @@ def _passed_over(root: Path, folder: Path, sources: Sequence[Source]) -> Convers
     return Conversion({"case_id": name, "state": "passed over", "reason": reason}, None)
 
 
-def _written(item: Conversion) -> bool:
-    return item.image is not None
+def _patient_numbers(sources: Iterable[Source]) -> dict[str, str]:
+    """Return ``p0001`` and so on by case id, the same for scans of one patient as far as headers tell."""
+    identities = {source.case_id: _identity(source.path) or (source.case_id,) for source in sources}
+    numbers = {identity: f"p{k:04d}" for k, identity in enumerate(dict.fromkeys(identities.values()), 1)}
+    return {case_id: numbers[identity] for case_id, identity in identities.items()}
 
 
-def _manifest_row(item: Conversion) -> dict[str, str]:
+def _identity(path: Path) -> tuple[str, ...]:
+    """Return what tells a patient from others in a folder's first header, () where it is blank. It is never written."""
+    from benchmark.images.dicom_headers import read_header
+    from benchmark.images.files import files_of
+
+    names = ("PatientID", "PatientName", "PatientBirthDate")
+    headers = (read_header(file, names) for file in (files_of(path) if path.is_dir() else []))
+    header = next((header for header in headers if header is not None), None)
+    number, name, born = (str(getattr(header, key, "") or "").strip() for key in names)
+    return ("number", number) if number else ("name", name, born) if name else ()
+
+
+def _manifest_row(item: Conversion, patient: str) -> dict[str, str]:
     known = {name: item.row.get(name, "") for name in ("case_id", "protocol", "contrast")}
+    known["patient"] = patient
     return {**dict.fromkeys(MANIFEST_COLUMNS, ""), **known, "image": str(item.image)}
 
 

@@ -112,6 +112,7 @@ class ImplantedCohort(Cohort):
             label=label,
             cac_score=score,
             group=host.group or host.case_id,
+            patient=host.patient or host.case_id,
             protocol=host.protocol,
             contrast=host.contrast,
             covariates={**host.covariates, "host": host.case_id},

@@ -20,7 +20,17 @@ from benchmark.plugins.paths import StudyPath
 from benchmark.table_file import Row, Table, number, read_table
 
 REQUIRED = ("case_id", "image")
-COLUMNS = (*REQUIRED, "cac_score", "label", "mask", "segmentation", "group", "protocol", "contrast")
+COLUMNS = (
+    *REQUIRED,
+    "cac_score",
+    "label",
+    "mask",
+    "segmentation",
+    "patient",
+    "group",
+    "protocol",
+    "contrast",
+)
 PLACES = ("path", "segmentations")
 """Parameters that say where files lie: the cases carry digests of the files instead."""
 MASK_PREFIX = "mask_"
@@ -34,13 +44,13 @@ CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "fals
 class ManifestCohort(SegmentedCohort):
     """Cases listed in a CSV, or in an xlsx file: ``case_id``, ``image`` and any of ``cac_score``, ``label``, ``mask``.
 
-    Further columns are ``group`` (scanner, site or patient, which a study may keep together), ``protocol``,
-    ``contrast`` (yes or no), ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``), and
-    ``segmentation``, the case's file if it is not called after the case in the folder `segmentations`. Any other
-    column is carried beside the features if ``covariates`` names it, and else left, which is said. Relative paths
-    start from the CSV's folder. An image is a NIfTI, NRRD, MHD or MHA file or the folder of a DICOM series. Without a
-    label it is derived from the score: 1 for a score above 0. An empty cell means unknown; to extract features
-    neither is needed.
+    Further columns are ``patient`` (the same for several scans of one, whom no split and no resampling parts; filled in
+    on every line or on none), ``group`` (scanner or site, which a study may keep together), ``protocol``, ``contrast``
+    (yes or no), ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``), and ``segmentation``, the
+    case's file if it is not called after the case in the folder `segmentations`. Any other column is carried beside the
+    features if ``covariates`` names it, and else left, which is said. Relative paths start from the CSV's folder. An
+    image is a NIfTI, NRRD, MHD or MHA file or the folder of a DICOM series. Without a label it is derived from the
+    score: 1 for a score above 0. An empty cell means unknown; to extract features neither is needed.
     """
 
     libraries: ClassVar[tuple[str, ...]] = ("SimpleITK", "pydicom")
@@ -82,6 +92,12 @@ class ManifestCohort(SegmentedCohort):
             cases.append(case)
         if not cases:
             raise UserError(f"{self.path}: lists no case; add one line per case below the header")
+        nameless = [row for row, case in zip(table.rows, cases, strict=True) if not case.patient]
+        if 0 < len(nameless) < len(cases):
+            what = (
+                "patient is empty, and given on other lines; write the case_id there if it is the only scan"
+            )
+            raise _error(nameless[0], what)
         return cases
 
     def notices(self) -> list[str]:
@@ -134,6 +150,7 @@ class ManifestCohort(SegmentedCohort):
             label=_label(row, score),
             cac_score=score,
             group=cells.get("group", ""),
+            patient=cells.get("patient", ""),
             protocol=protocol,
             contrast=contrast,
             covariates={name: cells[name] for name in self.covariates},

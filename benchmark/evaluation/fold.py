@@ -49,7 +49,7 @@ class FoldTask:
     test: NDArray[np.intp]
     seed: int
     groups: NDArray[np.intp] | None = None
-    """Codes of what must not be parted, (cases,), where the protocol keeps groups whole."""
+    """Codes of what must not be parted, (cases,), where groups, or patients with several scans, stay whole."""
 
     @property
     def classes(self) -> int:
@@ -116,8 +116,8 @@ def choose_flat(
 def fit_final(task: FoldTask) -> ModelRecord:
     """Choose hyperparameters on all of the task's training cases and fit them.
 
-    Returns ``parameters``, ``inner_score`` and ``skops``: the pipeline in a format that loads without executing
-    code, as hexadecimal digits.
+    Returns ``parameters``, ``inner_score``, ``threshold`` and ``skops``: the pipeline in a format that loads without
+    executing code, as hexadecimal digits.
     """
     import pandas as pd
     import skops.io
@@ -128,7 +128,12 @@ def fit_final(task: FoldTask) -> ModelRecord:
         X = pd.DataFrame(seen, columns=list(task.features)) if task.features else seen
         pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(X, task.y[task.train])
     content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED)
-    return {"parameters": chosen.point, "inner_score": chosen.score, "skops": content.hex()}
+    return {
+        "parameters": chosen.point,
+        "inner_score": chosen.score,
+        "threshold": _threshold(task, chosen),
+        "skops": content.hex(),
+    }
 
 
 def _best(task: FoldTask) -> Chosen:
@@ -136,7 +141,7 @@ def _best(task: FoldTask) -> Chosen:
         task.classifier,
         task.X[task.train],
         task.y[task.train],
-        cv=task.protocol.inner(task.seed),
+        cv=task.protocol.inner(task.seed, whole=task.groups is not None),
         groups=None if task.groups is None else task.groups[task.train],
         scoring=task.protocol.scoring,
         seed=task.seed,
@@ -183,4 +188,6 @@ def _kept(pipeline: Any, features: tuple[str, ...]) -> list[str]:
     for _, step in pipeline.steps:
         if hasattr(step, "get_support"):
             names = names[step.get_support()]
+        elif hasattr(step, "names_after"):
+            names = step.names_after(names)
     return [str(name) for name in names]

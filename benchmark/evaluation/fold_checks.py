@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
-from benchmark.evaluation.splits import Scheme, Split
+from benchmark.evaluation.splits import GROUPED, Scheme, Split
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class FoldChecks:
     labels: NDArray[np.intp]
     """Class codes, (cases,)."""
     group: NDArray[Any] | None
-    """The group of every case, where the scheme heeds it."""
+    """What every case must stay together with: its group, where the scheme heeds it, or a patient of several scans."""
     outer: int
     """Folds that every class must be spread over; 1: none."""
     inner_folds: int
@@ -31,13 +31,27 @@ class FoldChecks:
         for part, kept in (("train", may_train), ("test", may_test)):
             which = "" if kept.all() else f" that may {part}"
             classes, counts = np.unique(self.labels[kept], return_counts=True)
+            what = "cases"
+            if self._of_patients:
+                what, counts = (
+                    "patients",
+                    np.array([self._patients(kept & (self.labels == c)) for c in classes]),
+                )
             if len(classes) < 2:
                 raise UserError(
                     f"all {kept.sum()} cases{which} have label {classes[0] if len(classes) else 'none'}: "
                     "a classifier needs cases of both labels, add the missing ones to the cohort"
                 )
-            few = f"protocol: only {counts.min()} cases{which} have label {classes[counts.argmin()]}"
+            few = f"protocol: only {counts.min()} {what}{which} have label {classes[counts.argmin()]}"
             self._enough(int(counts.min()), few, self.inner_folds if part == "train" else 0)
+
+    @property
+    def _of_patients(self) -> bool:
+        """Whether what stays together is a patient's scans: then folds are dealt patients."""
+        return self.group is not None and self.scheme not in GROUPED
+
+    def _patients(self, chosen: NDArray[np.bool_]) -> int:
+        return 0 if self.group is None else len(np.unique(self.group[chosen]))
 
     def _enough(self, smallest: int, few: str, inner: int) -> None:
         """Refuse a class of `smallest` cases that the outer folds, or the inner ones of a training fold, outnumber."""
@@ -84,7 +98,7 @@ class FoldChecks:
         if self.group is None:
             return
         labels, groups = self.labels[split.train], self.group[split.train]
-        count = len(set(groups.tolist()))
+        count, what = len(set(groups.tolist())), "patients" if self._of_patients else "groups"
         if self.scheme == "grouped" and count < self.inner_folds:
             raise UserError(
                 f"{self._name(split)} trains on {count} groups, too few for {self.inner_folds} inner folds: lower "
@@ -94,7 +108,7 @@ class FoldChecks:
             if min(len(set(labels[part].tolist())) for part in parts) < 2:
                 raise UserError(
                     f"{self._name(split)}: an inner fold of its training cases has one label alone: lower "
-                    "`inner_folds`, or add groups that have both labels"
+                    f"`inner_folds`, or add {what} that have both labels"
                 )
 
     def _name(self, split: Split) -> str:

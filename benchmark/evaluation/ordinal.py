@@ -71,6 +71,15 @@ class Ordinal(Classifier):
         """The classifier's own."""
         return self.classifier.learns_from_activations
 
+    @property
+    def batch_column(self) -> str | None:
+        """The classifier's own."""
+        return self.classifier.batch_column
+
+    def unharmonised(self) -> Classifier:
+        """Return the same around the classifier without its harmonisation."""
+        return self.model_copy(update={"classifier": self.classifier.unharmonised()})
+
     def estimator(self, seed: int) -> Pipeline:
         """Return the classifier's pipeline with an `OrdinalClassifier` around its model."""
         *before, (name, model) = self.classifier.estimator(seed).steps

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY, CaseFilter
 from benchmark.evaluation.fold_checks import FoldChecks
+from benchmark.evaluation.patients import patients_with_several, refuse_in_two_groups, refuse_on_both_sides
 from benchmark.evaluation.splits import GROUPED, Scheme, Split, cross_validator, frozen_folds
 from benchmark.execution.seeds import derive_seed
 from benchmark.plugins.declaration import Declaration
@@ -44,8 +45,8 @@ class Protocol(Declaration):
     selection: Literal["nested", "flat"] = Field("nested", description="how hyperparameters are chosen")
     split: Scheme = Field(
         "stratified",
-        description="how cases are dealt into folds: by label; by label and whole groups (no patient or scanner on "
-        "both sides); each group tested once; `train_on` against `test_on`; as `folds_file` says",
+        description="how cases are dealt into folds, patients whole: by label; by label and whole groups (no scanner "
+        "on both sides); each group tested once; `train_on` against `test_on`; as `folds_file` says",
     )
     folds_file: StudyPath | None = Field(
         None,
@@ -92,24 +93,29 @@ class Protocol(Declaration):
     ) -> Iterator[Split]:
         """Yield the outer folds for `labels` (n,), class codes.
 
-        `cases` (rows as `labels`, index case_id, columns group, protocol, contrast) is needed by every split but
-        ``stratified`` without filters. Folds are drawn over all cases that may train or be tested, so that a case
-        is never in both parts, and stratified by who may be tested, too. Raises `UserError` when a class is too
-        small, a group too few, or a fold lacks a class.
+        `cases` (rows as `labels`, index case_id, columns group, protocol, contrast, maybe patient) is needed by every
+        split but ``stratified`` without filters. Folds are drawn over all cases that may train or be tested, so that a
+        patient is never in both parts, and stratified by who may be tested, too. Raises `UserError` when a class is too
+        small, a group too few, a patient cannot be kept whole, or a fold lacks a class.
         """
         may_train, may_test = self.eligible(labels, cases)
-        groups = cases["group"].to_numpy() if self.by_group and cases is not None else None
+        groups = self.kept_whole(cases)
         outer = self.folds if self.split in ("stratified", "grouped") else 1
         inner = self.inner_folds if self.selection == "nested" else 0
         checks = FoldChecks(self.split, labels, groups, outer, inner)
         checks.classes(may_train, may_test)
         if self.by_group:
             checks.groups()
+        with_patients = None if patients_with_several(cases) is None else cases
+        if with_patients is not None and self.by_group:
+            refuse_in_two_groups(with_patients[may_train | may_test], self.split)
         splits = list(self._draw_splits(labels, seed, cases, may_train, may_test))
         for split in splits:
             checks.fold(split, may_train)
-        for split in splits if self.by_group and inner else ():
-            checks.inner(split, self.inner(0))
+            if with_patients is not None:
+                refuse_on_both_sides(split, with_patients, self.split)
+        for split in splits if groups is not None and inner else ():
+            checks.inner(split, self.inner(0, whole=True))
         yield from splits
 
     def refuse_few(
@@ -127,9 +133,18 @@ class Protocol(Declaration):
                     f"{counts.argmin()} and needs {needed}: widen the filter, add cases, or lower `inner_folds`"
                 )
 
-    def inner(self, seed: int) -> Any:
-        """Return the cross-validator of a training fold's grid search: it parts what the outer split parts."""
-        return cross_validator(self.split, self.inner_folds, seed)
+    def inner(self, seed: int, *, whole: bool = False) -> Any:
+        """Return the cross-validator of a training fold's grid search: it parts what the outer split parts.
+
+        `whole`: it is given what `kept_whole` names.
+        """
+        return cross_validator(self.split, self.inner_folds, seed, whole=whole)
+
+    def kept_whole(self, cases: pd.DataFrame | None) -> NDArray[Any] | None:
+        """Return what no fold may part, (cases,): groups, or patients with several scans; None: cases alone."""
+        if cases is None or not self.by_group:
+            return patients_with_several(cases)
+        return cases["group"].to_numpy()
 
     @property
     def by_group(self) -> bool:
@@ -170,20 +185,22 @@ class Protocol(Declaration):
         taking_part = np.flatnonzero(may_train | may_test)
         strata = (labels + (labels.max() + 1) * may_test)[taking_part]
         candidates = None if cases is None else cases.iloc[taking_part]
-        groups = candidates["group"].to_numpy() if self.by_group and candidates is not None else None
-        for repeat, validator in self._validators(seed, candidates):
+        whole = self.kept_whole(cases)
+        groups = None if whole is None or self.split == "frozen" else whole[taking_part]
+        for repeat, validator in self._validators(seed, candidates, groups is not None):
             for fold, parts in enumerate(validator.split(strata, strata, groups)):
                 train, test = (taking_part[part] for part in parts)
                 if may_test[test].any():  # a left-out group may be one that only trains
                     yield Split(repeat, fold, train[may_train[train]], test[may_test[test]])
 
-    def _validators(self, seed: object, cases: pd.DataFrame | None) -> Iterator[tuple[int, Any]]:
+    def _validators(self, seed: object, cases: pd.DataFrame | None, whole: bool) -> Iterator[tuple[int, Any]]:
         """Yield the scikit-learn cross-validator of every repeat."""
         from sklearn.model_selection import PredefinedSplit
 
         if self.folds_file is None:
             for repeat in range(self.repeats):
-                yield repeat, cross_validator(self.split, self.folds, derive_seed(seed, "outer", repeat))
+                outer_seed = derive_seed(seed, "outer", repeat)
+                yield repeat, cross_validator(self.split, self.folds, outer_seed, whole=whole)
         elif cases is not None:
             for repeat, folds in frozen_folds(self.folds_file, cases.index).items():
                 yield repeat, PredefinedSplit(folds)

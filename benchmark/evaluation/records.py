@@ -33,5 +33,7 @@ class ModelRecord(TypedDict):
 
     parameters: dict[str, Any]
     inner_score: float
+    threshold: float
+    """As of a fold: from the inner out-of-fold probabilities of all that train."""
     skops: str
     """The pipeline in a format that loads without executing code, as hexadecimal digits."""

@@ -29,18 +29,19 @@ class Split:
     test: NDArray[np.intp]
 
 
-def cross_validator(scheme: Scheme, folds: int, seed: int) -> Any:
+def cross_validator(scheme: Scheme, folds: int, seed: int, *, whole: bool = False) -> Any:
     """Return the scikit-learn cross-validator of a scheme, for ``split(X, y, groups)``.
 
     ``stratified`` keeps the classes' shares in every fold; ``grouped`` does so as far as whole groups allow;
     ``leave_one_group_out`` tests each group once. The other schemes have no folds to draw: they are stratified
-    where an inner cross-validation of their training cases is asked for.
+    where an inner cross-validation of their training cases is asked for. `whole`: what ``groups`` names (patients with
+    several scans) is kept together under these, too.
     """
     from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
     if scheme == "leave_one_group_out":
         return LeaveOneGroupOut()
-    if scheme == "grouped":
+    if scheme == "grouped" or whole:
         return StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return StratifiedKFold(folds, shuffle=True, random_state=seed)
 

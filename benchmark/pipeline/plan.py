@@ -13,6 +13,8 @@ from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY
 from benchmark.evaluation.fold import FoldTask
+from benchmark.evaluation.harmonised import why_not_harmonised
+from benchmark.evaluation.patients import patients_with_several, permuted_labels
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
@@ -65,7 +67,7 @@ class EvaluationPlan:
         may_train, _ = protocol.eligible(self.labels, self.cases)
         may_train = may_train & self.study.extractors[run.extractor].train_on.keeps(self.cases)
         everything = np.flatnonzero(may_train)
-        groups = np.unique(self.cases["group"], return_inverse=True)[1] if protocol.by_group else None
+        whole = protocol.kept_whole(self.cases)
         return FoldTask(
             learner,
             protocol,
@@ -75,7 +77,7 @@ class EvaluationPlan:
             train=everything,
             test=everything[:0],
             seed=derive_seed(self.study.seed, "final"),
-            groups=groups,
+            groups=None if whole is None else np.unique(whole, return_inverse=True)[1],
         )
 
     @property
@@ -86,8 +88,9 @@ class EvaluationPlan:
     def predictions(self, records: Records) -> pd.DataFrame:
         """Return one row per run, repeat and tested case.
 
-        Columns run, repeat, fold, case_id, label, score, predicted. `score` is the probability of label 1, or of
-        any class but the first where there are more than two; those have a column ``probability_<class>`` each.
+        Columns run, repeat, fold, case_id, label, score, predicted, and patient where some have several cases.
+        `score` is the probability of label 1, or of any class but the first where there are more than two; those have a
+        column ``probability_<class>`` each.
         """
         return pd.concat(
             [self._predicted(run, split, record) for (run, split), record in records.items()],
@@ -96,6 +99,17 @@ class EvaluationPlan:
 
     def _predicted(self, run: str, split: Split, record: FoldRecord) -> pd.DataFrame:
         probabilities = np.asarray(record["probabilities"])
+        score = probabilities[:, 1] if probabilities.shape[1] == 2 else 1 - probabilities[:, 0]
+        table = self.called(run, split, score, most_probable(probabilities, record["threshold"]))
+        if self.study.target.binary:
+            return table
+        columns = [f"probability_{name}" for name in self.study.target.classes]
+        return table.join(pd.DataFrame(probabilities, columns=columns[: probabilities.shape[1]]))
+
+    def called(
+        self, run: str, split: Split, score: NDArray[np.float64], predicted: NDArray[np.intp]
+    ) -> pd.DataFrame:
+        """Return what was called of a fold's tested cases, rows as of `predictions`."""
         table = pd.DataFrame(
             {
                 "run": run,
@@ -103,14 +117,13 @@ class EvaluationPlan:
                 "fold": split.fold,
                 "case_id": [self.case_ids[position] for position in split.test],
                 "label": self.labels[split.test],
-                "score": probabilities[:, 1] if probabilities.shape[1] == 2 else 1 - probabilities[:, 0],
-                "predicted": most_probable(probabilities, record["threshold"]),
+                "score": score,
+                "predicted": predicted,
             }
         )
-        if self.study.target.binary:
-            return table
-        columns = [f"probability_{name}" for name in self.study.target.classes]
-        return table.join(pd.DataFrame(probabilities, columns=columns[: probabilities.shape[1]]))
+        if patients_with_several(self.cases) is not None:
+            table["patient"] = self.cases["patient"].to_numpy()[split.test]
+        return table
 
     def fold_scores(self, predictions: pd.DataFrame) -> pd.DataFrame:
         """Return one row per run, repeat and fold: n_train, n_test and the target's metrics."""
@@ -149,6 +162,12 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
     case_ids = _shared_cases(study, features, runs)
     refuse_same_scans(study, features.cases.loc[case_ids], features.voxels)
     labels, splits = labels_and_splits(study, features.cases.loc[case_ids])
+    for run in runs:
+        column = study.learner(run).batch_column
+        if column and (why := why_not_harmonised(features.cases.loc[case_ids], column, splits)):
+            failed[run.name] = why
+    runs = [run for run in runs if run.name not in failed]
+    require_runs(study, runs, failed)
     return EvaluationPlan(study, features, runs, failed, case_ids, labels, splits)
 
 
@@ -171,7 +190,8 @@ def labels_and_splits(study: Study, cases: pd.DataFrame) -> tuple[NDArray[np.int
     """Return the class codes of cases, (n,), and the study's folds. Raises `UserError` when they cannot be split."""
     labels = study.target.codes(cases)
     if study.protocol.permute_labels:
-        labels = np.random.default_rng(derive_seed(study.seed, "permute")).permutation(labels)
+        random = np.random.default_rng(derive_seed(study.seed, "permute"))
+        labels = permuted_labels(labels, patients_with_several(cases), random)
     splits = list(study.protocol.splits(labels, study.seed, cases))
     for name, extraction in study.extractors.items():
         if extraction.train_on != EVERY:

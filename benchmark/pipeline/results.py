@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.case import Exclusion
+from benchmark.evaluation.harmonised import batch_codes
 from benchmark.pipeline.activations import Packed, unpack
 from benchmark.plugins import Classifier
 from benchmark.study.study import Run, Study
@@ -24,7 +25,7 @@ class Features:
     """The features of all cases: one table per extraction, indexed by case_id, float64."""
 
     cases: pd.DataFrame
-    """Index case_id; columns label, cac_score, group, protocol, contrast (on, off, or empty: not known),
+    """Index case_id; columns label, cac_score, patient, group, protocol, contrast (on, off, or empty: not known),
     then the cohort's covariates as text."""
     tables: dict[str, pd.DataFrame]
     exclusions: list[Exclusion]
@@ -47,9 +48,16 @@ class Features:
     def learnt_from(
         self, extraction: str, learner: Classifier, case_ids: Sequence[str]
     ) -> pd.DataFrame | NDArray[Any]:
-        """Return what a classifier learns from: the table's rows, or the activations stacked, (cases, views, …)."""
+        """Return what a classifier learns from: the table's rows, or the activations stacked, (cases, views, …).
+
+        A classifier that harmonises has the codes of the batches in a last column.
+        """
         if not learner.learns_from_activations:
-            return self.tables[extraction].loc[list(case_ids)]
+            table = self.tables[extraction].loc[list(case_ids)]
+            if learner.batch_column is None:
+                return table
+            codes = batch_codes(self.cases, learner.batch_column)
+            return table.assign(**{f"batch: {learner.batch_column}": codes.loc[table.index]})
         return np.stack([unpack(self.activations[extraction][case_id]) for case_id in case_ids])
 
     def cases_warned(self, segmenter: str, severity: str) -> int:

@@ -16,19 +16,21 @@ NAMED = 5
 def refuse_same_scans(study: Study, cases: pd.DataFrame, digests: Mapping[str, str]) -> None:
     """Raise `UserError` that names the cases which are one scan, unless the folds keep them together.
 
-    `cases` has the index case_id and a column ``group``; `digests` says, by case id, what identifies the scan: its
-    files, or its voxels. Cases of one group stay on one side where the protocol splits by whole groups.
+    `cases` has the index case_id and the columns ``group`` and ``patient``; `digests` says, by case id, what identifies
+    the scan: its files, or its voxels. Cases of one patient stay on one side, and those of one group where the protocol
+    splits by whole groups.
     """
     known = pd.Series(
         {case_id: digests[case_id] for case_id in cases.index if case_id in digests}, dtype=object
     )
     twins = [list(ids) for ids in known.groupby(known, sort=False).groups.values() if len(ids) > 1]
-    apart = [ids for ids in twins if not (study.protocol.by_group and _one_group(cases.loc[ids, "group"]))]
+    together = ["patient", *(["group"] if study.protocol.by_group else [])]
+    apart = [ids for ids in twins if not any(_one(cases.loc[ids, column]) for column in together)]
     if apart:
         listed = _some([_some(list(map(str, ids)), " and ") for ids in apart], "; ")
         raise UserError(
             f"{study.name}: the same scan under several case ids: {listed}: folds could train on what they test; "
-            "keep one of each, or give them one `group` and the protocol `split: grouped`"
+            "keep one of each, or give them one `patient`"
         )
 
 
@@ -37,5 +39,5 @@ def _some(names: list[str], separator: str) -> str:
     return separator.join([*names[:NAMED], *more])
 
 
-def _one_group(groups: pd.Series) -> bool:
-    return groups.nunique() == 1 and bool(groups.iloc[0])
+def _one(names: pd.Series) -> bool:
+    return names.nunique() == 1 and bool(names.iloc[0])

@@ -66,7 +66,7 @@ def follow_rules(plan: EvaluationPlan) -> pd.DataFrame:
     A rule is left out where a case lacks what it looks at. ``score`` orders the cases (HU, or Agatston score) and is
     no probability.
     """
-    rows = [_of_fold(plan, name, split, *rule(split)) for name, rule in _rules(plan) for split in plan.splits]
+    rows = [plan.called(name, split, *rule(split)) for name, rule in _rules(plan) for split in plan.splits]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["run"])
 
 
@@ -101,19 +101,3 @@ def _by_agatston(plan: EvaluationPlan, agatston: pd.Series) -> Rule:
     measured = pd.DataFrame({"cac_score": agatston, "label": (agatston > 0).astype(int)})
     score, called = agatston.to_numpy(), plan.study.target.codes(measured)
     return lambda split: (score[split.test], called[split.test])
-
-
-def _of_fold(
-    plan: EvaluationPlan, name: str, split: Split, score: NDArray[np.float64], called: NDArray[np.intp]
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "run": name,
-            "repeat": split.repeat,
-            "fold": split.fold,
-            "case_id": [plan.case_ids[position] for position in split.test],
-            "label": plan.labels[split.test],
-            "score": score,
-            "predicted": called,
-        }
-    )

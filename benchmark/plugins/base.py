@@ -175,6 +175,15 @@ class Classifier(Plugin):
         """
         return False
 
+    @property
+    def batch_column(self) -> str | None:
+        """The column of the cases that it needs as codes behind the features, to harmonise them; None: none."""
+        return None
+
+    def unharmonised(self) -> Classifier:
+        """Return the classifier without the harmonisation; itself where it has none."""
+        return self
+
     def learning_from(self, extractor: FeatureExtractor) -> Classifier:
         """Return the classifier as it learns from an extractor's features. Raises `ValueError` where it cannot."""
         return self

@@ -55,6 +55,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "denseraunet_features": "segmenters.denseraunet.embedding.extractor:DenseRAUnetFeaturesExtractor",
         "calcium_volumes": "feature_extractors.calcium_volumes:CalciumVolumesExtractor",
         "calcium_rule": "feature_extractors.calcium_rule:CalciumRuleExtractor",
+        "control": "feature_extractors.control:ControlExtractor",
         "image_diagnostics": "feature_extractors.image_diagnostics:ImageDiagnosticsExtractor",
     },
     "classifier": {
@@ -62,6 +63,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "xgboost": "classifiers.xgboost:XGBoost",
         "lightgbm": "classifiers.lightgbm:LightGBM",
         "logistic_regression": "classifiers.logistic_regression:LogisticRegression",
+        "combat": "classifiers.combat:CombatClassifier",
         "finetuned": "classifiers.finetuned.classifier:Finetuned",
     },
     "trainer": {"denseraunet": "segmenters.denseraunet.training.trainer:DenseRAUnetTrainer"},

@@ -11,7 +11,7 @@ from benchmark.pipeline.results import StudyResult
 from benchmark.statistics.comparison.ranks import Ranking, rank_methods
 from benchmark.statistics.intervals.calibration import calibration_curve
 from benchmark.statistics.intervals.classes import class_table, confusion_table
-from benchmark.statistics.intervals.proportions import wilson
+from benchmark.statistics.intervals.proportions import wilson_of_cases
 
 
 def detail_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
@@ -19,14 +19,20 @@ def detail_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
     names = result.study.target.classes
     tables = {
         "classes": _per_run(
-            result, lambda rows_of_run: class_table(rows_of_run["label"], rows_of_run["predicted"], names)
+            result,
+            lambda rows_of_run: class_table(
+                rows_of_run["label"], rows_of_run["predicted"], names, rows_of_run.get("patient")
+            ),
         ),
         "confusion": _per_run(result, lambda rows_of_run: _counts(rows_of_run, names)),
         "groups": _per_run(result, lambda rows_of_run: _by_group(rows_of_run, result.features.cases)),
     }
     if result.study.target.binary:
         tables["calibration"] = _per_run(
-            result, lambda rows_of_run: calibration_curve(rows_of_run["label"], rows_of_run["score"], bins=5)
+            result,
+            lambda rows_of_run: calibration_curve(
+                rows_of_run["label"], rows_of_run["score"], bins=5, patient=rows_of_run.get("patient")
+            ),
         )
     return tables
 
@@ -61,12 +67,13 @@ def _by_group(rows_of_run: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """Return one row per group of the cohort: cases, accuracy, its Wilson interval."""
     group = rows_of_run["case_id"].map(cases["group"]).to_numpy()
     right = (rows_of_run["label"] == rows_of_run["predicted"]).to_numpy()
+    whose = rows_of_run["case_id"].map(cases["patient"]).to_numpy()
     rows = [
         (
             name,
             int(in_group.sum()),
             float(right[in_group].mean()),
-            *wilson(int(right[in_group].sum()), int(in_group.sum())),
+            *wilson_of_cases(right[in_group], whose[in_group]),
         )
         for name in sorted(set(group))
         for in_group in [np.asarray(group == name)]

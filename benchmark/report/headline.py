@@ -14,6 +14,7 @@ from benchmark.evaluation.case_filter import EVERY
 from benchmark.execution.environment import machine, versions
 from benchmark.execution.store import json_text, write_atomically
 from benchmark.pipeline.results import StudyResult
+from benchmark.study.study import Run, Study
 
 HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc", "macro_f1", "quadratic_kappa")
 
@@ -25,6 +26,7 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
     return {
         "study": result.study.name,
         "cases": len(result.case_ids),
+        "patients": int(result.features.cases.loc[result.case_ids, "patient"].nunique()),
         "target": target.use,
         "labels": {name: int((codes == code).sum()) for code, name in enumerate(target.classes)},
         "excluded": len({item.case_id for item in result.features.exclusions}),
@@ -43,9 +45,18 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
             for run, rows in summary.groupby("run", sort=False)
         },
         "without_result": result.failed,
+        "made_of": {run.name: made_of(result.study, run) for run in result.all_runs()},
         "seconds_per_case": {name: round(value, 3) for name, value in result.features.seconds.items()},
         "versions": versions(),
         "processor": machine()["processor"],
+    }
+
+
+def made_of(study: Study, run: Run) -> dict[str, dict[str, str]]:
+    """Return what a run's plug-ins are here, by kind: their fingerprint, and their precision where they have one."""
+    return {
+        kind: {"fingerprint": plugin.fingerprint(), "precision": str(getattr(plugin, "precision", ""))}
+        for kind, plugin in study.plugins_of(run).items()
     }
 
 

@@ -78,7 +78,8 @@ def report_of(result: StudyResult) -> Report:
 
 def _lead(facts: dict[str, Any]) -> str:
     labels = ", ".join(f"{count} {name}" for name, count in facts["labels"].items())
-    return f"{facts['cases']} cases ({labels}), {facts['excluded']} excluded; {facts['protocol']}."
+    of = f" of {facts['patients']} patients" if facts["patients"] < facts["cases"] else ""
+    return f"{facts['cases']} cases{of} ({labels}), {facts['excluded']} excluded; {facts['protocol']}."
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:

@@ -15,11 +15,23 @@ from benchmark.report.details import detail_tables
 from benchmark.report.verdict.methods import methods_of
 from benchmark.report.verdict.standing import standing_tables
 from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
+from benchmark.statistics.intervals.alignment import align_cases
 from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.headline import headline_intervals
 from benchmark.table_file import Table, number, read_table
 
-NAMES = ("case_id", "run", "reference", "group", "protocol", "segmenter", "extractor", "classifier", "reason")
+NAMES = (
+    "case_id",
+    "patient",
+    "run",
+    "reference",
+    "group",
+    "protocol",
+    "segmenter",
+    "extractor",
+    "classifier",
+    "reason",
+)
 """Columns that hold names, which may look like numbers."""
 
 
@@ -51,14 +63,17 @@ def intervals(result: StudyResult) -> pd.DataFrame:
     rows = []
     for run in result.all_runs():
         rows_of_run = result.predictions[result.predictions["run"] == run.name]
-        label, score, predicted = (
-            rows_of_run.pivot(index="repeat", columns="case_id", values=column).to_numpy()
-            for column in ("label", "score", "predicted")
-        )
+        case = align_cases(rows_of_run, [run.name], [])
+        method = case.runs[run.name]
         table = headline_intervals(
-            label[0], score, resampling, predicted=predicted, metrics=result.study.target.metrics
+            case.label,
+            method.score,
+            resampling,
+            predicted=method.predicted,
+            metrics=result.study.target.metrics,
+            patient=case.patient,
         )
-        rows.append(table.assign(cases=label.shape[1]))
+        rows.append(table.assign(cases=len(case.label)))
         rows[-1].insert(0, "run", run.name)
     return pd.concat(rows, ignore_index=True)
 

@@ -173,6 +173,15 @@ class Study(Declaration):
                     "choose other runs, or list them under `runs`"
                 )
 
+    def refuse_harmonised(self, runs: Iterable[Run], analysis: str) -> None:
+        """Raise `UserError` for a run with ComBat, which knows the scanners it was fitted on and no others."""
+        for run in runs:
+            if self.learner(run).batch_column:
+                raise UserError(
+                    f"run {run.name} harmonises by ComBat, which {analysis} cannot take apart or carry to other scans: "
+                    "choose a run without it"
+                )
+
     def all_runs(self) -> list[Run]:
         """Return the declared runs, by default every extractor with every classifier, in the declared order."""
         return [run for run in self._product() if self.runs is None or run.name in self.runs]

@@ -21,17 +21,21 @@ class ToySource:
     label: int
     contrast: float
     broken: bool
+    patient: str = ""
+    offset: float = 0.0
 
     def load(self) -> Scan:
         if self.broken:
             raise CaseError(f"{self.name}: the scanner was switched off")
-        random = np.random.default_rng(derive_seed(self.name))
+        random = np.random.default_rng(derive_seed(self.patient or self.name))
         values = random.normal(0, 100, (8, 12, 12))
+        if self.patient:
+            values += np.random.default_rng(derive_seed(self.name)).normal(0, 1, values.shape)
         values[3:5, 5:7, 5:7] += self.contrast * self.label
-        return Scan(sitk.GetImageFromArray(values.astype(np.float32)))
+        return Scan(sitk.GetImageFromArray((values + self.offset).astype(np.float32)))
 
     def digest(self) -> str:
-        return digest_of([self.name, self.label, self.contrast])
+        return digest_of([self.name, self.label, self.contrast, self.patient, self.offset])
 
 
 class ToyCohort(Cohort):
@@ -41,13 +45,30 @@ class ToyCohort(Cohort):
     nonzero: int = Field(20, ge=0, description="cases with the spot")
     contrast: float = Field(200.0, description="height of the spot")
     broken: tuple[int, ...] = Field((), description="cases that cannot be read")
+    scans: int = Field(1, ge=1, description="scans of each patient, which look much alike")
+    known: bool = Field(True, description="whether it is said whose scans they are")
+    called: str = Field("toy", description="what case ids begin with; other names, other noise")
+    labelled: bool = Field(True, description="whether labels are known")
+    sites: tuple[float, ...] = Field(
+        (), description="what each site adds to its scans; cases in turn, none: no sites"
+    )
 
     def cases(self) -> list[Case]:
         labels = [0] * self.zero + [1] * self.nonzero
-        return [
-            Case(f"toy-{i:03d}", ToySource(f"toy-{i:03d}", label, self.contrast, i in self.broken), label)
-            for i, label in enumerate(labels)
-        ]
+        return [self._case(i, f"{self.called}-{i:03d}", label) for i, label in enumerate(labels)]
+
+    def _case(self, i: int, name: str, label: int) -> Case:
+        patient = f"{self.called} patient {i // self.scans}" if self.scans > 1 else ""
+        site = i % len(self.sites) if self.sites else 0
+        offset = self.sites[site] if self.sites else 0.0
+        source = ToySource(name, label, self.contrast, i in self.broken, patient, offset)
+        return Case(
+            name,
+            source,
+            label if self.labelled else None,
+            group=f"site {site}" if self.sites else "",
+            patient=patient if self.known else "",
+        )
 
 
 class CentreSegmenter(Segmenter):

@@ -31,6 +31,8 @@ STUDIES = Path(__file__).parents[2] / "studies"
         ("intensity_threshold", 120, 10),
         ("controls", 182, 12),
         ("finetuning", 100, 5),
+        ("image_controls", 80, 8),
+        ("harmonisation", 80, 2),
     ],
 )
 def test_a_ready_made_study_is_ready_on_phantoms(name, cases, runs):

@@ -112,7 +112,7 @@ def ablation_table(
         metrics,
     )
     resampling = Resampling(replicates, seed=derive_seed(plan.study.seed, "bootstrap"))
-    resampled_variants = resample(list(cases.runs.values()), cases.label, metrics, resampling)
+    resampled_variants = resample(list(cases.runs.values()), cases.label, metrics, resampling, cases.patient)
     resampled = dict(zip(evaluated.records, resampled_variants, strict=True))
     rows: list[dict[str, Any]] = []
     for variant in (*evaluated.records, *evaluated.failed):

@@ -12,10 +12,10 @@ import pandas as pd
 from benchmark.analyses.explanation.ablation import ablation_table, evaluate_variants, variants_of
 from benchmark.analyses.explanation.importance import HeldOut, held_out_importance, importance_table
 from benchmark.analyses.explanation.records import ImportanceRecord
-from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.explanation.selection import selection_table, stability_table
 from benchmark.analyses.feature_families import feature_families
 from benchmark.errors import UserError
+from benchmark.evaluation.refit import ChosenFold
 from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution, Failure
 from benchmark.execution.seeds import derive_seed
@@ -57,6 +57,7 @@ def explain_run(
     """
     run = named_run(study, run_name or study.reference_run)
     study.refuse_networks([run], "explain")
+    study.refuse_harmonised([run], "explain")
     if shap:
         from benchmark.analyses.explanation.shapley import require_shap
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmark.analyses.explanation.records import ImportanceRecord
-from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.feature_families import family_of
+from benchmark.evaluation.refit import ChosenFold
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.statistics.comparison.paired import nadeau_bengio
 from benchmark.statistics.metrics.scores import most_probable

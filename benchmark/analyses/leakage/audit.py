@@ -16,7 +16,7 @@ from benchmark.analyses.leakage.evaluation import (
 )
 from benchmark.analyses.leakage.findings import Finding, assess
 from benchmark.analyses.leakage.scope import chosen_runs, diagnostics_by_run, refuse_unfit, with_diagnostics
-from benchmark.analyses.leakage.variants import VARIANTS
+from benchmark.analyses.leakage.variants import VARIANTS, variants_for
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
@@ -66,10 +66,7 @@ def audit_study(study: Study, names: Sequence[str], permutations: int, execution
     for name, reason in plan.failed.items():
         raise UserError(f"{study.name}: run {name} cannot be audited: {reason}")
     diagnostics, without = diagnostics_by_run(narrowed, plan, plan.features)
-    variants = {
-        run: [variant for variant in VARIANTS if not (variant.needs_diagnostics and run.name in without)]
-        for run in runs
-    }
+    variants = {run: variants_for(study.learner(run), diagnosed=run.name not in without) for run in runs}
     plans = [plan, *(permuted_plan(plan, number) for number in range(1, permutations + 1))]
     evaluated = evaluate_variants(plans, variants, diagnostics, execution)
     findings = []

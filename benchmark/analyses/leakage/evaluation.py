@@ -11,6 +11,7 @@ import pandas as pd
 from benchmark.analyses.leakage.variants import Variant
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.evaluation.patients import patients_with_several, permuted_labels
 from benchmark.evaluation.records import FlatRecord, FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
@@ -31,7 +32,8 @@ def permuted_plan(plan: EvaluationPlan, number: int) -> EvaluationPlan:
     study, tested, reason = plan.study, tested_classes(plan), "a label is tested by no fold"
     for draw in range(_DRAWS):
         seed = derive_seed(study.seed, "audit", "permute", number, draw)
-        labels = np.random.default_rng(seed).permutation(plan.labels)
+        several = patients_with_several(plan.cases)
+        labels = permuted_labels(plan.labels, several, np.random.default_rng(seed))
         try:
             splits = list(study.protocol.splits(labels, study.seed, plan.cases))
         except UserError as error:

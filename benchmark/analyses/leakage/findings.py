@@ -109,7 +109,7 @@ def assess(
     names = [variant.name for variant in variants]
     aligned = align_cases(predictions, names, METRICS)
     methods = [aligned.runs[name] for name in names]
-    resampled_variants = resample(methods, aligned.label, METRICS, Resampling(seed=seed))
+    resampled_variants = resample(methods, aligned.label, METRICS, Resampling(seed=seed), aligned.patient)
     resampled = dict(zip(names, resampled_variants, strict=True))
     return [
         Finding(
@@ -129,7 +129,9 @@ def _optimism(variant: Variant, resampled: Mapping[str, Resampled]) -> Estimate 
         return None
     difference = resampled[variant.name] - resampled[variant.against]
     value = float(difference.value[0])
-    low, high = bca_interval(value, difference.replicates[:, 0], difference.jackknife[:, 0], difference.label)
+    low, high = bca_interval(
+        value, difference.replicates[:, 0], difference.jackknife[:, 0], difference.stratum
+    )
     return Estimate(100 * value, 100 * low, 100 * high)
 
 

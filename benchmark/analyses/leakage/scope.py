@@ -49,12 +49,17 @@ def chosen_runs(study: Study, names: Sequence[str]) -> list[Run]:
 
 
 def with_diagnostics(study: Study, runs: list[Run]) -> Study:
-    """Return the study of these runs alone, with the diagnostics of their segmenters' ROIs extracted beside."""
+    """Return the study of these runs alone, with the diagnostics of their segmenters' ROIs extracted beside.
+
+    A run with ComBat is not audited by them.
+    """
     extractor = build("feature_extractor", "image_diagnostics")
     declared = {run.extractor: study.extractors[run.extractor] for run in runs}
     beside = {
         _diagnostics_name(item.segmenter): Extraction(segmenter=item.segmenter, extractor=extractor)
-        for item in declared.values()
+        for run in runs
+        for item in [study.extractors[run.extractor]]
+        if study.learner(run).batch_column is None
     }
     changes = {"extractors": declared | beside, "runs": tuple(run.name for run in runs)}
     return study.model_copy(update=changes)
@@ -71,6 +76,9 @@ def diagnostics_by_run(
     diagnostics: dict[str, pd.DataFrame] = {}
     without: dict[str, str] = {}
     for run in plan.runs:
+        if study.learner(run).batch_column is not None:
+            diagnostics[run.name] = pd.DataFrame(index=plan.case_ids)
+            continue
         name = _diagnostics_name(study.extractors[run.extractor].segmenter)
         table = features.tables[name]
         lacking = [case_id for case_id in plan.case_ids if case_id not in table.index]

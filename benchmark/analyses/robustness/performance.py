@@ -32,7 +32,9 @@ def performance_table(
             cases = align_cases(rows_of_run.assign(run=rows_of_run["condition"]), conditions, metrics)
         except ValueError as error:
             raise UserError(f"run {run}: {error}") from None
-        resampled_conditions = resample(list(cases.runs.values()), cases.label, metrics, resampling)
+        resampled_conditions = resample(
+            list(cases.runs.values()), cases.label, metrics, resampling, cases.patient
+        )
         resampled = dict(zip(cases.runs, resampled_conditions, strict=True))
         for condition in conditions:
             change = None if condition == BASE else resampled[condition] - resampled[BASE]
@@ -92,7 +94,7 @@ def _change(resampled: Resampled, place: int, level: float) -> tuple[float, floa
     """Return value, low and high of the difference in one metric."""
     value = float(resampled.value[place])
     replicates = resampled.replicates[:, place]
-    ends = bca_interval(value, replicates, resampled.jackknife[:, place], resampled.label, level)
+    ends = bca_interval(value, replicates, resampled.jackknife[:, place], resampled.stratum, level)
     return value, *ends
 
 

@@ -44,8 +44,9 @@ def false_calls(calls: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     for (cohort, segmenter), part in calls.groupby(["cohort", "segmenter"], sort=False):
         voxels = part.pivot_table(index="case_id", columns="structure", values="voxels", aggfunc="sum")
         every = voxels.sum(axis=1)
+        whose = part.groupby("case_id")["patient"].first() if "patient" in part else None
         for structure, own in part.groupby("structure", sort=False):
-            interval = _share(voxels[structure].fillna(0), every, resampling)
+            interval = _share(voxels[structure].fillna(0), every, resampling, whose)
             interval = NOT_ESTIMABLE if interval.degenerate else interval
             calcium = own["calcium_voxels"].sum(min_count=1)
             sums = (int(own["voxels"].sum()), int(own["lesions"].sum()), float(own["agatston"].sum()))
@@ -56,12 +57,14 @@ def false_calls(calls: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     return table.sort_values(["cohort", "segmenter", "voxels"], ascending=[True, True, False], kind="stable")
 
 
-def _share(part: ArrayLike, whole: ArrayLike, resampling: Resampling) -> Interval:
+def _share(
+    part: ArrayLike, whole: ArrayLike, resampling: Resampling, patient: pd.Series | None = None
+) -> Interval:
     """Return the interval of Σ part / Σ whole over resampled scans, both (scans,); not estimable of a single scan."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     if len(whole) < 2:
         return NOT_ESTIMABLE
-    blocks = list(resampled_counts(np.zeros(len(whole), np.intp), resampling))
+    blocks = list(resampled_counts(np.zeros(len(whole), np.intp), resampling, patient))
     with np.errstate(invalid="ignore", divide="ignore"):
         replicates = np.concatenate([block @ part / (block @ whole) for block in blocks])
     return Interval(*percentile_interval(replicates, resampling.level), "bootstrap")

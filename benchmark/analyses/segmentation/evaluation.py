@@ -129,7 +129,8 @@ def _replicates(scans: pd.DataFrame, study: SegmentationStudy) -> Floats:
     """Return the replicates of every metric, (replicates, metrics); `scans` in any order of cases."""
     scans = scans.reset_index().sort_values("case_id")
     label = (scans["reference_agatston"] > 0).to_numpy().astype(np.intp)
-    return np.concatenate([agreement(scans, counts) for counts in resampled_counts(label, resampling(study))])
+    blocks = resampled_counts(label, resampling(study), scans.get("patient"))
+    return np.concatenate([agreement(scans, counts) for counts in blocks])
 
 
 def resampling(study: SegmentationStudy) -> Resampling:
@@ -144,7 +145,7 @@ def _differences(
     shared = first.index.intersection(second.index)
     tables = [table.loc[shared] for table in (first, second)]
     label = (tables[0]["reference_agatston"] > 0).to_numpy().astype(np.intp)
-    blocks = list(resampled_counts(label, resampling(study)))
+    blocks = list(resampled_counts(label, resampling(study), tables[0].get("patient")))
     replicates = [np.concatenate([agreement(table, block) for block in blocks]) for table in tables]
     value = [agreement(table, np.ones((1, len(shared))))[0] for table in tables]
     for metric in TESTED:

@@ -26,7 +26,7 @@ def rules(scans: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     rows = []
     for (cohort, masks), part in _masks(scans):
         ours, theirs = (part[name].to_numpy(dtype=float) for name in ("agatston", "ai_cac_rule"))
-        low, high = _interval(theirs - ours, part["reference_agatston"] > 0, resampling)
+        low, high = _interval(theirs - ours, part["reference_agatston"] > 0, resampling, part.get("patient"))
         other = sum(risk_band(a) != risk_band(b) for a, b in zip(ours, theirs, strict=True))
         mean = ours.mean(), theirs.mean(), (theirs - ours).mean()
         rows.append((cohort, masks, len(part), *mean, low, high, other))
@@ -65,9 +65,11 @@ def _masks(scans: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]
             yield (str(cohort), str(segmenter)), called.sort_values("case_id")
 
 
-def _interval(difference: Floats, positive: pd.Series, resampling: Resampling) -> tuple[float, float]:
+def _interval(
+    difference: Floats, positive: pd.Series, resampling: Resampling, patient: pd.Series | None
+) -> tuple[float, float]:
     """Return the percentile interval of the mean difference; none where all resamples give one value."""
-    blocks = resampled_counts(positive.to_numpy().astype(np.intp), resampling)
-    replicates = np.concatenate([counts @ difference for counts in blocks]) / len(difference)
+    blocks = resampled_counts(positive.to_numpy().astype(np.intp), resampling, patient)
+    replicates = np.concatenate([counts @ difference / counts.sum(axis=1) for counts in blocks])
     low, high = percentile_interval(replicates)
     return (low, high) if high - low > 1e-9 else (np.nan, np.nan)

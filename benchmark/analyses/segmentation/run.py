@@ -24,7 +24,8 @@ LESION_COLUMNS = [
     "found_share",
 ]
 CALL_COLUMNS = [
-    *("cohort", "segmenter", "case_id", "structure", "calcium_voxels", "voxels", "lesions", "agatston")
+    *("cohort", "segmenter", "case_id", "patient", "structure"),
+    *("calcium_voxels", "voxels", "lesions", "agatston"),
 ]
 
 Scan = tuple[str, str]
@@ -126,9 +127,10 @@ def _tables(
                 continue
             record = records[cohort, case.case_id, name]
             about = {"cohort": cohort, "segmenter": name, "case_id": case.case_id}
-            scans.append({**about, **_of_scan(case, record)})
+            whose = {"patient": case.patient or case.case_id}
+            scans.append({**about, **whose, **_of_scan(case, record)})
             for what, rows in lists.items():
-                known = {"motion_mm": _motion_mm(case)} if what == "lesions" else {}
+                known: dict[str, Any] = {"motion_mm": _motion_mm(case)} if what == "lesions" else whose
                 rows += [{**about, **known, **row} for row in record[what]]
     return (
         pd.DataFrame(scans).astype(dict.fromkeys(COUNTS, "Int64")),

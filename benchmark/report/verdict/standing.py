@@ -109,17 +109,15 @@ def _letters(methods: Methods, rows: pd.DataFrame, claims: pd.DataFrame) -> dict
 def _values(result: StudyResult, methods: Methods, name: str) -> dict[str, object]:
     """Return a method's accuracy with its interval, its other metrics pooled, and its AUC as the mean of folds."""
     metrics = result.study.target.metrics
-    rows_of_run = methods.predictions[methods.predictions["run"] == name]
-    label, score, predicted = (
-        rows_of_run.pivot(index="repeat", columns="case_id", values=column).to_numpy()
-        for column in ("label", "score", "predicted")
-    )
+    case = align_cases(methods.predictions, [name], [])
+    method = case.runs[name]
     table = headline_intervals(
-        label[0],
-        score,
+        case.label,
+        method.score,
         _resampling(result),
-        predicted=predicted,
+        predicted=method.predicted,
         metrics=[m for m in metrics if m != "roc_auc"],
+        patient=case.patient,
     )
     shown = table[table["shown"]].set_index("metric")
     values: dict[str, object] = {"method": name}
@@ -132,7 +130,7 @@ def _values(result: StudyResult, methods: Methods, name: str) -> dict[str, objec
 
 def _ranks(result: StudyResult, methods: Methods) -> pd.DataFrame:
     cases = align_cases(methods.predictions, methods.names, [RANKED_BY])
-    parts = resample(list(cases.runs.values()), cases.label, [RANKED_BY], _resampling(result))
+    parts = resample(list(cases.runs.values()), cases.label, [RANKED_BY], _resampling(result), cases.patient)
     return rank_intervals(
         pd.DataFrame({name: part.replicates[:, 0] for name, part in zip(methods.names, parts, strict=True)})
     )

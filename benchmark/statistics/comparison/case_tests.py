@@ -6,10 +6,11 @@ They take the predictions as given: the chance of the training sets is not in th
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from benchmark.statistics.comparison.paired import EQUAL, PairedTest
+from benchmark.statistics.comparison.patient_tests import clustered_auc_variance, mcnemar_of_patients
 from benchmark.statistics.intervals.bootstrap import (
     Resampled,
     bca_interval,
@@ -17,18 +18,22 @@ from benchmark.statistics.intervals.bootstrap import (
     percentile_interval,
     percentile_p,
 )
+from benchmark.statistics.intervals.patients import codes_of
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
 
-def mcnemar(a: Booleans, b: Booleans) -> PairedTest:
+def mcnemar(a: Booleans, b: Booleans, patient: ArrayLike | None = None) -> PairedTest:
     """Test whether two methods are right equally often, by McNemar's exact test.
 
     `a` and `b` say which cases each method has right, shape (cases,). The interval of the difference is Bonett and
     Price's (2012, doi:10.3102/1076998611411915), the effect the odds ratio of the discordant cases. The statistic
-    is the number of cases that `a` alone has right.
+    is the number of cases that `a` alone has right. `patient` (cases,) says whose each case is: where some have
+    several, see `mcnemar_of_patients`.
     """
+    if (codes := codes_of(patient)) is not None:
+        return mcnemar_of_patients(a, b, codes)
     from statsmodels.stats.contingency_tables import mcnemar as exact
 
     only_a, only_b, n = int((a & ~b).sum()), int((b & ~a).sum()), len(a)
@@ -46,12 +51,13 @@ def mcnemar(a: Booleans, b: Booleans) -> PairedTest:
     return PairedTest(float(only_a), None, min(p, 1.0), note, difference, *ends, "odds_ratio", ratio)
 
 
-def delong(label: NDArray[np.intp], a: Floats, b: Floats) -> PairedTest:
+def delong(label: NDArray[np.intp], a: Floats, b: Floats, patient: ArrayLike | None = None) -> PairedTest:
     """Test whether two AUCs are equal, DeLong et al. 1988, doi:10.2307/2531595.
 
     `label` in {0, 1} has shape (cases,), `a` and `b` (repeats, cases): an AUC is the mean over the repeats, and so
     are the structural components that its variance is made of. Midranks give them in O(n log n) (Sun and Xu 2014,
-    doi:10.1109/LSP.2014.2337313). The statistic is z.
+    doi:10.1109/LSP.2014.2337313). The statistic is z. `patient` (cases,) says whose each case is: where some have
+    several, the variance is Obuchowski's (`clustered_auc_variance`).
     """
     positives, negatives = int((label == 1).sum()), int((label == 0).sum())
     if min(positives, negatives) < 2:
@@ -59,7 +65,13 @@ def delong(label: NDArray[np.intp], a: Floats, b: Floats) -> PairedTest:
     components = (auc_components(label, a) - auc_components(label, b)).mean(axis=0)
     sick, well = components[label == 1], components[label == 0]
     difference = float(sick.mean())
-    error = float(np.sqrt(sick.var(ddof=1) / positives + well.var(ddof=1) / negatives))
+    codes = codes_of(patient)
+    variance = (
+        sick.var(ddof=1) / positives + well.var(ddof=1) / negatives
+        if codes is None
+        else clustered_auc_variance(label, components, codes)
+    )
+    error = float(np.sqrt(variance))
     if error <= EQUAL:
         if abs(difference) <= EQUAL:
             return PairedTest(None, None, 1.0, "both rank every case equally", 0.0, 0.0, 0.0)
@@ -97,7 +109,7 @@ def bootstrap_percentile(difference: Resampled, place: int) -> PairedTest:
 def bootstrap_bca(difference: Resampled, place: int) -> PairedTest:
     """Test metric `place` of a paired bootstrap difference by its BCa interval."""
     value, replicates = float(difference.value[place]), difference.replicates[:, place]
-    arguments = (value, replicates, difference.jackknife[:, place], difference.label)
+    arguments = (value, replicates, difference.jackknife[:, place], difference.stratum)
     if _unvarying(replicates):
         return bootstrap_percentile(difference, place)
     note = ""

@@ -67,7 +67,7 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> PairedTest:
     ranks = stats.rankdata(np.abs(moved))
     above, total = float(ranks[moved > 0].sum()), float(ranks.sum())
     p = (
-        _signed_rank_p(ranks, above)
+        signed_sum_p(ranks, above)
         if len(moved) <= 50
         else float(stats.wilcoxon(moved, method="approx").pvalue)
     )
@@ -87,12 +87,13 @@ def wilcoxon(a: ArrayLike, b: ArrayLike) -> PairedTest:
     )
 
 
-def _signed_rank_p(ranks: NDArray[np.float64], above: float) -> float:
-    """Return the exact two-sided p-value of the rank sum `above`, from the distribution over all sign patterns.
+def signed_sum_p(sizes: NDArray[np.float64], above: float) -> float:
+    """Return the exact two-sided p-value of the sum `above` of positive ones, from the distribution over all signs.
 
-    Midranks are multiples of a half, so twice their sum is an integer whose distribution builds up rank by rank.
+    Sizes, such as midranks, are multiples of a half, so twice their sum is an integer whose distribution builds up
+    size by size.
     """
-    steps = np.rint(2 * ranks).astype(int)
+    steps = np.rint(2 * sizes).astype(int)
     total = int(steps.sum())
     chances = np.zeros(total + 1)
     chances[0] = 1.0

@@ -87,7 +87,7 @@ def compare_all(
     check_metrics(metrics, cases.label)
     resampled: dict[str, Resampled] = {}
     if any(test.startswith("bootstrap") for test in tests):
-        resampled_runs = resample(list(cases.runs.values()), cases.label, metrics, resampling)
+        resampled_runs = resample(list(cases.runs.values()), cases.label, metrics, resampling, cases.patient)
         resampled = dict(zip(runs, resampled_runs, strict=True))
     study = _Study(align_folds(folds, runs, metrics), cases, resampled, tuple(metrics), rope)
     rows = [
@@ -148,11 +148,11 @@ def _bayesian(study: _Study, pair: Pair, metric: str) -> PairedTest:
 
 
 def _mcnemar(study: _Study, pair: Pair, metric: str) -> PairedTest:
-    label = study.cases.label
+    label, patient = study.cases.label, study.cases.patient
     counted = {"accuracy": label >= 0, "sensitivity": label == 1, "specificity": label == 0}[metric]
     runs = [study.cases.runs[run].predicted for run in pair]
     a, b = (predicted[0, counted] == label[counted] for predicted in runs)
-    paired_test = mcnemar(a, b)
+    paired_test = mcnemar(a, b, None if patient is None else patient[counted])
     repeats = len(runs[0])
     return (
         paired_test
@@ -163,7 +163,7 @@ def _mcnemar(study: _Study, pair: Pair, metric: str) -> PairedTest:
 
 def _delong(study: _Study, pair: Pair, metric: str) -> PairedTest:
     a, b = (study.cases.runs[run].score for run in pair)
-    return delong(study.cases.label, a, b)
+    return delong(study.cases.label, a, b, study.cases.patient)
 
 
 def _percentile(study: _Study, pair: Pair, metric: str) -> PairedTest:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.statistics.intervals.bootstrap import Predicted
+from benchmark.statistics.intervals.patients import codes_of
 from benchmark.statistics.metrics.weighted import NEED_BOTH_LABELS
 
 
@@ -30,10 +31,14 @@ class FoldScores:
 
 @dataclass(frozen=True)
 class CaseScores:
-    """Predictions of every run for the same cases, sorted by id; `label` has shape (cases,)."""
+    """Predictions of every run for the same cases, sorted by id; `label` has shape (cases,).
+
+    `patient` (cases,) are codes of whose each case is; None where every case is another patient's.
+    """
 
     label: NDArray[np.intp]
     runs: dict[str, Predicted]
+    patient: NDArray[np.intp] | None = None
 
 
 def align_folds(folds: pd.DataFrame, runs: Sequence[str], metrics: Sequence[str]) -> FoldScores:
@@ -70,8 +75,8 @@ def align_cases(predictions: pd.DataFrame, runs: Sequence[str], metrics: Sequenc
     """Return the predictions of `runs` for their common cases.
 
     `predictions` has one row per run, repeat and case: columns run, repeat, fold, case_id, label (0, 1, …), score
-    (probability of label 1) and predicted. Raises `ValueError` where the runs' cases, folds or labels differ, a
-    score is missing, or a fold lacks a label that one of `metrics` needs.
+    (probability of label 1) and predicted, and ``patient`` where some have several cases. Raises `ValueError` where
+    the runs' cases, folds or labels differ, a score is missing, or a fold lacks a label that one of `metrics` needs.
     """
     columns = ["run", "repeat", "fold", "case_id", "label", "score", "predicted"]
     _require_columns(predictions, columns, "prediction table")
@@ -95,6 +100,7 @@ def align_cases(predictions: pd.DataFrame, runs: Sequence[str], metrics: Sequenc
             )
             for run, table in tables.items()
         },
+        codes_of(first["patient"].to_numpy().reshape(shape)[0]) if "patient" in first else None,
     )
 
 

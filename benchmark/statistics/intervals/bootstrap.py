@@ -1,7 +1,7 @@
 """Resampling patients: replicates of any metric for several methods at once, and intervals from them.
 
-Cases are resampled within each label, so every replicate keeps the cohort's class counts. All methods share the
-replicates, which makes their differences paired.
+Patients are resampled within each label, so every replicate keeps the cohort's class counts; whoever has several scans
+is drawn with all of them. All methods share the replicates, which makes their differences paired.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
+from benchmark.statistics.intervals.patients import Patients, patients_of
 from benchmark.statistics.metrics.weighted import weighted_metrics
 
 Floats = NDArray[np.float64]
@@ -66,12 +67,18 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Resampled:
-    """Estimates (metrics,), bootstrap replicates (replicates, metrics) and jackknife (cases, metrics)."""
+    """Estimates (metrics,), bootstrap replicates (replicates, metrics) and jackknife (patients, metrics)."""
 
     value: Floats
     replicates: Floats
     jackknife: Floats
     label: Labels
+    patients: Patients
+
+    @property
+    def stratum(self) -> Labels:
+        """What each row of the jackknife was resampled within: its label, where every case is another patient's."""
+        return self.patients.stratum
 
     def __sub__(self, other: Resampled) -> Resampled:
         """Return the paired difference of two methods resampled together."""
@@ -80,15 +87,24 @@ class Resampled:
             self.replicates - other.replicates,
             self.jackknife - other.jackknife,
             self.label,
+            self.patients,
         )
 
 
 def resample(
-    methods: Sequence[Predicted], label: Labels, metrics: Sequence[str], resampling: Resampling
+    methods: Sequence[Predicted],
+    label: Labels,
+    metrics: Sequence[str],
+    resampling: Resampling,
+    patient: ArrayLike | None = None,
 ) -> list[Resampled]:
-    """Return each method's metrics on the same resampled cases. `label` has shape (cases,)."""
+    """Return each method's metrics on the same resampled patients.
+
+    `label` has shape (cases,), `patient` too: whose each case is; None: each another's.
+    """
+    patients = patients_of(label, patient)
     blocks: list[list[Floats]] = [[] for _ in methods]
-    for weights in resampled_counts(label, resampling):
+    for weights in resampled_counts(label, resampling, patient):
         for place, method in enumerate(methods):
             blocks[place].append(method.metrics(metrics, label, weights))
     everyone = np.ones((1, len(label)))
@@ -96,26 +112,34 @@ def resample(
         Resampled(
             method.metrics(metrics, label, everyone)[0],
             np.concatenate(block),
-            _jackknife(method, label, metrics),
+            _jackknife(method, label, metrics, patients),
             label,
+            patients,
         )
         for method, block in zip(methods, blocks, strict=True)
     ]
 
 
-def resampled_counts(label: Labels, resampling: Resampling) -> Iterator[Floats]:
-    """Yield how often each case is drawn, in blocks of (replicates, cases); labels are drawn within themselves."""
+def resampled_counts(
+    label: Labels, resampling: Resampling, patient: ArrayLike | None = None
+) -> Iterator[Floats]:
+    """Yield how often each case is drawn, in blocks of (replicates, cases); labels are drawn within themselves.
+
+    `patient` (cases,) says whose each case is: they are drawn with all their cases, see `Patients`.
+    """
+    patients = patients_of(label, patient)
+    strata = patients.stratum
     random = np.random.default_rng(resampling.seed)
     for start in range(0, resampling.replicates, _BLOCK):
         size = min(_BLOCK, resampling.replicates - start)
-        counts = np.empty((size, len(label)))
+        counts = np.empty((size, len(strata)))
         # The highest label draws first: the order is part of what a seed gives.
-        for code in np.unique(label)[::-1]:
-            stratum = np.flatnonzero(label == code)
+        for code in np.unique(strata)[::-1]:
+            stratum = np.flatnonzero(strata == code)
             counts[:, stratum] = random.multinomial(
                 len(stratum), np.full(len(stratum), 1 / len(stratum)), size=size
             )
-        yield counts
+        yield patients.weights(counts)
 
 
 def percentile_interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
@@ -131,33 +155,35 @@ def percentile_p(replicates: Floats) -> float:
 
 
 def bca_interval(
-    value: float, replicates: Floats, jackknife: Floats, label: Labels, level: float = 0.95
+    value: float, replicates: Floats, jackknife: Floats, stratum: Labels, level: float = 0.95
 ) -> tuple[float, float]:
     """Return the bias-corrected and accelerated interval, Efron 1987, doi:10.1080/01621459.1987.10478410.
 
-    `jackknife` (cases,) is the estimate without each case. The acceleration is the one of a sample stratified by
-    `label` (Davison and Hinkley 1997, eq. 5.24), as in `scipy.stats.bootstrap`.
+    `jackknife` (patients,) is the estimate without each patient. The acceleration is the one of a sample stratified by
+    `stratum` (Davison and Hinkley 1997, eq. 5.24), as in `scipy.stats.bootstrap`.
     """
-    bias, acceleration = _bca_constants(value, replicates, jackknife, label)
+    bias, acceleration = _bca_constants(value, replicates, jackknife, stratum)
     ends = bias + np.asarray(norm.ppf([(1 - level) / 2, (1 + level) / 2]))
     levels = np.asarray(norm.cdf(bias + ends / (1 - acceleration * ends)))
     low, high = np.quantile(replicates, levels)
     return float(low), float(high)
 
 
-def bca_p(value: float, replicates: Floats, jackknife: Floats, label: Labels) -> float:
+def bca_p(value: float, replicates: Floats, jackknife: Floats, stratum: Labels) -> float:
     """Return the two-sided p-value of a zero difference: 1 - the level whose BCa interval ends at zero."""
-    bias, acceleration = _bca_constants(value, replicates, jackknife, label)
+    bias, acceleration = _bca_constants(value, replicates, jackknife, stratum)
     below = norm.ppf(_share_below(replicates, 0.0)) - bias
     one_sided = norm.cdf(below / (1 + acceleration * below) - bias)
     return float(min(1.0, 2 * min(one_sided, 1 - one_sided)))
 
 
-def _bca_constants(value: float, replicates: Floats, jackknife: Floats, label: Labels) -> tuple[float, float]:
+def _bca_constants(
+    value: float, replicates: Floats, jackknife: Floats, strata: Labels
+) -> tuple[float, float]:
     bias = float(norm.ppf(_share_below(replicates, value)))
     cubes = squares = 0.0
-    for code in np.unique(label):
-        stratum = jackknife[label == code]
+    for code in np.unique(strata):
+        stratum = jackknife[strata == code]
         influence = (len(stratum) - 1) * (stratum.mean() - stratum) / len(stratum)
         cubes += float((influence**3).sum())
         squares += float((influence**2).sum())
@@ -176,15 +202,15 @@ def _share_below(replicates: Floats, value: float) -> float:
     return float(np.clip(share, edge, 1 - edge))
 
 
-def _jackknife(method: Predicted, label: Labels, metrics: Sequence[str]) -> Floats:
-    """Return the metrics without each case in turn, (cases, metrics); a label's only case is never left out."""
-    codes, counts = np.unique(label, return_counts=True)
-    removable = np.flatnonzero(np.isin(label, codes[counts > 1]))
+def _jackknife(method: Predicted, label: Labels, metrics: Sequence[str], patients: Patients) -> Floats:
+    """Return the metrics without each patient in turn, (patients, metrics); a stratum's only one is never left out."""
+    codes, counts = np.unique(patients.stratum, return_counts=True)
+    removable = np.flatnonzero(np.isin(patients.stratum, codes[counts > 1]))
     everyone = method.metrics(metrics, label, np.ones((1, len(label))))
-    jackknife = np.repeat(everyone, len(label), axis=0)
+    jackknife = np.repeat(everyone, len(patients.stratum), axis=0)
     for block in np.array_split(removable, 1 + len(removable) // _BLOCK):
         if len(block):
-            weights = np.ones((len(block), len(label)))
+            weights = np.ones((len(block), len(patients.stratum)))
             weights[np.arange(len(block)), block] = 0
-            jackknife[block] = method.metrics(metrics, label, weights)
+            jackknife[block] = method.metrics(metrics, label, patients.weights(weights))
     return jackknife

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.statistics.intervals.proportions import wilson
+from benchmark.statistics.intervals.proportions import wilson_of_cases
 from benchmark.statistics.metrics.weighted import weighted_metrics
 
 CLASS_METRICS: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa")
@@ -29,13 +29,17 @@ def class_metrics(label: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     return dict(zip(CLASS_METRICS, values.tolist(), strict=True))
 
 
-def class_table(label: ArrayLike, predicted: ArrayLike, names: Sequence[str]) -> pd.DataFrame:
+def class_table(
+    label: ArrayLike, predicted: ArrayLike, names: Sequence[str], patient: ArrayLike | None = None
+) -> pd.DataFrame:
     """Return one row per class: class, cases, sensitivity with its 95 % Wilson interval (low, high), predicted.
 
     Code i has the name ``names[i]``; `predicted` counts the cases called so. The sensitivity of a class without
-    cases is missing, and `note` says so.
+    cases is missing, and `note` says so. `patient` (cases,) says whose each case is, see `wilson_of_cases`.
     """
     counts = confusion_table(label, predicted, names).to_numpy()
+    truth, decided = np.asarray(label), np.asarray(predicted)
+    whose = np.arange(len(truth)) if patient is None else np.asarray(patient)
     rows = []
     for code, name in enumerate(names):
         cases, correct, assigned = (
@@ -44,7 +48,7 @@ def class_table(label: ArrayLike, predicted: ArrayLike, names: Sequence[str]) ->
             int(counts[:, code].sum()),
         )
         known = (
-            (correct / cases, *wilson(correct, cases), "")
+            (correct / cases, *wilson_of_cases(decided[truth == code] == code, whose[truth == code]), "")
             if cases
             else (None, None, None, "no case of this class")
         )

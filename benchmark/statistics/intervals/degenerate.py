@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from benchmark.statistics.intervals.bootstrap import Predicted, Resampled, bca_interval
+from benchmark.statistics.intervals.patients import Patients, patients_of
 from benchmark.statistics.intervals.proportions import wilson
 
 Labels = NDArray[np.intp]
@@ -46,35 +47,47 @@ def shown_interval(
     """Return the BCa interval of metric `place` of what was resampled, or the one of `without_bootstrap`."""
     value = float(resampled.value[place])
     drawn, without = resampled.replicates[:, place], resampled.jackknife[:, place]
-    found = Interval(*bca_interval(value, drawn, without, resampled.label, level), "bca")
+    found = Interval(*bca_interval(value, drawn, without, resampled.stratum, level), "bca")
     if not found.degenerate:
         return found
-    return without_bootstrap(metric, value, resampled.label, method.predicted, level)
+    return without_bootstrap(
+        metric, value, resampled.label, method.predicted, level, patients=resampled.patients
+    )
 
 
 def without_bootstrap(
-    metric: str, value: float, label: Labels, predicted: Labels, level: float = 0.95
+    metric: str,
+    value: float,
+    label: Labels,
+    predicted: Labels,
+    level: float = 0.95,
+    *,
+    patients: Patients | None = None,
 ) -> Interval:
     """Return an interval of a metric that needs no resampling; `NOT_ESTIMABLE` for one of which none is known.
 
     `label` has shape (cases,), `predicted` (repeats, cases); `value` is the mean over the repeats, which is read as one
-    value of the cases. Proportions have Wilson's interval.
+    value of the cases. Proportions have Wilson's interval. Where `patients` have several cases, they are what is
+    counted: as wide as if all scans of a patient were alike.
     """
+    patients = patients or patients_of(label)
     counts = {
-        "accuracy": len(label),
-        "sensitivity": int((label == 1).sum()),
-        "specificity": int((label == 0).sum()),
+        "accuracy": patients.number(label >= 0),
+        "sensitivity": patients.number(label == 1),
+        "specificity": patients.number(label == 0),
     }
     if metric in counts:
         return Interval(*wilson(value * counts[metric], counts[metric], level), "wilson")
     if metric == "balanced_accuracy":
         found = [
-            (float((predicted[:, label == code] == code).mean()), int((label == code).sum()))
+            (float((predicted[:, label == code] == code).mean()), patients.number(label == code))
             for code in np.unique(label)
         ]
         return Interval(*mean_of_proportions(found, level), "square-and-add")
     if metric == "f1":
-        false_alarms = float((predicted[:, label != 1] == 1).sum(axis=1).mean())
+        others = label != 1
+        a_case = patients.number(others) / max(1, int(others.sum()))
+        false_alarms = float((predicted[:, others] == 1).sum(axis=1).mean()) * a_case
         return Interval(*f1_interval(value, counts["sensitivity"] + false_alarms, level), "wilson of Jaccard")
     if metric == "roc_auc":
         ends = auc_interval(value, counts["sensitivity"], counts["specificity"], level)

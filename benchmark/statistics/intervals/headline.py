@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.statistics.intervals.bootstrap import (
     STANDARD,
@@ -40,17 +40,19 @@ def interval_table(
     method: Method = "percentile",
     predicted: NDArray[np.intp] | None = None,
     metrics: Sequence[str] = METRICS,
+    patient: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return each metric of the pooled out-of-fold predictions with its bootstrap interval.
 
     `label` has shape (cases,), `scores` (repeats, cases): a metric is the mean over the repeats, and a replicate
     resamples the cases for all repeats at once. `predicted` (repeats, cases) are the decisions, by default 1 above
-    a probability of 0.5. ``bca`` corrects bias and skewness and takes one evaluation per case more. Columns metric,
-    value, low, high. Raises `ValueError` when only one label is there.
+    a probability of 0.5. ``bca`` corrects bias and skewness and takes one evaluation per case more. `patient` (cases,)
+    says whose each case is; they are resampled with all their cases. Columns metric, value, low, high. Raises
+    `ValueError` when only one label is there.
     """
     if method not in ("percentile", "bca"):
         raise ValueError(f"{method} is not an interval method: choose percentile or bca")
-    resampled = _resample(np.asarray(label), _decided(scores, predicted), metrics, resampling)
+    resampled = _resample(np.asarray(label), _decided(scores, predicted), metrics, resampling, patient)
     ends = [_interval(resampled, place, method, resampling.level) for place in range(len(metrics))]
     low, high = np.transpose(ends)
     return pd.DataFrame({"metric": metrics, "value": resampled.value, "low": low, "high": high})
@@ -63,6 +65,7 @@ def headline_intervals(
     *,
     predicted: NDArray[np.intp] | None = None,
     metrics: Sequence[str] = METRICS,
+    patient: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return each metric with the interval to show, each proportion also with Wilson's, and of labels 0, 1 the Brier.
 
@@ -72,17 +75,19 @@ def headline_intervals(
     """
     label = np.asarray(label)
     method = _decided(scores, predicted)
-    resampled = _resample(label, method, metrics, resampling)
+    resampled = _resample(label, method, metrics, resampling, patient)
     rows: list[tuple[object, ...]] = []
     for place, metric in enumerate(metrics):
         value = float(resampled.value[place])
         best = shown_interval(metric, resampled, place, method, resampling.level)
         rows.append((metric, value, best.method, best.low, best.high, True))
-        other = without_bootstrap(metric, value, label, method.predicted, resampling.level)
+        other = without_bootstrap(
+            metric, value, label, method.predicted, resampling.level, patients=resampled.patients
+        )
         if other.method == "wilson" and best.method != "wilson":
             rows.append((metric, value, other.method, other.low, other.high, False))
     if "roc_auc" in metrics:
-        value, low, high = brier_interval(label, np.asarray(scores), resampling)
+        value, low, high = brier_interval(label, np.asarray(scores), resampling, patient)
         brier = Interval(low, high, "bca")
         brier = NOT_ESTIMABLE if brier.degenerate else brier
         rows.append(("brier", value, brier.method, brier.low, brier.high, True))
@@ -90,29 +95,36 @@ def headline_intervals(
 
 
 def bootstrap_metrics(
-    label: NDArray[np.intp], score: NDArray[np.float64], resampling: Resampling
+    label: NDArray[np.intp],
+    score: NDArray[np.float64],
+    resampling: Resampling,
+    patient: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return every metric on resamples of the cases, one row per replicate; `resampling.level` decides nothing.
 
     `label` in {0, 1} and `score` (probabilities) have shape (cases,). Labels are resampled within each class, so
-    that every replicate has both.
+    that every replicate has both. `patient` (cases,) says whose each case is: they are drawn with all their cases.
     """
     method = _decided(np.asarray(score)[None, :])
     replicates = [
         method.metrics(METRICS, np.asarray(label), weights)
-        for weights in resampled_counts(np.asarray(label), resampling)
+        for weights in resampled_counts(np.asarray(label), resampling, patient)
     ]
     return pd.DataFrame(np.concatenate(replicates), columns=list(METRICS))
 
 
 def _resample(
-    label: NDArray[np.intp], method: Predicted, metrics: Sequence[str], resampling: Resampling
+    label: NDArray[np.intp],
+    method: Predicted,
+    metrics: Sequence[str],
+    resampling: Resampling,
+    patient: ArrayLike | None,
 ) -> Resampled:
     if len(np.unique(label)) < 2:
         raise ValueError(
             f"all {len(label)} cases have one label: {', '.join(metrics)} are undefined or say nothing"
         )
-    return resample([method], label, metrics, resampling)[0]
+    return resample([method], label, metrics, resampling, patient)[0]
 
 
 def _decided(scores: NDArray[np.float64], predicted: NDArray[np.intp] | None = None) -> Predicted:
@@ -125,5 +137,5 @@ def _interval(resampled: Resampled, place: int, method: Method, level: float) ->
     if method == "percentile":
         return percentile_interval(replicates, level)
     return bca_interval(
-        float(resampled.value[place]), replicates, resampled.jackknife[:, place], resampled.label, level
+        float(resampled.value[place]), replicates, resampled.jackknife[:, place], resampled.stratum, level
     )

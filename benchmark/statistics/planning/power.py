@@ -45,13 +45,19 @@ def power_curve(
     approximation) at the ends of the observed difference's 95 % interval.
 
     Columns scans, difference, power, low, high.
-    Raises `ValueError` for other metrics, unequal cases, and differences that no weighting of the cases gives.
+    Raises `ValueError` for other metrics, unequal cases, patients with several scans, and differences that no weighting
+    of the cases gives.
     """
     if metric not in POWER_METRICS:
         raise ValueError(f"power is known for {' and '.join(POWER_METRICS)}, not for {metric}")
     if min(sizes) < 4:
         raise ValueError(f"{min(sizes)} scans are too few for a study of two classes: plan at least 4")
     cases = align_cases(predictions, [run, reference_run], [metric])
+    if cases.patient is not None:
+        raise ValueError(
+            f"the {len(cases.label)} scans are of {cases.patient.max() + 1} patients, and what is simulated has "
+            "one scan a patient: run the study on one scan of each"
+        )
     pilot = _Pilot(cases, run, reference_run, metric)
     chances = pilot.chances(difference)
     random = np.random.default_rng(seed)

@@ -88,7 +88,9 @@ def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
         )
     scans, excluded = _scans([*cases.values(), *others.values()], plan, execution)
     _refuse_same_scans(scans)
-    kept = others.keys() & scans.keys() if others else _validation_patients(list(scans), plan)
+    kept = (
+        others.keys() & scans.keys() if others else _validation_cases([cases[name] for name in scans], plan)
+    )
     parts = [[scan for name, scan in scans.items() if (name in kept) == held] for held in (False, True)]
     for scans_of_part, purpose in zip(parts, ("to learn from", "to stop by"), strict=True):
         if not any((scan.calcium & scan.region).any() for scan in scans_of_part):
@@ -106,7 +108,8 @@ def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
 def _others(cohort: Cohort, learning: Mapping[str, Case]) -> dict[str, Case]:
     """Return the cases of a cohort to stop by. Raises `UserError` if one of them is learnt from."""
     others = {case.case_id: case for case in cohort.cases()}
-    if shared := sorted(others.keys() & learning.keys()):
+    learnt = learning.keys() | {_patient(case) for case in learning.values()}
+    if shared := sorted((others.keys() | {_patient(case) for case in others.values()}) & learnt):
         raise UserError(
             f"training: {shared[0]} is in `cohort` and in `validation_cohort`: "
             "stop by patients that are not learnt from"
@@ -207,7 +210,13 @@ def _unpacked(content: bytes) -> Arrays:
         return dict(file)
 
 
-def _validation_patients(names: Sequence[str], plan: TrainingPlan) -> set[str]:
-    """Draw whole patients, by their ids alone, so that another case in the cohort moves no other."""
-    ranked = sorted(names, key=lambda name: derive_seed(plan.seed, "validation", name))
-    return set(ranked[: max(1, round(plan.validation * len(names)))])
+def _validation_cases(cases: Sequence[Case], plan: TrainingPlan) -> set[str]:
+    """Return the cases of patients drawn by their names alone, so that another case in the cohort moves no other."""
+    patients = {_patient(case) for case in cases}
+    ranked = sorted(patients, key=lambda name: derive_seed(plan.seed, "validation", name))
+    kept = ranked[: max(1, round(plan.validation * len(ranked)))]
+    return {case.case_id for case in cases if _patient(case) in kept}
+
+
+def _patient(case: Case) -> str:
+    return case.patient or case.case_id

@@ -79,6 +79,19 @@ def test_every_scan_becomes_a_nifti_with_its_voxels_and_grid(hospital, tmp_path)
     assert manifest["case_a_CaSc"]["contrast"] == "no"
 
 
+def test_scans_of_one_patient_have_one_number_and_what_says_so_is_not_written(hospital, tmp_path):
+    write_series(scan(4), hospital / "other", PatientID="99", PatientName="Doe")
+    write_series(scan(5), hospital / "nameless")
+    run(hospital, tmp_path / "out")
+    manifest = rows(tmp_path / "out" / "manifest.csv")
+    number = {name: row["patient"] for name, row in manifest.items()}
+    assert number["case_a_CaSc"] == number["case-0001"] == "p0001", "the same in their headers"
+    assert len(set(number.values())) == 4
+    assert {case.patient for case in ManifestCohort(path=tmp_path / "out" / "manifest.csv").cases()} == set(
+        number.values()
+    )
+
+
 def test_the_manifest_is_one_also_before_labels_are_filled_in(hospital, tmp_path):
     run(hospital, tmp_path / "out")
     file = tmp_path / "out" / "manifest.csv"

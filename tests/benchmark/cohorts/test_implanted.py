@@ -144,7 +144,7 @@ def test_the_unaltered_host_is_the_zero_case_and_a_group_is_a_host(host):
     image = sitk.ReadImage(str(path.parent / "image.nii.gz"))
     assert (hu_of(zero.source.load()) == sitk.GetArrayFromImage(image)).all()
     cases = cohort(path, copies=2).cases()
-    assert {case.group for case in cases} == {"patient"}
+    assert {case.group for case in cases} == {case.patient for case in cases} == {"patient"}
     assert {case.covariates["host"] for case in cases} == {"patient"}
     assert len({case.source.digest() for case in cases}) == 3
 

@@ -46,11 +46,11 @@ def only_case(folder, *lines, **parameters):
 def test_all_columns_reach_the_case(folder):
     case = only_case(
         folder,
-        "case_id, image, cac_score, label, mask, mask_lesions, group, protocol",
-        '"p 1", ct.nii.gz, 12.5, 1, mask.nii.gz, empty.nii.gz, patient-7, chest',
+        "case_id, image, cac_score, label, mask, mask_lesions, patient, group, protocol",
+        '"p 1", ct.nii.gz, 12.5, 1, mask.nii.gz, empty.nii.gz, 007, site-7, chest',
     )
     assert (case.case_id, case.label, case.cac_score) == ("p 1", 1, 12.5)
-    assert (case.group, case.protocol) == ("patient-7", "chest")
+    assert (case.patient, case.group, case.protocol) == ("007", "site-7", "chest")
     scan = case.source.load()
     assert set(scan.masks) == {"coronary", "lesions"}
     assert sitk.GetArrayFromImage(scan.masks["coronary"]).sum() == 8 * 8 * 3
@@ -213,6 +213,12 @@ def test_the_digest_follows_the_bytes_of_image_and_mask(folder, changed):
         (["case_id,image,label", "a,ct.nii.gz"], "line 2", "more or fewer values"),
         (["case_id,image,label", '"a,ct.nii.gz,1'], "manifest.csv", "CSV"),
         (["case_id,image,label"], "manifest.csv", "lists no case"),
+        (
+            ["case_id,image,patient", "a,ct.nii.gz,", "b,ct.nii.gz,7"],
+            "line 2",
+            "patient is empty, and given on other",
+        ),
+        (["case_id,image,patient_id", "a,ct.nii.gz,7"], "line 1", "did you mean 'patient'?"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_remedy(folder, lines, place, what):

@@ -70,3 +70,15 @@ def test_twins_of_one_group_may_stay_where_groups_are_kept_together(declared, tm
 
 def test_different_scans_of_one_patient_are_no_twins(declared, tmp_path):
     assert run(declared(), tmp_path).predictions["case_id"].nunique() == 12
+
+
+def test_twins_of_one_patient_stay_together_and_may_be_kept(declared, tmp_path):
+    study = declared()
+    manifest = tmp_path / "m.csv"
+    lines = [f"{line},p{place}" for place, line in enumerate(manifest.read_text().splitlines(), start=-1)]
+    manifest.write_text(
+        "\n".join(["case_id,image,label,group,patient", *lines[1:], "again,3.nii.gz,1,g20,p3", ""])
+    )
+    result = run(study, tmp_path)
+    folds = result.predictions.set_index("case_id")["fold"]
+    assert folds["p3"] == folds["again"]

@@ -1,4 +1,4 @@
-"""The seven analyses hand over alike: a page, tables, figures, JSON, and a run of MLflow with the study's file."""
+"""The eight analyses hand over alike: a page, tables, figures, JSON, and a run of MLflow with the study's file."""
 
 import json
 
@@ -38,6 +38,7 @@ ANALYSES = {
     "audit": ("toy", "toy/audit", "report.json"),
     "explain": ("toy", "toy/explain/moments_logistic_regression", "report.json"),
     "power": ("toy", "toy/power", "report.json"),
+    "apply": ("toy", "toy/apply/others/moments_logistic_regression", "report.json"),
     "quality": ("toy", "toy/quality", "report.json"),
     "robustness": ("toy", "toy/robustness", "report.json"),
     "segmentation": ("few", "few", "report.json"),
@@ -64,6 +65,7 @@ def studies(tmp_path_factory):
         "toy.yaml": toy,
         "robustness.yaml": {"study": toy, "conditions": {"dim": {"cohort": {"contrast": 100}}}},
         "segmentation.yaml": SEGMENTATION,
+        "others.yaml": {"name": "others", "cohort": {"use": "toy_cohort", "called": "other"}},
     }
     for name, content in contents.items():
         (folder / name).write_text(yaml.safe_dump(content))
@@ -76,6 +78,8 @@ def done(request, studies):
     command = request.param
     special = {"robustness": "robustness.yaml", "segmentation": "segmentation.yaml"}
     arguments = [command, str(studies / special.get(command, "toy.yaml")), "--results", str(studies / "r")]
+    named = ["moments/logistic_regression", str(studies / "others.yaml")] if command == "apply" else []
+    arguments[2:2] = named
     arguments += OPTIONS.get(command, []) + ([] if command == "power" else ["--jobs", "1"])
     printed = [CliRunner().invoke(app, arguments + more, catch_exceptions=False) for more in ([], ["--json"])]
     assert [result.exit_code for result in printed] == [0, 0]
@@ -107,6 +111,7 @@ def test_every_analysis_is_handed_over_alike(done):
         if "mlflow.parentRunId" not in run.data.tags
     }
     named = {"run": "toy", "explain": "explain moments/logistic_regression", "segmentation": "few"}
+    named["apply"] = "apply moments/logistic_regression to others"
     artifacts = held[named.get(command, command)]
     assert {"report.html", "environment"} <= artifacts
     assert any(path.endswith(".yaml") for path in artifacts)

@@ -12,9 +12,9 @@ from benchmark.analyses.explanation.importance import (
     importance_table,
     permutation_losses,
 )
-from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.feature_families import feature_families
 from benchmark.evaluation.fold import evaluate
+from benchmark.evaluation.refit import ChosenFold
 from classifiers.lightgbm import LightGBM
 from classifiers.logistic_regression import LogisticRegression
 from classifiers.random_forest import RandomForest

@@ -7,7 +7,6 @@ import pytest
 from scipy.special import expit
 
 from benchmark.analyses.explanation import shapley
-from benchmark.analyses.explanation.refit import ChosenFold
 from benchmark.analyses.explanation.shapley import (
     ShapFold,
     explain_model,
@@ -18,6 +17,7 @@ from benchmark.analyses.explanation.shapley import (
 )
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import evaluate
+from benchmark.evaluation.refit import ChosenFold
 from classifiers.lightgbm import LightGBM
 from classifiers.logistic_regression import LogisticRegression
 from classifiers.random_forest import RandomForest

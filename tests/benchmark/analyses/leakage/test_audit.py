@@ -29,7 +29,7 @@ from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.study.study import Extraction
 
 ROOT = Path(__file__).resolve().parents[4]
-PROTOCOLS = [variant.name for variant in VARIANTS]
+PROTOCOLS = [variant.name for variant in VARIANTS if not variant.of_combat]
 
 
 class VoxelsExtractor(FeatureExtractor):

@@ -1,0 +1,1 @@
+"""Taking out of features what the scanner put in."""
