@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile, whole
+from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile, Tracking, whole
 from benchmark.errors import UserError
 
 app = typer.Typer()
@@ -50,15 +50,22 @@ def check(
 @app.command()
 def ui(
     results: Results = DEFAULT_RESULTS,
+    tracking_uri: Tracking = None,
     port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER")] = 5000,
 ) -> None:
-    """Open the MLflow UI on the results, on this machine's loopback address only."""
-    from benchmark.report.tracking.database import DATABASE, relocate, tracking_uri
+    """Open the MLflow UI on the runs, on this machine's loopback address only; a server's own address is printed."""
+    from benchmark.report.tracking.database import relocate
+    from benchmark.report.tracking.destination import DATABASE, destination
 
-    if not (results / DATABASE).exists():
-        raise UserError(f"{results / DATABASE}: no MLflow database yet; run `cacbench run` first")
-    relocate(results)
-    print(f"http://127.0.0.1:{port}", file=sys.stderr)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(results)]
+    where = destination(results, tracking_uri)
+    if where.remote:
+        print(where.place)
+        return
+    if where.embedded:
+        if not (results / DATABASE).exists():
+            raise UserError(f"{where.place}: no MLflow database yet; run `cacbench run` first")
+        relocate(results)
+    print(f"{where.place} at http://127.0.0.1:{port}", file=sys.stderr)
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", where.uri]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     os.execve(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)], environment)  # noqa: S606

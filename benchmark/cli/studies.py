@@ -13,11 +13,13 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Dask,
+    Experiment,
     Force,
     Jobs,
     Json,
     Results,
     StudyFile,
+    Tracking,
     tell_notices,
 )
 from benchmark.errors import UserError
@@ -33,15 +35,21 @@ def run(
     dask: Dask = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a run has no result.")] = False,
     force: Force = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Register each run's model in MLflow's model registry, too.")
+    ] = False,
     full: Annotated[
         bool,
         typer.Option("--full", help="Print every table of the page, each run's too, not the methods alone."),
     ] = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
     from benchmark.report.report import publish, show
     from benchmark.report.study_report import report_of
+    from benchmark.report.tracking.destination import destination
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
@@ -52,7 +60,8 @@ def run(
     from benchmark.pipeline import run_study
     from benchmark.report.folder import claim_folder
 
-    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
+    where = destination(results, tracking_uri, experiment, register)
+    claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         result = run_study(declared, execution)
     show(publish(report_of(result), claim), as_json, full)

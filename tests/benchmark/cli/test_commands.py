@@ -46,8 +46,13 @@ def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(study, tmp_path):
     assert "moments/toy_nearest" not in done.stdout.partition("skill:")[0]
     assert "moments" in done.stdout
     assert "80 features extracted and 8 models fitted" in done.stdout
-    for line in done.stdout.splitlines()[-4:]:
+    *paths, tracked = done.stdout.splitlines()[-5:]
+    for line in paths:
         assert Path(line.strip()).exists(), line
+    assert tracked.startswith("MLflow: run ")
+    assert tracked.endswith(
+        f"of experiment toy, {tmp_path / 'r' / 'mlflow.db'}: cacbench ui --results {tmp_path / 'r'}"
+    )
     page = (tmp_path / "r" / "toy" / "report.html").read_text()
     assert "moments/toy_nearest" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
