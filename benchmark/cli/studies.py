@@ -47,28 +47,29 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
-    from benchmark.report.report import publish, show
-    from benchmark.report.study_report import report_of
-    from benchmark.report.tracking.destination import destination
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tell_notices(declared.cohort)
     if strict:
         _refuse_unavailable(declared)
-    from benchmark.execution.execution import open_execution
-    from benchmark.pipeline import run_study
-    from benchmark.report.folder import claim_folder
+    from benchmark.analyses.study_run import run as run_and_publish
+    from benchmark.report.report import show
 
-    where = destination(results, tracking_uri, experiment, register)
-    claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
-    with _nothing_lost(), open_execution(results, jobs, dask) as execution:
-        result = run_study(declared, execution)
-    show(publish(report_of(result), claim), as_json, full)
-    if strict and result.failed:
-        raise UserError(
-            "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())
+    with _nothing_lost():
+        finished = run_and_publish(
+            declared,
+            results,
+            jobs=jobs,
+            dask=dask,
+            force=force,
+            tracking_uri=tracking_uri,
+            experiment=experiment,
+            register=register,
         )
+    show(finished.published, as_json, full)
+    if strict and (failed := finished.result.failed):
+        raise UserError("--strict: " + "; ".join(f"{name}: {reason}" for name, reason in failed.items()))
 
 
 @app.command()

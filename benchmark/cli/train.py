@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from benchmark.report.tracking.destination import Destination
 
 app = typer.Typer()
+Domain = Annotated[
+    bool,
+    typer.Option(
+        "--domain", help="Train nothing: measure again what scans the weights in --out learnt from."
+    ),
+]
 
 
 @app.command()
@@ -46,12 +52,7 @@ def train(
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the file.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the weights and start again.")] = False,
-    domain: Annotated[
-        bool,
-        typer.Option(
-            "--domain", help="Train nothing: measure again what scans the weights in --out learnt from."
-        ),
-    ] = False,
+    domain: Domain = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     results: Results = DEFAULT_RESULTS,

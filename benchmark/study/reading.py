@@ -28,7 +28,9 @@ def read_study(path: Path) -> Study:
             raise UserError(
                 f"{path}: is a study for `cacbench {command}`; name one like the runs.yaml of the project"
             )
-    return validated(Study, content, path, text)
+    study = validated(Study, content, path, text)
+    study._file = path
+    return study
 
 
 def read_declaration(path: Path, example: str = "the runs.yaml of the project") -> tuple[str, dict[str, Any]]:
