@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
+from benchmark.execution.progress import Progress, bars
 from benchmark.report.report import Published, publish
 
 if TYPE_CHECKING:
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from benchmark.study.study import Study
 
 
-def read(file: str | Path) -> Study:
-    """Read and validate a study file. Raises `UserError` naming the file, the line and the remedy."""
+def read(file: str | Path, changes: Sequence[str] = (), only: Sequence[str] = ()) -> Study:
+    """Read and validate a study file, as `cacbench run` does with ``--set`` and ``--only``.
+
+    `changes` are such as ``protocol.folds=3``, `only` names of runs or extractors. Raises `UserError` naming the file,
+    the line and the remedy.
+    """
+    from benchmark.study.overrides import Overrides
     from benchmark.study.reading import read_study
 
-    return read_study(Path(file))
+    return read_study(Path(file), Overrides(tuple(changes), tuple(only)))
 
 
 def run(
@@ -35,10 +41,12 @@ def run(
     tracking_uri: str | None = None,
     experiment: str | None = None,
     register: bool = False,
+    progress: Progress = bars,
+    verbose: bool = False,
 ) -> FinishedStudy:
     """Do what `cacbench run` does with a study that was `read`: extract, evaluate, compare, report, log to MLflow.
 
-    Parameters are the command's options. With `jobs` above 1 (None: one per core) or `dask`, a script must call this
+    Parameters are the command's options; ``progress=silent`` of `benchmark.execution.progress` shows none. With `jobs` above 1 (None: one per core) or `dask`, a script must call this
     below ``if __name__ == "__main__":``, as Python asks of whatever starts processes. Raises `UserError`.
     """
     from benchmark.execution.execution import open_execution
@@ -53,7 +61,7 @@ def run(
         )
     where = destination(Path(results), tracking_uri, experiment, register)
     claim = claim_folder(where, Path(study.name), study.file, {"": study.cohort}, force)
-    with open_execution(where.results, jobs, dask) as execution:
+    with open_execution(where.results, jobs, dask, progress, verbose) as execution:
         result = run_study(study, execution)
     return FinishedStudy(result, publish(report_of(result), claim))
 

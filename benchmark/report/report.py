@@ -153,10 +153,10 @@ def _log(report: Report, mlflow: Any, written: Sequence[Path], claim: Claim) -> 
             mlflow.log_metrics(dict(row.metrics))
 
 
-def show(published: Published, as_json: bool = False, full: bool = False) -> None:
+def show(published: Published, as_json: bool = False, full: bool = False, quiet: bool = False) -> None:
     """Print a report: as JSON and nothing else, or its tables and sentences and where everything is.
 
-    `full`: the tables that are for the page alone, too.
+    `full`: the tables that are for the page alone, too. `quiet`: no tables, and of what is written the page alone.
     """
     report = published.report
     if published.logged.warning:
@@ -166,7 +166,7 @@ def show(published: Published, as_json: bool = False, full: bool = False) -> Non
         return
     from benchmark.report.console import console, print_table
 
-    for section in report.sections:
+    for section in () if quiet else report.sections:
         if (full or section.where != "page") and section.table is not None and len(section.table):
             print_table(section.table, section.title, section.styles)
             if section.note:
@@ -175,9 +175,9 @@ def show(published: Published, as_json: bool = False, full: bool = False) -> Non
         console.print(sentence, soft_wrap=True)
     for warning in report.warnings:
         console.print(warning, style="yellow", soft_wrap=True)
-    if report.of_this_execution:
+    if report.of_this_execution and not quiet:
         console.print(report.of_this_execution)
-    for path in published.paths:
+    for path in published.paths[: 1 if quiet else None]:
         console.print(str(path), soft_wrap=True, highlight=False)
     if published.logged.place:
         console.print(published.logged.place, soft_wrap=True, highlight=False)

@@ -66,6 +66,13 @@ class Study(Declaration):
         """The file it was read from; None where it was declared in Python."""
         return self._file
 
+    _overrides: str = PrivateAttr("")
+
+    @property
+    def overrides(self) -> str:
+        """What was changed of that file as it was read, as one types it; empty where nothing was."""
+        return self._overrides
+
     @field_validator("extractors", mode="before")
     @classmethod
     def _extractors(cls, specs: Any, info: ValidationInfo) -> Any:

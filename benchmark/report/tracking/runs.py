@@ -41,6 +41,8 @@ def log_study(
         "mlflow.note.content", "\n\n".join(sentences)
     )  # what MLflow shows as the run's description
     mlflow.log_params(_study_parameters(result))
+    if changed := result.study.overrides:
+        mlflow.set_tag("cacbench.overrides", changed[:5000])
     log_files(mlflow, written, folder)
     mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
     _log_rows(mlflow, result, tables, tags, where.register)
