@@ -46,8 +46,9 @@ def run(
 ) -> FinishedStudy:
     """Do what `cacbench run` does with a study that was `read`: extract, evaluate, compare, report, log to MLflow.
 
-    Parameters are the command's options; ``progress=silent`` of `benchmark.execution.progress` shows none. With `jobs` above 1 (None: one per core) or `dask`, a script must call this
-    below ``if __name__ == "__main__":``, as Python asks of whatever starts processes. Raises `UserError`.
+    Parameters are the command's options; ``progress=silent`` of `benchmark.execution.progress` shows none. With `jobs`
+    above 1 (None: one per core) or `dask`, a script must call this below ``if __name__ == "__main__":``, as Python asks
+    of whatever starts processes. Raises `UserError`.
     """
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline.run import run_study

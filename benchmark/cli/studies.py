@@ -25,6 +25,12 @@ from benchmark.cli.options import (
 from benchmark.errors import UserError
 
 app = typer.Typer()
+Register = Annotated[
+    bool, typer.Option("--register", help="Register each run's model in MLflow's model registry, too.")
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="Print every table of the page, each run's too, not the methods alone.")
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change the study, as protocol.folds=3; repeatable."),
@@ -72,13 +78,8 @@ def run(
     dask: Dask = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a run has no result.")] = False,
     force: Force = False,
-    register: Annotated[
-        bool, typer.Option("--register", help="Register each run's model in MLflow's model registry, too.")
-    ] = False,
-    full: Annotated[
-        bool,
-        typer.Option("--full", help="Print every table of the page, each run's too, not the methods alone."),
-    ] = False,
+    register: Register = False,
+    full: Full = False,
     tracking_uri: Tracking = None,
     experiment: Experiment = None,
     changes: Changes = None,

@@ -76,9 +76,11 @@ def test_first_runs_at_once_share_one_database_and_one_experiment(tmp_path, own)
         "from benchmark.report.tracking.live import live_run\n"
         "with live_run(destination(Path(sys.argv[1]), sys.argv[3] or None), 'study', sys.argv[2], {}): pass"
     )
+    # MLflow puts the artifacts of a database that one names oneself where one stands.
+    where = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4])}}
     together = [
         subprocess.Popen(
-            [sys.executable, "-c", code, tmp_path, str(i), uri], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, tmp_path, str(i), uri], stderr=subprocess.PIPE, text=True, **where
         )
         for i in range(3)
     ]
