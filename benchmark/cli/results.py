@@ -66,6 +66,7 @@ def ui(
             raise UserError(f"{where.place}: no MLflow database yet; run `cacbench run` first")
         relocate(results)
     print(f"{where.place} at http://127.0.0.1:{port}", file=sys.stderr)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", where.uri]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    os.execve(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)], environment)  # noqa: S606
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    # Not as an argument, which every user of the machine can read: it may hold a password.
+    settings = {"MLFLOW_BACKEND_STORE_URI": where.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    os.execve(sys.executable, command, {**os.environ, **settings})  # noqa: S606

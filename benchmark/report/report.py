@@ -128,7 +128,7 @@ def publish(report: Report, claim: Claim) -> Published:
 
 
 def _finished(report: Report, claim: Claim) -> Finished:
-    content = json_text({"facts": report.facts, "parameters": dict(report.parameters)})
+    content = json_text([report.study, report.name, dict(report.parameters), report.facts])
     attempt = claim.attempt_file(report.folder)
     return Finished(report.study, report.name, digest_of(content), not report.computed, attempt)
 

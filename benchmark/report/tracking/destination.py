@@ -82,4 +82,4 @@ def tracking_uri(results: Path) -> str:
 
 def without_credentials(text: str) -> str:
     """Return a text without the user names and passwords of the addresses in it."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
+    return re.sub(r"//[^/\s]+@", "//", text)

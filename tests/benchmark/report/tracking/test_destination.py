@@ -40,5 +40,5 @@ def test_no_password_is_shown(tmp_path):
     where = destination(tmp_path, "https://user:secret@host.example/mlflow/")
     assert where.place == "https://host.example/mlflow/"
     assert where.seen_by("3", "abc") == "https://host.example/mlflow/#/experiments/3/runs/abc"
-    assert destination(tmp_path, "postgresql://u:p%40q@h/db").place == "postgresql://h/db"
+    assert destination(tmp_path, "postgresql://u:p@q@h/db").place == "postgresql://h/db"
     assert without_credentials("API request to http://u:p@h/x failed") == "API request to http://h/x failed"
