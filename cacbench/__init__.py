@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark import __version__ as __version__
+    from benchmark.analyses.study_run import FinishedStudy as FinishedStudy
+    from benchmark.analyses.study_run import read as read
+    from benchmark.analyses.study_run import run as run
     from benchmark.calcium.risk import cac_drs as cac_drs
     from benchmark.calcium.risk import risk_band as risk_band
     from benchmark.calcium.scoring import score as score
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from benchmark.plugins.base import Cohort as Cohort
     from benchmark.plugins.base import FeatureExtractor as FeatureExtractor
     from benchmark.plugins.base import Segmenter as Segmenter
+    from benchmark.plugins.checks import check_plugin as check_plugin
     from benchmark.plugins.registry import build as build
     from benchmark.plugins.training import Trainer as Trainer
     from benchmark.plugins.training import TrainingJob as TrainingJob
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from benchmark.statistics.stability.selection import selection_frequency as selection_frequency
     from benchmark.study.reading import read_study as read_study
     from benchmark.study.study import Study as Study
+    from cacbench.scan_features import ScanFeatures as ScanFeatures
 
 _HOME = {
     "__version__": "benchmark",
@@ -57,13 +62,16 @@ _HOME = {
     **dict.fromkeys(("Execution", "open_execution"), "benchmark.execution.execution"),
     **dict.fromkeys(("read_image", "read_mask"), "benchmark.images.reading"),
     "extract_features": "benchmark.pipeline.features",
+    "ScanFeatures": "cacbench.scan_features",
     **dict.fromkeys(("Features", "StudyResult"), "benchmark.pipeline.results"),
     "run_study": "benchmark.pipeline.run",
     **dict.fromkeys(
         ("Availability", "Classifier", "Cohort", "FeatureExtractor", "Segmenter"), "benchmark.plugins.base"
     ),
+    "check_plugin": "benchmark.plugins.checks",
     "build": "benchmark.plugins.registry",
     **dict.fromkeys(("Trainer", "TrainingJob"), "benchmark.plugins.training"),
+    **dict.fromkeys(("FinishedStudy", "read", "run"), "benchmark.analyses.study_run"),
     "read_tables": "benchmark.report.tables",
     "compare_all": "benchmark.statistics.comparison.pairwise",
     "Resampling": "benchmark.statistics.intervals.bootstrap",

@@ -10,6 +10,13 @@ import pytest
 from benchmark.study.study import Study
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """Forget what a test before told MLflow: it puts its address into the environment, where cacbench obeys it."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_REGISTRY_URI"):
+        os.environ.pop(name, None)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of public real CT data; the test is skipped where it is absent."""

@@ -59,7 +59,9 @@ def test_most_imports_stay_in_their_room(imports):
     assert stay / len(counted) >= 0.5, f"{stay} of {len(counted)}"
 
 
-@pytest.mark.parametrize("line", ["import segmenters.denseraunet", "from classifiers.tabular import Tabular"])
+@pytest.mark.parametrize(
+    "line", ["import segmenters.denseraunet", "import classifiers.tabular", "import cacbench"]
+)
 def test_lint_refuses_a_harness_that_knows_a_plugin(tmp_path, line):
     for package in ("cacbench", *PACKAGES):
         shutil.copytree(

@@ -1,6 +1,9 @@
 """What is installed: the public API, the wheel, and what a package of the same name does."""
 
 import ast
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +48,21 @@ def test_another_package_named_benchmark_is_answered_with_a_sentence(tmp_path, c
     assert done.returncode in (1, 2)
     assert "another package named 'benchmark' is found first, at" in done.stderr
     assert "install cacbench into an environment of its own" in done.stderr
+
+
+def test_the_example_of_the_readme_runs_as_it_is_printed(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (example,) = (block for block in blocks if "cacbench.run" in block)
+    assert len(example.splitlines()) <= 10
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", example]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("first: 2 runs. 24 cases (12 zero, 12 nonzero)")
+    assert "nadeau_bengio" in done.stdout
+    assert {"first.svg", "results"} <= {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / "results" / "first" / "report.html").is_file()
 
 
 @pytest.fixture(scope="module")

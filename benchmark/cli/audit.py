@@ -9,11 +9,13 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Dask,
+    Experiment,
     Force,
     Jobs,
     Json,
     Results,
     StudyFile,
+    Tracking,
     tell_notices,
     whole,
 )
@@ -38,6 +40,8 @@ def audit(
     jobs: Jobs = None,
     dask: Dask = None,
     force: Force = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Measure what unsound protocols would add to a study's numbers, and what each finds in permuted labels."""
@@ -51,8 +55,10 @@ def audit(
     from benchmark.execution.execution import open_execution
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.destination import destination
 
-    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
+    where = destination(results, tracking_uri, experiment)
+    claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs, dask) as execution:
         audited = audit_study(declared, run or (), permutations, execution)
     show(publish(report_of(audited), claim), as_json)

@@ -8,11 +8,13 @@ import typer
 from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
+    Experiment,
     Force,
     Jobs,
     Json,
     Results,
     StudyFile,
+    Tracking,
     tell_notices,
 )
 
@@ -29,6 +31,8 @@ def explain(
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
     force: Force = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Explain a run: feature families left out, permutation importance, selection stability, SHAP values."""
@@ -42,8 +46,10 @@ def explain(
     from benchmark.execution.execution import open_execution
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.destination import destination
 
-    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
+    where = destination(results, tracking_uri, experiment)
+    claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs) as execution:
         explanation = explain_run(declared, run, execution, shap=shap)
     show(publish(report_of(explanation), claim), as_json)

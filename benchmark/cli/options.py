@@ -51,7 +51,10 @@ def tell_notices(*cohorts: Cohort) -> None:
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study, a YAML file.")]
 Results = Annotated[
-    Path, typer.Option("--results", help="Where results, the store and the MLflow database go.")
+    Path,
+    typer.Option(
+        "--results", help="Where results, the store and, unless said otherwise, the MLflow database go."
+    ),
 ]
 Jobs = Annotated[
     int | None,
@@ -63,6 +66,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 Force = Annotated[bool, typer.Option("--force", help="Replace the results of another study of this name.")]
 Dask = Annotated[
     str | None, typer.Option("--dask", metavar="ADDRESS", help="Work on this Dask scheduler instead.")
+]
+
+Tracking = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="ADDRESS",
+        help="Log to this MLflow server or database; default: MLFLOW_TRACKING_URI, else the results folder.",
+    ),
+]
+Experiment = Annotated[
+    str | None,
+    typer.Option(
+        "--experiment",
+        metavar="NAME",
+        help="Log to this experiment of MLflow; default: MLFLOW_EXPERIMENT_NAME, else the study's name.",
+    ),
 ]
 
 DEFAULT_STUDY = Path("runs.yaml")

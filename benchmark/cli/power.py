@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_STUDY, Json, Results, StudyFile, real
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_STUDY,
+    Experiment,
+    Json,
+    Results,
+    StudyFile,
+    Tracking,
+    real,
+)
 from benchmark.errors import UserError
 from benchmark.table_file import whole_number
 
@@ -39,21 +48,23 @@ def power(
         str | None, typer.Option("--sizes", help="Numbers of scans to try, as 100,200,400.")
     ] = None,
     results: Results = DEFAULT_RESULTS,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Say how many scans would separate two runs of a finished study, from its predictions."""
     from benchmark.analyses.power import SIZES, plan_power, read_predictions, report_of
     from benchmark.report.folder import Claim
     from benchmark.report.report import publish, show
-    from benchmark.report.tracking.database import open_database
+    from benchmark.report.tracking.destination import destination
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tried = SIZES if sizes is None else _numbers(sizes)
-    claim = Claim(results, study, Path(declared.name), force=None)
+    where = destination(results, tracking_uri, experiment)
+    claim = Claim(results, study, Path(declared.name), force=None, logged_to=where)
     claim.require()
     predictions, facts = read_predictions(results / declared.name)
-    open_database(results)
     power_plan = plan_power(
         declared,
         predictions,

@@ -9,11 +9,13 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Dask,
+    Experiment,
     Force,
     Jobs,
     Json,
     Results,
     StudyFile,
+    Tracking,
     real,
     tell_notices,
 )
@@ -35,6 +37,8 @@ def quality(
     jobs: Jobs = None,
     dask: Dask = None,
     force: Force = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Judge a study's segmenters: exclusions, agreement with each other or a mask, outliers, montages."""
@@ -44,12 +48,14 @@ def quality(
     from benchmark.pipeline import list_cases
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.destination import destination
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tell_notices(declared.cohort)
     cases = list_cases(declared.cohort)
-    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
+    where = destination(results, tracking_uri, experiment)
+    claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
     with open_execution(results, jobs, dask) as execution:
         judged = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
     show(publish(report_of(judged, declared), claim), as_json)

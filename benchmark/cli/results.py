@@ -10,10 +10,12 @@ import typer
 from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
+    Experiment,
     Jobs,
     Json,
     Results,
     StudyFile,
+    Tracking,
     tell_notices,
     whole,
 )
@@ -65,6 +67,8 @@ def apply(
     ],
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Apply a finished run, frozen, to another cohort: what is left of it, calibration, decision curve."""
@@ -80,12 +84,12 @@ def apply(
     from benchmark.execution.execution import open_execution
     from benchmark.report.folder import Claim
     from benchmark.report.report import publish, show
-    from benchmark.report.tracking.database import open_database
+    from benchmark.report.tracking.destination import destination
 
-    claim = Claim(results, study, Path(declared.name), force=None)
+    where = destination(results, tracking_uri, experiment)
+    claim = Claim(results, study, Path(declared.name), force=None, logged_to=where)
     claim.require()
     chosen = finished_run(declared, run, read_facts(results / declared.name))
-    open_database(results)
     with open_execution(results, jobs) as execution:
         frozen = freeze(declared, chosen, results / declared.name, execution)
         application = apply_run(frozen, cohort, execution)
@@ -95,15 +99,23 @@ def apply(
 @app.command()
 def ui(
     results: Results = DEFAULT_RESULTS,
+    tracking_uri: Tracking = None,
     port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER")] = 5000,
 ) -> None:
-    """Open the MLflow UI on the results, on this machine's loopback address only."""
-    from benchmark.report.tracking.database import DATABASE, relocate, tracking_uri
+    """Open the MLflow UI on the runs, on this machine's loopback address only; a server's own address is printed."""
+    from benchmark.report.tracking.database import relocate
+    from benchmark.report.tracking.destination import DATABASE, destination
 
-    if not (results / DATABASE).exists():
-        raise UserError(f"{results / DATABASE}: no MLflow database yet; run `cacbench run` first")
-    relocate(results)
-    print(f"http://127.0.0.1:{port}", file=sys.stderr)
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(results)]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    os.execve(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port)], environment)  # noqa: S606
+    where = destination(results, tracking_uri)
+    if where.remote:
+        print(where.place)
+        return
+    if where.embedded:
+        if not (results / DATABASE).exists():
+            raise UserError(f"{where.place}: no MLflow database yet; run `cacbench run` first")
+        relocate(results)
+    print(f"{where.place} at http://127.0.0.1:{port}", file=sys.stderr)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    # Not as an argument, which every user of the machine can read: it may hold a password.
+    settings = {"MLFLOW_BACKEND_STORE_URI": where.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    os.execve(sys.executable, command, {**os.environ, **settings})  # noqa: S606

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, Dask, Force, Jobs, Json, Results, StudyFile, tell_notices
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    Dask,
+    Experiment,
+    Force,
+    Jobs,
+    Json,
+    Results,
+    StudyFile,
+    Tracking,
+    tell_notices,
+)
 
 app = typer.Typer()
 
@@ -18,6 +29,8 @@ def robustness(
     jobs: Jobs = None,
     dask: Dask = None,
     force: Force = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Scan or segment a study's patients again: feature stability (ICC), and accuracy without retraining."""
@@ -27,11 +40,13 @@ def robustness(
     from benchmark.execution.execution import open_execution
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.destination import destination
 
     declared = read_robustness_study(study)
     tell_notices(declared.base.cohort)
+    where = destination(results, tracking_uri, experiment)
     claim = claim_folder(
-        results, Path(declared.base.name) / "robustness", study, {"": declared.base.cohort}, force
+        where, Path(declared.base.name) / "robustness", study, {"": declared.base.cohort}, force
     )
     with open_execution(results, jobs, dask) as execution:
         measured = measure_robustness(declared, execution)

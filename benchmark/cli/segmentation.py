@@ -10,11 +10,13 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_SEGMENTATION_STUDY,
     Dask,
+    Experiment,
     Force,
     Jobs,
     Json,
     Results,
     StudyFile,
+    Tracking,
     tell_notices,
 )
 
@@ -28,6 +30,8 @@ def segmentation(
     jobs: Jobs = None,
     dask: Dask = None,
     force: Force = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
     as_json: Json = False,
 ) -> None:
     """Compare segmenters with reference masks: voxels, lesions, Agatston agreement, risk bands, per protocol."""
@@ -37,10 +41,12 @@ def segmentation(
     from benchmark.execution.execution import open_execution
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
+    from benchmark.report.tracking.destination import destination
 
     declared = read_segmentation_study(study)
     tell_notices(*declared.cohorts.values())
-    claim = claim_folder(results, Path(declared.name), study, declared.cohorts, force)
+    where = destination(results, tracking_uri, experiment)
+    claim = claim_folder(where, Path(declared.name), study, declared.cohorts, force)
     with open_execution(results, jobs, dask) as execution:
         measured = run_segmentation(declared, execution)
     show(publish(report_of(measured, declared), claim), as_json)

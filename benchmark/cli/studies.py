@@ -13,16 +13,61 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Dask,
+    Experiment,
     Force,
     Jobs,
     Json,
     Results,
     StudyFile,
+    Tracking,
     tell_notices,
 )
 from benchmark.errors import UserError
 
 app = typer.Typer()
+Register = Annotated[
+    bool, typer.Option("--register", help="Register each run's model in MLflow's model registry, too.")
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="Print every table of the page, each run's too, not the methods alone.")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the study, as protocol.folds=3; repeatable."),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="RUN", help="Make this run alone, or an extractor's; repeatable."),
+]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Scans, with folders below it.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the study file and scans.csv go.")] = Path(),
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FILE", help="CSV or xlsx: case_id, label or cac_score, group."),
+    ] = None,
+) -> None:
+    """Begin a study of one's own scans: look at FOLDER, list its scans and masks, write a commented study file.
+
+    Knows NIfTI, NRRD, MetaImage, DICOM folders, and the layouts of COCA and orCaScore. Overwrites nothing.
+    """
+    from benchmark.cohorts.discovery.start import start_study
+
+    started = start_study(folder, out, labels)
+    for note in started.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for file in filter(None, (started.manifest, started.study)):
+        print(file)
+    cases = f"{started.cases} {'case' if started.cases == 1 else 'cases'}"
+    if started.unlabelled:
+        where = f"in the columns `label` or `cac_score` of {started.manifest}, or begin with --labels"
+        print(f"{cases}, {started.unlabelled} without a label: give it {where}; then")
+        print(f"  cacbench validate {started.study}; without labels: cacbench features {started.study}")
+    else:
+        print(f"{cases}; next: cacbench validate {started.study}")
 
 
 @app.command()
@@ -33,33 +78,45 @@ def run(
     dask: Dask = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a run has no result.")] = False,
     force: Force = False,
-    full: Annotated[
-        bool,
-        typer.Option("--full", help="Print every table of the page, each run's too, not the methods alone."),
-    ] = False,
+    register: Register = False,
+    full: Full = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
+    changes: Changes = None,
+    only: Only = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell each case and fold.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
-    from benchmark.report.report import publish, show
-    from benchmark.report.study_report import report_of
-    from benchmark.study.reading import read_study
+    from benchmark.analyses.study_run import read
 
-    declared = read_study(study)
+    if quiet and (verbose or full):
+        raise UserError("--quiet: shows neither what --verbose nor what --full does; give one of them")
+    declared = read(study, changes or (), only or ())
     tell_notices(declared.cohort)
     if strict:
         _refuse_unavailable(declared)
-    from benchmark.execution.execution import open_execution
-    from benchmark.pipeline import run_study
-    from benchmark.report.folder import claim_folder
+    from benchmark.analyses.study_run import run as run_and_publish
+    from benchmark.execution.progress import bars, silent
+    from benchmark.report.report import show
 
-    claim = claim_folder(results, Path(declared.name), study, {"": declared.cohort}, force)
-    with _nothing_lost(), open_execution(results, jobs, dask) as execution:
-        result = run_study(declared, execution)
-    show(publish(report_of(result), claim), as_json, full)
-    if strict and result.failed:
-        raise UserError(
-            "--strict: " + "; ".join(f"{name}: {reason}" for name, reason in result.failed.items())
+    with _nothing_lost():
+        finished = run_and_publish(
+            declared,
+            results,
+            jobs=jobs,
+            dask=dask,
+            force=force,
+            tracking_uri=tracking_uri,
+            experiment=experiment,
+            register=register,
+            progress=silent if quiet else bars,
+            verbose=verbose,
         )
+    show(finished.published, as_json, full, quiet)
+    if strict and (failed := finished.result.failed):
+        raise UserError("--strict: " + "; ".join(f"{name}: {reason}" for name, reason in failed.items()))
 
 
 @app.command()

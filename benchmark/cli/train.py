@@ -10,13 +10,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmark.cli.options import DEFAULT_RESULTS, DEFAULT_SEGMENTATION_STUDY, Jobs, Results, StudyFile
+from benchmark.cli.options import (
+    DEFAULT_RESULTS,
+    DEFAULT_SEGMENTATION_STUDY,
+    Experiment,
+    Jobs,
+    Results,
+    StudyFile,
+    Tracking,
+)
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.plugins.training import Report, Trainer, TrainingJob
+    from benchmark.report.tracking.destination import Destination
 
 app = typer.Typer()
+Domain = Annotated[
+    bool,
+    typer.Option(
+        "--domain", help="Train nothing: measure again what scans the weights in --out learnt from."
+    ),
+]
 
 
 @app.command()
@@ -37,22 +52,20 @@ def train(
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the file.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the weights and start again.")] = False,
-    domain: Annotated[
-        bool,
-        typer.Option(
-            "--domain", help="Train nothing: measure again what scans the weights in --out learnt from."
-        ),
-    ] = False,
+    domain: Domain = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     results: Results = DEFAULT_RESULTS,
     jobs: Jobs = None,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
 ) -> None:
     """Train a segmenter's network on the study's training cohort; the best weights by validation F1 are written."""
     from benchmark.analyses.segmentation.study import read_segmentation_study
     from benchmark.execution.execution import open_execution
+    from benchmark.execution.store import require_writable
     from benchmark.plugins.training import TrainingJob
-    from benchmark.report.tracking.database import open_database
+    from benchmark.report.tracking.destination import destination
 
     job = TrainingJob(
         network=network,
@@ -61,37 +74,37 @@ def train(
         device=_choice(device, "device", ("auto", "cpu", "cuda")),
         precision=_choice(precision, "precision", ("auto", "fp32", "bf16", "fp16")),
         execution=lambda: open_execution(results, jobs),
-        watch=_watch(network, results, study),
+        watch=_watch(network, destination(results, tracking_uri, experiment), study),
         start=start,
         domain_alone=domain,
     )
     if not domain:
         _refuse_overwriting(job, force)
     trainer = _trainer(read_segmentation_study(study).training, network, study)
-    open_database(results)
+    require_writable(results)
     print(trainer.train(job))
 
 
 def _watch(
-    network: str, results: Path, study: Path
+    network: str, where: Destination, study: Path
 ) -> Callable[[Mapping[str, Any], int, int], AbstractContextManager[Report]]:
     """Return what shows a training as a bar and logs it to MLflow as it goes."""
 
     @contextmanager
     def watch(parameters: Mapping[str, Any], steps: int, done: int) -> Iterator[Report]:
         from benchmark.execution.progress import training_bar
-        from benchmark.report.tracking.runs import logged_run
+        from benchmark.report.tracking.live import live_run
 
         with (
             training_bar(network, steps, done) as show,
-            logged_run(results, "training", network, dict(parameters)) as mlflow,
+            live_run(where, "training", network, parameters) as log,
         ):
-            mlflow.log_artifact(str(study))
+            log(lambda mlflow: mlflow.log_artifact(str(study)))
 
             def report(step: int, values: Mapping[str, float]) -> None:
                 show(step, values)
                 if step % 10 == 0 or "validation_f1" in values:
-                    mlflow.log_metrics(dict(values), step=step)
+                    log(lambda mlflow: mlflow.log_metrics(dict(values), step=step))
 
             try:
                 yield report

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from benchmark.plugins import Classifier
 
@@ -30,28 +31,37 @@ class OrdinalClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator = estimator
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit one clone of the estimator per limit. X has shape (cases, features), y (cases,)."""
-        self.classes_ = np.unique(y)
+        """Fit one clone of the estimator per limit. X has shape (cases, features) or (cases, views, …), y (cases,)."""
+        X, y = validate_data(self, X, y, allow_nd=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
         self.estimators_ = [
-            clone(self.estimator).fit(X, (np.asarray(y) > limit).astype(int)) for limit in self.classes_[:-1]
+            clone(self.estimator).fit(X, (codes > limit).astype(int))
+            for limit in range(len(self.classes_) - 1)
         ]
         return self
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the probability of each of ``classes_``, (cases, classes)."""
         check_is_fitted(self)
-        return class_probabilities(np.stack([model.predict_proba(X)[:, 1] for model in self.estimators_]))
+        values: NDArray[Any] = validate_data(self, X, allow_nd=True, reset=False)
+        above = np.empty((len(self.estimators_), len(values)))
+        for limit, model in enumerate(self.estimators_):
+            above[limit] = model.predict_proba(values)[:, 1]
+        return class_probabilities(above)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class of each case."""
-        chosen: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        chosen: NDArray[Any] = self.classes_[most_probable]
         return chosen
 
 
 def class_probabilities(above: Floats) -> Floats:
     """Return (…, cases, classes) from the probabilities of exceeding each limit, (limits, …, cases)."""
     falling = np.minimum.accumulate(above, axis=0)
-    ends = np.concatenate([np.ones_like(falling[:1]), falling, np.zeros_like(falling[:1])])
+    one = np.ones((1, *falling.shape[1:]))
+    ends = np.concatenate([one, falling, 0 * one])
     return np.moveaxis(ends[:-1] - ends[1:], 0, -1)
 
 

@@ -72,6 +72,8 @@ class Execution:
     store: Store
     workers: Workers
     progress: Progress = silent
+    verbose: bool = False
+    """Whether each task is told by its name as it is done."""
 
     def within(self, name: str) -> Execution:
         """Return the same with `name` before every stage that is shown."""
@@ -101,7 +103,13 @@ class Execution:
                 if isinstance(result, BaseException):
                     result = Failure(reason_of(result), foreseen=isinstance(result, CaseError))
                 yield names[position], result
-                advance(said)
+                advance("\n".join(filter(None, [said, self._told(stage, names[position], result)])))
+
+    def _told(self, stage: str, name: Hashable, result: Any) -> str:
+        if not self.verbose:
+            return ""
+        shown = " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+        return f"{stage}: {shown}: {result.reason if isinstance(result, Failure) else 'done'}"
 
     def results(self, stage: str, function: Callable[[Any], Any], tasks: Mapping[Name, Any]) -> Done[Name]:
         """Do every task, in the order given, and keep nothing. Raises `UserError` of a task."""
@@ -210,14 +218,20 @@ def reason_of(error: BaseException) -> str:
 
 
 @contextmanager
-def open_execution(results: Path, jobs: int | None = None, dask: str | None = None) -> Iterator[Execution]:
+def open_execution(
+    results: Path,
+    jobs: int | None = None,
+    dask: str | None = None,
+    progress: Progress = bars,
+    verbose: bool = False,
+) -> Iterator[Execution]:
     """Open the store under `results`, and `jobs` processes or a Dask cluster; progress goes to standard error.
 
     Raises `UserError` where nothing can be written to `results`: before work begins, not after it.
     """
     require_writable(results)
     with workers(jobs, dask=dask) as pool:
-        yield Execution(Store(results / "store"), pool, bars)
+        yield Execution(Store(results / "store"), pool, progress, verbose)
 
 
 def _alone(task: Keyed) -> Bundle[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
 
-LINE_SECONDS = 60.0
-LINE_SHARE = 0.1
+LINE_SECONDS = 30.0
+LINE_SHARE = 0.05
 """A log gets a line when this long has passed and this much more is done, whichever is later."""
 
 
@@ -71,12 +71,16 @@ def _bar(stage: str, total: int, console: Console) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
     )
     with Bars(*columns, console=console) as display:
-        task = display.add_task(stage, total=total)
+        task = display.add_task(stage, total=total, rate="")
+        begin, done = time.monotonic(), 0
 
         def advance(said: str = "") -> None:
-            display.advance(task)
+            nonlocal done
+            done += 1
+            display.update(task, advance=1, rate=rate(done, time.monotonic() - begin))
             if said:
                 console.print(said, highlight=False, soft_wrap=True)
 
@@ -94,6 +98,8 @@ def lines(
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
+    say(f"{stage}: {total} to do")
+
     def advance(said: str = "") -> None:
         nonlocal done, shown, told
         done += 1
@@ -103,7 +109,8 @@ def lines(
         if now - told >= LINE_SECONDS and done - shown >= LINE_SHARE * total and done < total:
             shown, told = done, now
             left = (now - begin) / done * (total - done)
-            say(f"{stage}: {done} of {total} in {duration(now - begin)}, about {duration(left)} left")
+            so_far = f"{stage}: {done} of {total} in {duration(now - begin)}"
+            say(f"{so_far}, about {duration(left)} left, {rate(done, now - begin)}")
 
     yield advance
     say(f"{stage}: {done} of {total} in {duration(clock() - begin)}")
@@ -115,6 +122,14 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def rate(done: int, seconds: float) -> str:
+    """Return how fast work goes as people say it: ``12 a second``, ``3 a minute``, ``5 an hour``."""
+    for unit, length in (("a second", 1), ("a minute", 60)):
+        if done * length >= 2 * seconds:
+            return f"{done * length / max(seconds, 1e-9):.0f} {unit}"
+    return f"{done * 3600 / seconds:.0f} an hour"
 
 
 @contextmanager

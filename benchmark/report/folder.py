@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,8 @@ from benchmark.errors import UserError
 from benchmark.execution.store import require_writable, write_atomically
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import digest_of
-from benchmark.report.tracking.database import open_database
+from benchmark.report.tracking.destination import Destination, destination
+from benchmark.report.tracking.once import why_unusable
 
 RECORDS = ".written"
 """Beside the studies' folders, a JSON file for each folder with a report: whose it is, and its files."""
@@ -34,6 +36,13 @@ class Claim:
     cases: tuple[str, ...] = ()
     force: bool | None = False
     """Whether another study may be replaced; None: what asks reads a finished study, and there is no such option."""
+    logged_to: Destination | None = None
+    """Where MLflow's runs go; None: where `destination` finds."""
+
+    @property
+    def tracking(self) -> Destination:
+        """Where MLflow's runs go."""
+        return self.logged_to or destination(self.results)
 
     def require(self) -> None:
         """Raise `UserError` where the folder holds another study of the same name and may not be replaced."""
@@ -53,6 +62,10 @@ class Claim:
             # Where somebody removed it, what was recorded of it says nothing now.
             if not (self.results / folder).exists():
                 _file(self.results, folder).unlink(missing_ok=True)
+
+    def attempt_file(self, report: Path) -> Path:
+        """Return the file that names the MLflow run of the folder `report` while it is being written."""
+        return _file(self.results, report).with_suffix(".logging")
 
     def record(self, report: Path, files: Sequence[Path]) -> None:
         """Record `files` as what the folder `report` holds, and remove what an earlier report wrote there.
@@ -99,17 +112,20 @@ class Claim:
 
 
 def claim_folder(
-    results: Path, place: Path, study_file: Path, cohorts: Mapping[str, Cohort], force: bool
+    where: Destination, place: Path, study_file: Path, cohorts: Mapping[str, Cohort], force: bool
 ) -> Claim:
     """Return a study's claim to its folder, tried before the work: free or the study's own, and open to writing.
 
-    Raises `UserError` where it is not, or MLflow's database cannot be used, or a cohort cannot be listed.
+    Raises `UserError` where it is not, or a cohort cannot be listed. Says on standard error why MLflow is out of reach.
     """
+    results = where.results
     declared = {name: [type(item).__qualname__, item.parameters()] for name, item in cohorts.items()}
     cases = [f"{name}:{case.case_id}" for name, item in cohorts.items() for case in item.cases()]
-    claim = Claim(results, study_file, place, digest_of(declared), tuple(cases), force)
+    claim = Claim(results, study_file, place, digest_of(declared), tuple(cases), force, where)
     claim.require()
-    open_database(results)
+    require_writable(results)
+    if why := why_unusable(where):
+        print(why, file=sys.stderr)
     if (results / place).exists():
         require_writable(results / place)
     return claim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from benchmark.execution.environment import machine
 from benchmark.execution.store import json_text, write_atomically
+from benchmark.plugins.fingerprint import digest_of
 from benchmark.report.folder import Claim
 from benchmark.report.page import write_page
 from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
-from benchmark.report.tracking.runs import log_files, logged_run
+from benchmark.report.tracking.once import NOWHERE, Finished, Logged, log_once
+from benchmark.report.tracking.runs import log_files, log_parameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,8 +81,10 @@ class Report:
     tables_below: str = ""
     """The folder of the tables below `folder`."""
     facts_file: str = "report.json"
-    log: Callable[[Sequence[Path], Claim], object] | None = None
-    """Logs to MLflow in its own way, given the files that were written and where."""
+    computed: int | None = None
+    """How much was computed in this execution; None: it is not counted."""
+    log: Callable[[Any, Sequence[Path], Claim], object] | None = None
+    """Fills the active run of MLflow in its own way, given that module, the files that were written and where."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Published:
 
     report: Report
     paths: list[Path]
+    logged: Logged = NOWHERE
 
 
 def publish(report: Report, claim: Claim) -> Published:
@@ -113,39 +120,53 @@ def publish(report: Report, claim: Claim) -> Published:
     write_atomically(facts, json_text(report.facts).encode())
     written += [page, facts]
     claim.record(report.folder, written)
-    # Last, so that MLflow holds the very files that lie there.
-    log = report.log or (lambda *what: _log(report, *what))
-    log(written, claim)
-    return Published(report, [page, *pictures.values(), *([tables] if report.tables else [])])
+    # Last: MLflow holds the very files that lie there, and they are complete whatever becomes of the logging.
+    logged = log_once(
+        claim.tracking, _finished(report, claim), lambda mlflow: _fill(mlflow, report, written, claim)
+    )
+    return Published(report, [page, *pictures.values(), *([tables] if report.tables else [])], logged)
 
 
-def _log(report: Report, written: Sequence[Path], claim: Claim) -> None:
-    with logged_run(claim.results, report.study, report.name, dict(report.parameters)) as mlflow:
-        mlflow.log_artifact(str(claim.study_file))
-        log_files(mlflow, written, claim.results / report.folder)
-        mlflow.log_metrics(dict(report.metrics))
-        for name, curve in report.curves.items():
-            for step, value in curve:
-                mlflow.log_metric(name, value, step=step)
-        for row in report.rows:
-            with mlflow.start_run(run_name=row.name, nested=True):
-                mlflow.log_params(dict(row.parameters))
-                mlflow.set_tags(dict(row.tags))
-                mlflow.log_metrics(dict(row.metrics))
+def _finished(report: Report, claim: Claim) -> Finished:
+    content = json_text([report.study, report.name, dict(report.parameters), report.facts])
+    attempt = claim.attempt_file(report.folder)
+    return Finished(report.study, report.name, digest_of(content), not report.computed, attempt)
 
 
-def show(published: Published, as_json: bool = False, full: bool = False) -> None:
+def _fill(mlflow: Any, report: Report, written: Sequence[Path], claim: Claim) -> None:
+    mlflow.log_artifact(str(claim.study_file))
+    mlflow.log_dict(machine(), "environment/machine.json")
+    (report.log or (lambda *what: _log(report, *what)))(mlflow, written, claim)
+
+
+def _log(report: Report, mlflow: Any, written: Sequence[Path], claim: Claim) -> None:
+    log_parameters(mlflow, report.parameters)
+    log_files(mlflow, written, claim.results / report.folder)
+    mlflow.log_metrics(dict(report.metrics))
+    for name, curve in report.curves.items():
+        for step, value in curve:
+            mlflow.log_metric(name, value, step=step)
+    for row in report.rows:
+        with mlflow.start_run(run_name=row.name, nested=True):
+            mlflow.log_params(dict(row.parameters))
+            mlflow.set_tags(dict(row.tags))
+            mlflow.log_metrics(dict(row.metrics))
+
+
+def show(published: Published, as_json: bool = False, full: bool = False, quiet: bool = False) -> None:
     """Print a report: as JSON and nothing else, or its tables and sentences and where everything is.
 
-    `full`: the tables that are for the page alone, too.
+    `full`: the tables that are for the page alone, too. `quiet`: no tables, and of what is written the page alone.
     """
     report = published.report
+    if published.logged.warning:
+        print(published.logged.warning, file=sys.stderr)
     if as_json:
         print(json_text(report.facts), end="")
         return
     from benchmark.report.console import console, print_table
 
-    for section in report.sections:
+    for section in () if quiet else report.sections:
         if (full or section.where != "page") and section.table is not None and len(section.table):
             print_table(section.table, section.title, section.styles)
             if section.note:
@@ -154,10 +175,12 @@ def show(published: Published, as_json: bool = False, full: bool = False) -> Non
         console.print(sentence, soft_wrap=True)
     for warning in report.warnings:
         console.print(warning, style="yellow", soft_wrap=True)
-    if report.of_this_execution:
+    if report.of_this_execution and not quiet:
         console.print(report.of_this_execution)
-    for path in published.paths:
+    for path in published.paths[: 1 if quiet else None]:
         console.print(str(path), soft_wrap=True, highlight=False)
+    if published.logged.place:
+        console.print(published.logged.place, soft_wrap=True, highlight=False)
 
 
 def with_interval(

@@ -70,8 +70,9 @@ def report_of(result: StudyResult) -> Report:
         warnings=_warnings(facts),
         tables_below="tables",
         facts_file="study.json",
-        log=lambda written, claim: log_study(
-            result, tables, written, claim.results / result.study.name, claim.results, claim.study_file
+        computed=result.features.computed + result.fitted,
+        log=lambda mlflow, written, claim: log_study(
+            mlflow, result, tables, written, claim.results / result.study.name, claim.tracking
         ),
     )
 

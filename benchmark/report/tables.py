@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -109,12 +110,18 @@ def comparisons(result: StudyResult) -> pd.DataFrame:
         pairs = [pair for pair in declared.pairs if set(pair) <= set(names)]
     if not pairs:
         return pd.DataFrame(columns=list(COLUMNS))
+    return compared(result, pairs, result.study.compared_metrics)
+
+
+def compared(result: StudyResult, pairs: Sequence[tuple[str, str]], metrics: Sequence[str]) -> pd.DataFrame:
+    """Return pairs of runs, the first minus the second, on `metrics` by the declared tests."""
+    declared = result.study.comparisons
     try:
         return compare_all(
             result.folds,
             result.predictions,
             pairs,
-            result.study.compared_metrics,
+            metrics,
             tests=declared.tests,
             resampling=Resampling(seed=derive_seed(result.study.seed, "comparisons")),
             rope=declared.rope,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import UserError
 from benchmark.plugins.declaration import Declaration, plain_message
+from benchmark.study.overrides import NOTHING, Overrides
 from benchmark.study.strict_yaml import AmbiguousError, load_yaml
 from benchmark.study.study import Study
 
@@ -20,15 +21,17 @@ _OTHER_STUDIES = {"robustness": {"study", "conditions"}, "segmentation": {"cohor
 """Keys that, without `extractors`, mark another kind of study file, by the command that reads it."""
 
 
-def read_study(path: Path) -> Study:
-    """Read and validate a study file. Raises `UserError` naming the file, the line and the remedy."""
+def read_study(path: Path, overrides: Overrides = NOTHING) -> Study:
+    """Read and validate a study file, with `overrides`. Raises `UserError` naming the file, the line and the remedy."""
     text, content = read_declaration(path)
     for command, keys in _OTHER_STUDIES.items():
         if keys <= set(content) and "extractors" not in content:
             raise UserError(
                 f"{path}: is a study for `cacbench {command}`; name one like the runs.yaml of the project"
             )
-    return validated(Study, content, path, text)
+    study = validated(Study, overrides.applied(content), path, text)
+    study._file, study._overrides = path, str(overrides)
+    return study
 
 
 def read_declaration(path: Path, example: str = "the runs.yaml of the project") -> tuple[str, dict[str, Any]]:

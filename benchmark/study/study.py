@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY, CaseFilter
@@ -61,6 +62,20 @@ class Study(Declaration):
     runs: Annotated[tuple[str, ...] | None, Once] = Field(
         None, description="`extractor/classifier` names; default: all of them"
     )
+
+    _file: Path | None = PrivateAttr(None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from; None where it was declared in Python."""
+        return self._file
+
+    _overrides: str = PrivateAttr("")
+
+    @property
+    def overrides(self) -> str:
+        """What was changed of that file as it was read, as one types it; empty where nothing was."""
+        return self._overrides
 
     @field_validator("extractors", mode="before")
     @classmethod

@@ -113,6 +113,8 @@ class MomentsExtractor(FeatureExtractor):
 
     def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
         inside = sitk.GetArrayViewFromImage(image)[sitk.GetArrayViewFromImage(roi) > 0].astype(float)
+        if not inside.size:
+            raise CaseError("the ROI is empty")
         return pd.Series(
             {
                 "mean": inside.mean(),

@@ -1,4 +1,4 @@
-"""MLflow's database and artifacts, below the results folder wherever that is now."""
+"""MLflow opened where runs go; its own database and artifacts lie below the results folder wherever that is now."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from urllib.request import url2pathname
 
 from benchmark.errors import UserError
 from benchmark.execution.store import require_writable
+from benchmark.report.tracking.destination import DATABASE, Destination, tracking_uri, without_credentials
 
-DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
+_VARIABLE = "MLFLOW_TRACKING_URI"
 _LOCATIONS = (
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -24,21 +25,26 @@ _LOCATIONS = (
     ("model_versions", "storage_location"),
 )
 """Where MLflow keeps the absolute places of artifacts, beside the experiments' own."""
-_PATIENCE_S = 120
+PATIENCE_S = 120
 """Making the database takes MLflow some seconds; another process may be at it."""
 
 
-def tracking_uri(results: Path) -> str:
-    """Return the URI of the MLflow store under the results folder."""
-    from sqlalchemy.engine import URL, make_url
+def open_tracking(where: Destination) -> Any:
+    """Return the module mlflow, set to log to `where`; the embedded database is made if there is none.
 
-    file = str((results / DATABASE).resolve())
-    plain = f"sqlite:///{file}"
-    if make_url(plain).database == file:
-        return plain
-    # A path with `?` or with `%` and two digits. The driver is named because MLflow makes the parent folder of what
-    # follows `sqlite:///` and would take the escaped path for a path.
-    return URL.create("sqlite+pysqlite", database=file).render_as_string()
+    Raises one of `failures` where it cannot be used.
+    """
+    if where.embedded:
+        return open_database(where.results)
+    mlflow = _mlflow()
+    with _alone(where):
+        if where.sqlite_file is not None:
+            _require_database(where.sqlite_file)
+        elif not where.remote and "://" in where.uri and not where.uri.startswith("file:"):
+            _require_reachable(where.uri)
+        mlflow.MlflowClient(where.uri).search_experiments(max_results=1)
+    _use(mlflow, where.uri)
+    return mlflow
 
 
 def open_database(results: Path) -> Any:
@@ -47,9 +53,9 @@ def open_database(results: Path) -> Any:
     Raises `UserError` where files cannot be written there, or the database is not one or of another version.
     """
     require_writable(results)
-    with _alone(results):
+    mlflow, uri = _mlflow(), tracking_uri(results)
+    with _alone(Destination(results, uri)):
         _require_database(results / DATABASE)
-        mlflow, uri = _mlflow(), tracking_uri(results)
         from alembic.util import CommandError
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -58,20 +64,36 @@ def open_database(results: Path) -> Any:
         except (mlflow.MlflowException, SQLAlchemyError, CommandError) as error:
             raise UserError(
                 f"{results / DATABASE}: MLflow {mlflow.__version__} cannot use this database "
-                f"({_first_line(error)}); bring it up to date with `mlflow db upgrade`, or name another --results"
+                f"({first_line(error)}); bring it up to date with `mlflow db upgrade`, or name another --results"
             ) from None
         relocate(results)
-    mlflow.set_tracking_uri(uri)
+    _use(mlflow, uri)
     return mlflow
 
 
-def experiment_id(mlflow: Any, name: str, results: Path) -> str:
+def failures() -> tuple[type[Exception], ...]:
+    """Return what is raised where a database is corrupt, locked or newer, a driver is missing or a server is gone."""
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (UserError, MlflowException, SQLAlchemyError, CommandError, sqlite3.Error, OSError, ImportError)
+
+
+def experiment_id(mlflow: Any, name: str, where: Destination) -> str:
     """Return the id of an experiment: made if there is none, restored if it was deleted in MLflow."""
     client = mlflow.MlflowClient()
-    with _alone(results):
+    with _alone(where):
         found = client.get_experiment_by_name(name)
         if found is None:
-            return str(client.create_experiment(name, artifact_location=_artifacts(results)))
+            home = _artifacts(where.results) if where.embedded else None
+            try:
+                return str(client.create_experiment(name, artifact_location=home))
+            except mlflow.MlflowException:
+                # Somebody else at the same server made it in between.
+                found = client.get_experiment_by_name(name)
+                if found is None:
+                    raise
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
             # MLflow keeps the name of a deleted experiment taken, so there is no making another one.
@@ -126,21 +148,33 @@ def _require_database(file: Path) -> None:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    return sqlite3.connect(file, timeout=_PATIENCE_S)
+    return sqlite3.connect(file, timeout=PATIENCE_S)
+
+
+def _require_reachable(uri: str) -> None:
+    """Connect to a database and leave it again; MLflow would try for minutes."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    engine.connect().close()
+    engine.dispose()
 
 
 @contextmanager
-def _alone(results: Path) -> Iterator[None]:
-    """Let one process at a time make the database and its experiments: MLflow's own ways to do so collide."""
+def _alone(where: Destination) -> Iterator[None]:
+    """Let one process at a time make a database and its experiments: MLflow's own ways to do so collide."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(results / f".{DATABASE}.lock", timeout=_PATIENCE_S)
+    if (file := where.sqlite_file) is None:  # a server sees to that itself
+        yield
+        return
+    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=PATIENCE_S)
     try:
         with lock:
             yield
     except Timeout:
         raise UserError(
-            f"{lock.lock_file}: another cacbench has held the database for {_PATIENCE_S} s; end it, or name another "
+            f"{lock.lock_file}: another cacbench has held the database for {PATIENCE_S} s; end it, or name another "
             "--results"
         ) from None
 
@@ -153,13 +187,25 @@ def _path(uri: str) -> Path:
     return Path(url2pathname(urlparse(uri).path))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text, without credentials."""
+    return without_credentials(str(error).strip().partition("\n")[0])
+
+
+def _use(mlflow: Any, uri: str) -> None:
+    """Have mlflow use a store. It puts the address into the environment, where it would look like a user's wish."""
+    before = os.environ.get(_VARIABLE)
+    mlflow.set_tracking_uri(uri)
+    os.environ.pop(_VARIABLE, None)
+    if before is not None:
+        os.environ[_VARIABLE] = before
 
 
 def _mlflow() -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow's own seven tries keep people waiting for four minutes where a server is gone.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     import logging
 
     import mlflow

@@ -5,65 +5,57 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.execution.environment import all_packages, git_commit, machine, versions
+from benchmark.execution.environment import all_packages, versions
 from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import with_nested
 from benchmark.plugins.fingerprint import digest_of
-from benchmark.report.tracking.database import experiment_id, open_database
+from benchmark.report.tracking.destination import Destination
+from benchmark.report.tracking.once import code_tags
 from benchmark.report.verdict.sentence import verdict
 from benchmark.study.study import Run, Study
 
 
 def log_study(
+    mlflow: Any,
     result: StudyResult,
     tables: dict[str, pd.DataFrame],
     written: Sequence[Path],
     folder: Path,
-    results: Path,
-    study_file: Path,
-) -> str:
-    """Log a finished study; return the parent run's id.
+    where: Destination,
+) -> None:
+    """Log a finished study into the active run, its rows as children.
 
     `written` are the files below `folder` that the report wrote (tables, figures, page): the parent's artifacts.
     """
-    mlflow = open_database(results)
-    mlflow.set_experiment(experiment_id=experiment_id(mlflow, result.study.name, results))
-    tags = {**_code_tags(), "cohort_hash": cohort_hash(result)}
-    with mlflow.start_run(run_name=result.study.name, tags=tags) as parent:
-        sentences = verdict(tables["claims"], tables["methods"], len(result.case_ids))
-        mlflow.set_tag(
-            "mlflow.note.content", "\n\n".join(sentences)
-        )  # what MLflow shows as the run's description
-        mlflow.log_params(_study_parameters(result))
-        mlflow.log_artifact(str(study_file))
-        log_files(mlflow, written, folder)
-        mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
-        mlflow.log_dict(machine(), "environment/machine.json")
-        _log_rows(mlflow, result, tables, tags)
-        _log_rules(mlflow, result, tables["methods"], tags)
-        for name, reason in result.failed.items():
-            with _failed_run(mlflow, name, tags):
-                mlflow.set_tag("reason", reason)
-    return str(parent.info.run_id)
+    tags = {**code_tags(), "cohort_hash": cohort_hash(result)}
+    mlflow.set_tag("cohort_hash", tags["cohort_hash"])
+    sentences = verdict(tables["claims"], tables["methods"], len(result.case_ids))
+    mlflow.set_tag(
+        "mlflow.note.content", "\n\n".join(sentences)
+    )  # what MLflow shows as the run's description
+    mlflow.log_params(_study_parameters(result))
+    if changed := result.study.overrides:
+        mlflow.set_tag("cacbench.overrides", changed[:5000])
+    log_files(mlflow, written, folder)
+    mlflow.log_text("\n".join(all_packages()), "environment/requirements.txt")
+    _log_rows(mlflow, result, tables, tags, where.register)
+    _log_rules(mlflow, result, tables["methods"], tags)
+    for name, reason in result.failed.items():
+        with _failed_run(mlflow, name, tags):
+            mlflow.set_tag("reason", reason)
 
 
-@contextmanager
-def logged_run(results: Path, experiment: str, run_name: str, parameters: dict[str, Any]) -> Iterator[Any]:
-    """Open a run of `experiment` with its parameters, code versions and machine; yield the mlflow module."""
-    mlflow = open_database(results)
-    mlflow.set_experiment(experiment_id=experiment_id(mlflow, experiment, results))
-    with mlflow.start_run(run_name=run_name, tags=_code_tags()):
-        for name, value in parameters.items():
-            mlflow.log_params(_flat(name, value) if isinstance(value, dict) else {name: str(value)[:500]})
-        mlflow.log_dict(machine(), "environment/machine.json")
-        yield mlflow
+def log_parameters(mlflow: Any, parameters: Mapping[str, Any]) -> None:
+    """Log parameters into the active run, those of a mapping as ``prefix.key``."""
+    for name, value in parameters.items():
+        mlflow.log_params(_flat(name, value) if isinstance(value, dict) else {name: str(value)[:500]})
 
 
 def log_files(mlflow: Any, files: Sequence[Path], folder: Path) -> None:
@@ -74,7 +66,7 @@ def log_files(mlflow: Any, files: Sequence[Path], folder: Path) -> None:
 
 
 def _log_rows(
-    mlflow: Any, result: StudyResult, tables: dict[str, pd.DataFrame], tags: dict[str, str]
+    mlflow: Any, result: StudyResult, tables: dict[str, pd.DataFrame], tags: dict[str, str], register: bool
 ) -> None:
     data: dict[str, Any] = {}
     with warnings.catch_warnings():
@@ -85,7 +77,7 @@ def _log_rows(
             if run.extractor not in data:
                 data[run.extractor] = _data_set(mlflow, result, run.extractor)
             with mlflow.start_run(run_name=run.name, nested=True, tags=tags):
-                _log_run(mlflow, result, run, tables, data[run.extractor])
+                _log_run(mlflow, result, run, tables, data[run.extractor], register)
 
 
 def _log_rules(mlflow: Any, result: StudyResult, methods: pd.DataFrame, tags: dict[str, str]) -> None:
@@ -99,10 +91,6 @@ def _log_rules(mlflow: Any, result: StudyResult, methods: pd.DataFrame, tags: di
 def cohort_hash(result: StudyResult) -> str:
     """Return a hash of the cohort as the runs saw it: case ids, labels and groups."""
     return digest_of(result.features.cases.reset_index().astype(str).to_dict("list"))
-
-
-def _code_tags() -> dict[str, str]:
-    return {**{f"version.{name}": value for name, value in versions().items()}, "git_commit": git_commit()}
 
 
 @contextmanager
@@ -124,7 +112,9 @@ def _study_parameters(result: StudyResult) -> dict[str, Any]:
     }
 
 
-def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame], data: Any) -> None:
+def _log_run(
+    mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.DataFrame], data: Any, register: bool
+) -> None:
     """Log one row into the active run: everything small in one batch, then the data set, files and the model."""
     from mlflow.entities import Param, RunTag
 
@@ -150,7 +140,7 @@ def _log_run(mlflow: Any, result: StudyResult, run: Run, tables: dict[str, pd.Da
     for name in ("predictions", "choices"):
         mine = tables[name][tables[name]["run"] == run.name]
         mlflow.log_text(mine.to_csv(index=False), f"{name}.csv")
-    _log_model(mlflow, result, run)
+    _log_model(mlflow, result, run, register)
 
 
 def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> list[Any]:
@@ -190,8 +180,8 @@ def _data_set(mlflow: Any, result: StudyResult, extractor: str) -> Any:
     return mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{extractor}")
 
 
-def _log_model(mlflow: Any, result: StudyResult, run: Run) -> None:
-    """Log the run's pipeline, fitted on all cases, so that `mlflow models predict` works on a features CSV."""
+def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = False) -> None:
+    """Log the run's pipeline, fitted on all cases: `mlflow models predict` on a features CSV gives probabilities."""
     import skops.io
     from mlflow.models import infer_signature
 
@@ -203,9 +193,12 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run) -> None:
     mlflow.sklearn.log_model(
         pipeline,
         name="model",
-        signature=infer_signature(some, pipeline.predict(some)),
+        signature=infer_signature(some, pipeline.predict_proba(some)),
+        pyfunc_predict_fn="predict_proba",
         serialization_format="skops",
         skops_trusted_types=trusted,
+        metadata={"labels": pipeline.classes_.tolist()},
+        registered_model_name=f"{result.study.name}.{run.extractor}.{run.classifier}" if register else None,
         pip_requirements=[f"{name}=={number}" for name, number in versions().items() if name != "python"],
     )
 

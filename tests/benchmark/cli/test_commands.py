@@ -46,8 +46,13 @@ def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(study, tmp_path):
     assert "moments/toy_nearest" not in done.stdout.partition("skill:")[0]
     assert "moments" in done.stdout
     assert "80 features extracted and 8 models fitted" in done.stdout
-    for line in done.stdout.splitlines()[-4:]:
+    *paths, tracked = done.stdout.splitlines()[-5:]
+    for line in paths:
         assert Path(line.strip()).exists(), line
+    assert tracked.startswith("MLflow: run ")
+    assert tracked.endswith(
+        f"of experiment toy, {tmp_path / 'r' / 'mlflow.db'}: cacbench ui --results {tmp_path / 'r'}"
+    )
     page = (tmp_path / "r" / "toy" / "report.html").read_text()
     assert "moments/toy_nearest" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -58,6 +63,34 @@ def test_every_run_is_shown_on_demand(study, tmp_path):
     done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--full")
     assert "moments/toy_nearest" in done.stdout
     assert "Calibration" in done.stdout
+
+
+def test_a_quiet_run_says_what_was_found_and_where_it_is(study, tmp_path):
+    done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--quiet")
+    assert done.stderr == ""
+    assert "Methods" not in done.stdout
+    assert done.stdout.splitlines()[-2] == str(tmp_path / "r" / "toy" / "report.html")
+    refused = cacbench("run", study, "--quiet", "--full")
+    assert (refused.returncode, "give one of them" in refused.stderr) == (2, True)
+
+
+def test_a_verbose_run_tells_each_case_and_a_log_each_step(study, tmp_path, toy_declaration):
+    toy_declaration["cohort"]["broken"] = [3]
+    study.write_text(yaml.safe_dump(toy_declaration))
+    done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--verbose")
+    assert "features: 40 to do" in done.stderr
+    assert "features: toy-007: done" in done.stderr
+    assert "folds: 6 of 6 in " in done.stderr
+
+
+def test_a_run_is_changed_and_singled_out_on_the_command_line(study, tmp_path):
+    options = ("--set", "protocol.folds=4", "--only", "moments/toy_nearest")
+    done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--json", *options)
+    facts = json.loads(done.stdout)
+    assert list(facts["runs"]) == ["moments/toy_nearest"]
+    assert "4-fold" in facts["protocol"]
+    wrong = cacbench("run", study, "--set", "protocol.fods=4")
+    assert (wrong.returncode, "did you mean 'folds'" in wrong.stderr) == (2, True)
 
 
 def test_json_output_is_json_and_nothing_else(study, tmp_path):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli import app
 from benchmark.report.report import with_interval
-from benchmark.report.tracking.database import tracking_uri
+from benchmark.report.tracking.destination import tracking_uri
 
 SEGMENTATION = {
     "name": "few",

@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from benchmark.cli import app
-from benchmark.report.tracking.database import tracking_uri
+from benchmark.report.tracking.destination import tracking_uri
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from benchmark.pipeline import run_study
 from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.tables import summary
-from benchmark.report.tracking.database import tracking_uri
+from benchmark.report.tracking.destination import tracking_uri
 
 ROOT = Path(__file__).resolve().parents[4]
 RADIOMICS = {

@@ -19,7 +19,7 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.report.tracking.database import tracking_uri
+from benchmark.report.tracking.destination import tracking_uri
 from segmenters.denseraunet.weights_file import read_header
 from segmenters.heart_region.segmenter import HeartRegionSegmenter
 

@@ -10,15 +10,16 @@ import mlflow
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.report.tracking.database import open_database, relocate, tracking_uri
-from benchmark.report.tracking.runs import logged_run
+from benchmark.report.tracking.database import open_database, open_tracking, relocate
+from benchmark.report.tracking.destination import destination, tracking_uri
+from benchmark.report.tracking.live import live_run
 
 
 def log(results, name="first", text="said"):
     """Log a run with one artifact; return its id."""
-    with logged_run(results, "study", name, {"a": 1}) as module:
-        module.log_text(text, "folder/note.txt")
-        return module.active_run().info.run_id
+    with live_run(destination(results), "study", name, {"a": 1}) as into:
+        into(lambda module: module.log_text(text, "folder/note.txt"))
+        return mlflow.active_run().info.run_id
 
 
 def note_of(run_id):
@@ -66,19 +67,27 @@ def test_the_artifacts_of_an_experiment_somebody_keeps_elsewhere_stay_there(tmp_
     assert module.get_experiment_by_name("own").artifact_location == elsewhere
 
 
-def test_first_runs_at_once_share_one_database_and_one_experiment(tmp_path):
+@pytest.mark.parametrize("own", [False, True])
+def test_first_runs_at_once_share_one_database_and_one_experiment(tmp_path, own):
+    uri = f"sqlite:///{tmp_path}/elsewhere.db" if own else ""
     code = (
         "import sys; from pathlib import Path\n"
-        "from benchmark.report.tracking.runs import logged_run\n"
-        "with logged_run(Path(sys.argv[1]), 'study', sys.argv[2], {}): pass"
+        "from benchmark.report.tracking.destination import destination\n"
+        "from benchmark.report.tracking.live import live_run\n"
+        "with live_run(destination(Path(sys.argv[1]), sys.argv[3] or None), 'study', sys.argv[2], {}): pass"
     )
+    # MLflow puts the artifacts of a database that one names oneself where one stands.
+    where = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4])}}
     together = [
-        subprocess.Popen([sys.executable, "-c", code, tmp_path, str(i)], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path, str(i), uri], stderr=subprocess.PIPE, text=True, **where
+        )
         for i in range(3)
     ]
     said = [process.communicate(timeout=300)[1] for process in together]
     assert [process.returncode for process in together] == [0, 0, 0], said
-    module = open_database(tmp_path)
+    assert said == ["", "", ""]
+    module = open_tracking(destination(tmp_path, uri))
     runs = module.search_runs(experiment_names=["study"], output_format="list")
     assert {run.info.run_name for run in runs} == {"0", "1", "2"}
 

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -23,7 +24,8 @@ from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.study_report import report_of
 from benchmark.report.tables import all_tables
-from benchmark.report.tracking.database import experiment_id, open_database, tracking_uri
+from benchmark.report.tracking.database import experiment_id, open_database
+from benchmark.report.tracking.destination import destination, tracking_uri
 from benchmark.report.tracking.runs import _log_model
 from benchmark.report.verdict.sentence import verdict
 from benchmark.study.reading import read_study
@@ -94,6 +96,10 @@ def test_a_child_holds_metrics_intervals_folds_parameters_and_fingerprints(logge
     classifier = result.study.classifiers["random_forest"]
     assert run.data.tags["fingerprint.classifier"] == classifier.fingerprint()
     assert {"git_commit", "cohort_hash", "version.scikit-learn"} <= set(run.data.tags)
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
+    )
+    assert run.data.tags.get("mlflow.source.git.commit", "") == commit.stdout.strip()
 
 
 def test_the_data_set_is_an_input_of_the_run(logged):
@@ -133,9 +139,13 @@ def test_every_model_loads_and_predicts_as_it_was_fitted(logged, name):
     _, result, runs = logged
     model = mlflow.pyfunc.load_model(f"runs:/{runs[f'moments/{name}'].info.run_id}/model")
     table = result.features.tables["moments"]
-    predicted = model.predict(table)
+    probabilities = model.predict(table)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    predicted = np.array(model.metadata.metadata["labels"])[probabilities.argmax(axis=1)]
     labels = result.features.cases.loc[table.index, "label"]
     assert (predicted == labels).mean() > 0.6
+    uri = f"runs:/{runs[f'moments/{name}'].info.run_id}/model"
+    assert (mlflow.sklearn.load_model(uri).predict(table) == predicted).all()
     assert model.metadata.signature.inputs.input_names() == list(table.columns)
 
 
@@ -171,13 +181,15 @@ def test_the_model_of_a_run_that_trained_a_network_takes_activations(another_dat
             Study.model_validate(declaration), Execution(Store(another_database / "store"), pool)
         )
     (run,) = result.all_runs()
-    experiment = experiment_id(mlflow, "tuned", another_database)
+    experiment = experiment_id(mlflow, "tuned", destination(another_database))
     with mlflow.start_run(experiment_id=experiment) as logged_run:
         _log_model(mlflow, result, run)
     model = mlflow.pyfunc.load_model(f"runs:/{logged_run.info.run_id}/model")
     taken = result.features.learnt_from("tuned", result.study.learner(run), result.case_ids)
     assert model.metadata.signature.inputs.inputs[0].shape == (-1, *taken.shape[1:])
-    assert (model.predict(taken) == result.features.cases.loc[result.case_ids, "label"]).mean() > 0.9
+    assert (
+        model.predict(taken).argmax(axis=1) == result.features.cases.loc[result.case_ids, "label"]
+    ).mean() > 0.9
 
 
 def test_mlflow_models_predict_works_on_a_features_csv(logged):
@@ -208,7 +220,9 @@ def test_mlflow_models_predict_works_on_a_features_csv(logged):
     }
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert len(json.loads((folder / "predicted.json").read_text())["predictions"]) == 40
+    predicted = json.loads((folder / "predicted.json").read_text())["predictions"]
+    assert len(predicted) == 40
+    assert all(sum(probabilities) == pytest.approx(1) for probabilities in predicted)
 
 
 def test_no_artifact_is_a_pickle(logged):

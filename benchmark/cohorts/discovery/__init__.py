@@ -1,0 +1,1 @@
+"""What is in a folder of scans, and the study file that begins with it."""

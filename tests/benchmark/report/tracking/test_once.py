@@ -1,0 +1,148 @@
+"""A failure of MLflow's own database costs no result and is made up; what is there is not logged again."""
+
+import sqlite3
+
+import mlflow
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from benchmark.cli import app
+from benchmark.report.tracking import database
+from benchmark.report.tracking.destination import destination, tracking_uri
+from benchmark.report.tracking.live import live_run
+
+
+@pytest.fixture
+def run(tmp_path, toy_declaration):
+    """Run the toy study; return what it printed."""
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(toy_declaration))
+
+    def start(*more):
+        arguments = [
+            "run",
+            str(tmp_path / "toy.yaml"),
+            "--results",
+            str(tmp_path / "r"),
+            "--jobs",
+            "1",
+            *more,
+        ]
+        done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done
+
+    return start
+
+
+def parents(results):
+    runs = mlflow.MlflowClient(tracking_uri(results)).search_runs(["1"])
+    return sorted(run.info.run_name for run in runs if "mlflow.parentRunId" not in run.data.tags)
+
+
+def forget_stores():
+    """Have MLflow open databases anew, as a new process does."""
+    mlflow.tracking._tracking_service.utils._tracking_store_registry._get_store_with_resolved_uri.cache_clear()
+
+
+def spoil(file, how):
+    if how == "corrupt":
+        file.write_bytes(b"no database at all, but longer than its header is" * 50)
+    elif how == "newer":
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = 'of_the_future'")
+    else:
+        held = sqlite3.connect(file)
+        held.execute("BEGIN EXCLUSIVE")
+        return held.close
+    return lambda: None
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("corrupt", "file is not a database"),
+        ("newer", "bring it up to date with `mlflow db upgrade`"),
+        ("locked", "database is locked"),
+    ],
+)
+def test_a_database_out_of_order_is_two_warnings_and_the_next_start_makes_it_up(
+    run, tmp_path, monkeypatch, how, said
+):
+    monkeypatch.setattr(database, "PATIENCE_S", 0.2)
+    database.open_database(tmp_path / "r")
+    good = (tmp_path / "r" / "mlflow.db").read_bytes()
+    mend = spoil(tmp_path / "r" / "mlflow.db", how)
+    forget_stores()
+    first = run()
+    warnings = [line for line in first.stderr.splitlines() if line.startswith("MLflow: ")]
+    assert len(warnings) == 2
+    assert all(said in line for line in warnings)
+    assert "MLflow: run" not in first.stdout
+    assert (tmp_path / "r" / "toy" / "study.json").exists()
+    mend()
+    (tmp_path / "r" / "mlflow.db").write_bytes(good)
+    forget_stores()
+    assert "MLflow: run" in run().stdout
+    assert parents(tmp_path / "r") == ["toy"]
+
+
+def test_a_repeat_names_the_run_it_repeats_and_has_nothing_else(run, tmp_path):
+    run()
+    client = mlflow.MlflowClient(tracking_uri(tmp_path / "r"))
+    (first,) = client.search_runs(["1"], "attributes.run_name = 'toy'")
+    models = len(client.search_logged_models(["1"]))
+    assert f"MLflow: a repeat of run {first.info.run_id}" in run().stdout
+    (repeat,) = client.search_runs(["1"], "attributes.run_name = 'toy (repeat)'")
+    assert repeat.data.tags["cacbench.repeat_of"] == first.info.run_id
+    assert client.list_artifacts(repeat.info.run_id) == []
+    assert client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{repeat.info.run_id}'") == []
+    assert len(client.search_logged_models(["1"])) == models
+
+
+def test_a_run_that_somebody_deleted_is_logged_again_whole_whatever_repeats_it(run, tmp_path):
+    run()
+    run()
+    client = mlflow.MlflowClient(tracking_uri(tmp_path / "r"))
+    for logged in client.search_runs(["1"]):
+        if logged.info.run_name != "toy (repeat)":
+            client.delete_run(logged.info.run_id)
+    assert "MLflow: run" in run().stdout
+    assert len(client.search_runs(["1"], "tags.`mlflow.parentRunId` != ''")) == 5
+
+
+def test_results_that_were_computed_again_are_logged_again(run, tmp_path):
+    import shutil
+
+    run()
+    shutil.rmtree(tmp_path / "r" / "store")
+    assert "MLflow: run" in run().stdout
+    assert parents(tmp_path / "r") == ["toy", "toy"]
+
+
+def test_the_experiment_of_the_command_line_takes_the_place_of_the_studys(run, tmp_path):
+    assert "of experiment ours" in run("--experiment", "ours").stdout
+    assert mlflow.MlflowClient(tracking_uri(tmp_path / "r")).get_experiment_by_name("toy") is None
+
+
+def test_json_stays_json_where_nothing_can_be_logged(run):
+    done = run("--json", "--tracking-uri", "postgresql://user:secret@127.0.0.1:9/none")
+    assert done.stdout.startswith("{")
+    assert done.stderr.count("MLflow: ") == 2
+    assert "secret" not in done.output
+
+
+def test_a_run_that_is_filled_as_work_goes_on_survives_the_loss_of_its_database(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(database, "PATIENCE_S", 0.2)
+    results = tmp_path / "r"
+    with live_run(destination(results), "training", "net", {"steps": 2}) as log:
+        log(lambda module: module.log_metrics({"loss": 1.0}, step=0))
+        (results / "mlflow.db").write_bytes(b"gone" * 1000)
+        log(lambda module: module.log_metrics({"loss": 0.5}, step=1))
+        log(lambda module: module.log_metrics({"loss": 0.2}, step=2))
+    assert capsys.readouterr().err.count("nothing is logged to") == 1
+    with live_run(destination(tmp_path / "other"), "training", "net", {}) as log:
+        log(lambda module: module.log_metrics({"loss": 1.0}, step=0))
+    assert capsys.readouterr().err == ""
