@@ -109,6 +109,11 @@ class StudyResult:
     fitted: int = 0
     """How many folds and final models were fitted now rather than found in the store."""
 
+    @property
+    def tested(self) -> int:
+        """How many cases are tested: fewer than take part where the protocol's `test_on` or split says so."""
+        return int(self.predictions["case_id"].nunique())
+
     def all_runs(self) -> list[Run]:
         """Return the runs that have results, in the study's order."""
         return [run for run in self.study.all_runs() if run.name not in self.failed]

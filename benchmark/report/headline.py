@@ -26,6 +26,7 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
     return {
         "study": result.study.name,
         "cases": len(result.case_ids),
+        "tested": result.tested,
         "patients": int(result.features.cases.loc[result.case_ids, "patient"].nunique()),
         "target": target.use,
         "labels": {name: int((codes == code).sum()) for code, name in enumerate(target.classes)},

@@ -49,7 +49,7 @@ def report_of(result: StudyResult) -> Report:
         str(row.pop("method")): {key: None if pd.isna(value) else value for key, value in row.items()}
         for row in tables["methods"].to_dict("records")
     }
-    facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["cases"])
+    facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["tested"])
     metrics = result.study.compared_metrics
     figures = {
         "comparison": comparison_figure(tables["summary"], result.folds, metrics, result.study.name),
@@ -149,7 +149,8 @@ def _overview(facts: dict[str, Any], methods: pd.DataFrame) -> Section:
         shown |= {short: f"{row[key]:.2f}" for key, short in _SHORT.items() if key in row}
         ranks = "" if pd.isna(row["rank_low"]) else f"{row['rank_low']}–{row['rank_high']}"
         rows.append(shown | {"group": row["group"], "ranks": ranks})
-    title = f"Methods: {facts['cases']} cases, {facts['protocol']}"
+    tested = "" if facts["tested"] == facts["cases"] else f", {facts['tested']} of them tested"
+    title = f"Methods: {facts['cases']} cases{tested}, {facts['protocol']}"
     return Section(title, pd.DataFrame(rows), _note(best, facts))
 
 

@@ -36,7 +36,7 @@ def log_study(
     """
     tags = {**code_tags(), "cohort_hash": cohort_hash(result)}
     mlflow.set_tag("cohort_hash", tags["cohort_hash"])
-    sentences = verdict(tables["claims"], tables["methods"], len(result.case_ids))
+    sentences = verdict(tables["claims"], tables["methods"], result.tested)
     mlflow.set_tag(
         "mlflow.note.content", "\n\n".join(sentences)
     )  # what MLflow shows as the run's description

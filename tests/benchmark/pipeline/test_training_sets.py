@@ -9,6 +9,7 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.pipeline.run import plan_study, run_study
+from benchmark.report.study_report import report_of
 from benchmark.report.tables import all_tables
 from benchmark.study.study import Study
 
@@ -65,6 +66,9 @@ def test_its_features_are_extracted_once_and_its_own_number_of_training_cases_is
     assert (folds["some/logistic_regression"] < folds["mixed/logistic_regression"]).all()
     (pair,) = all_tables(result)["comparisons"].groupby(["run", "reference"]).groups
     assert pair == ("some/logistic_regression", "mixed/logistic_regression")
+    report = report_of(result)
+    assert report.sections[0].title.startswith("Methods: 24 cases, 12 of them tested, ")
+    assert "; 12 cases can show about " in report.facts["verdict"][0]
 
 
 def test_too_few_training_cases_are_refused_before_anything_is_extracted(execution):
