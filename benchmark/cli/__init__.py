@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` is instant."""
 
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -27,7 +28,7 @@ USERS_MISTAKE = 2
 UNEXPECTED = 70
 """EX_SOFTWARE of BSD's sysexits: not 1, which says that a guarded number moved."""
 INTERRUPTED = 130
-"""What a shell says of a program that Ctrl-C ended: 128 + SIGINT."""
+"""What a shell says of a program that Ctrl-C ended: 128 + SIGINT. Whoever asks by SIGTERM gets the same."""
 
 
 class _Commands(TyperGroup):
@@ -73,6 +74,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; an error ends it with a sentence and the exit code that README gives."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except (UserError, CaseError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -91,6 +92,13 @@ class Workers:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
+    def abandon(self) -> None:
+        """End at once, with what is in flight: its results would not be kept."""
+        processes = getattr(self._executor, "_processes", None) or {}
+        for process in list(processes.values()):
+            process.terminate()
+        self.close()
+
 
 @contextmanager
 def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Workers]:
@@ -109,18 +117,30 @@ def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Wor
         pool = Workers(lambda: _process_pool(jobs), jobs)
         try:
             yield pool
+        except KeyboardInterrupt:
+            pool.abandon()
+            raise
         finally:
             pool.close()
 
 
 def _process_pool(jobs: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_depend_on_the_parent)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _depend_on_the_parent() -> None:
     # Ctrl-C reaches every process of the terminal, and the parent alone decides what is given up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """Wait until the parent is gone, killed perhaps, and end: nobody would take the results."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -56,6 +56,33 @@ def wait_for_results(store, count, process):
         time.sleep(0.05)
 
 
+def running(process_id):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{process_id}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc to find the workers in")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_whoever_ends_the_command_alone_ends_its_workers_too(tmp_path, toy_declaration, how):
+    toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 400, "nonzero": 400}
+    process = start(tmp_path, toy_declaration)
+    wait_for_results(tmp_path / "results" / "store", 50, process)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(workers) >= 2
+    os.kill(process.pid, how)
+    _, errors = process.communicate(timeout=30)
+    if how == signal.SIGTERM:
+        assert process.returncode == 130
+        assert "what was finished is kept" in errors
+    for _ in range(200):
+        if not any(map(running, workers)):
+            return
+        time.sleep(0.05)
+    raise AssertionError("workers go on without the command that started them")
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_declaration, how):
     toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 400, "nonzero": 400}
