@@ -72,10 +72,10 @@ def about_cases(cases: Sequence[Case]) -> pd.DataFrame:
         {
             "label": pd.array(labels, dtype="Int64") if None in labels else labels,
             "cac_score": [case.cac_score for case in cases],
-            "patient": [case.patient or case.case_id for case in cases],
             "group": [case.group for case in cases],
             "protocol": [case.protocol for case in cases],
             "contrast": [{True: "on", False: "off", None: ""}[case.contrast] for case in cases],
+            "patient": [case.patient or case.case_id for case in cases],
         },
         index=pd.Index([case.case_id for case in cases], name="case_id"),
     )

@@ -25,7 +25,7 @@ class Features:
     """The features of all cases: one table per extraction, indexed by case_id, float64."""
 
     cases: pd.DataFrame
-    """Index case_id; columns label, cac_score, patient, group, protocol, contrast (on, off, or empty: not known),
+    """Index case_id; columns label, cac_score, group, protocol, contrast (on, off, or empty: not known), patient,
     then the cohort's covariates as text."""
     tables: dict[str, pd.DataFrame]
     exclusions: list[Exclusion]

@@ -1,11 +1,13 @@
 """No split has scans of one patient on both of its sides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.evaluation.fold import FoldTask
+from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.patients import patients_with_several, permuted_labels
 from benchmark.evaluation.protocol import Protocol
 from benchmark.plugins.registry import build
@@ -87,6 +89,24 @@ def test_who_stays_together_in_the_inner_folds_is_part_of_a_results_key():
         for groups in (None, [0, 0, 1, 1, 2, 2], [0, 1, 1, 2, 2, 2], [5, 5, 7, 7, 8, 8])
     }
     assert len(keys) == 3
+
+
+def test_hyperparameters_are_chosen_on_patients_that_did_not_train():
+    random = np.random.default_rng(0)
+    patient = np.repeat(np.arange(40), 3)
+    X, labels = random.normal(size=(40, 4))[patient], (np.arange(40) % 2)[patient]
+    task = FoldTask(
+        build("classifier", "toy_nearest"),
+        Protocol(),
+        tuple("abcd"),
+        X,
+        labels,
+        np.arange(90),
+        np.arange(90, 120),
+        0,
+    )
+    assert evaluate(task)["inner_score"] > 0.9, "a patient looks like himself"
+    assert evaluate(replace(task, groups=patient))["inner_score"] < 0.75
 
 
 @pytest.mark.parametrize("split", ["grouped", "leave_one_group_out"])

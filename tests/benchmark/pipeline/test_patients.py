@@ -34,7 +34,7 @@ def right(result, run_name="moments/toy_nearest"):
 def test_looks_alone_are_learnt_where_patients_are_parted_and_not_where_they_stay_whole(run, toy_study):
     unsaid = run(toy_study(cohort={**SCANS, "known": False}))
     said = run(toy_study(cohort=SCANS))
-    assert right(unsaid) > 0.9, "there is no calcium in these scans, but a patient looks like himself"
+    assert right(unsaid) > 0.8, "there is no calcium in these scans, but a patient looks like himself"
     assert right(said) < 0.7
     parted = said.predictions.groupby(["run", "repeat", "patient"])["fold"].nunique()
     assert (parted == 1).all()
