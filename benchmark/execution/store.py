@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,25 +36,37 @@ def as_bytes(suffix: str) -> Codec:
 class Store:
     """A folder of finished results. Writing is atomic: a result is there whole or not at all.
 
-    The folder holds no absolute path, so it can be copied to another machine and still hits.
+    The folder holds no absolute path, so it can be copied to another machine and still hits. Each file begins with a
+    line of what it is, its key and the SHA-256 of the rest: one that was damaged, cut, swapped or changed by hand is
+    told from a result, and made again. So is one whose bytes a power loss kept from the disk.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def get(self, kind: str, key: str, codec: Codec = JSON) -> Any | None:
-        """Return the stored record, or None."""
+        """Return the stored record; None if there is none, or one that is damaged, of which a warning tells."""
+        file = self._file(kind, key, codec.suffix)
         try:
-            return codec.decode(self._file(kind, key, codec.suffix).read_bytes())
+            head, _, content = file.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
+        if head == _head(kind, key, content):
+            return codec.decode(content)
+        print(f"cacbench: {file}: damaged, or not what was stored; it is made again", file=sys.stderr)
+        return None
 
     def put(self, kind: str, key: str, record: Any, codec: Codec = JSON) -> None:
         """Store a record."""
-        write_atomically(self._file(kind, key, codec.suffix), codec.encode(record))
+        content = codec.encode(record)
+        write_atomically(self._file(kind, key, codec.suffix), _head(kind, key, content) + b"\n" + content)
 
     def _file(self, kind: str, key: str, suffix: str) -> Path:
         return self.folder / kind / key[:2] / f"{key}.{suffix}"
+
+
+def _head(kind: str, key: str, content: bytes) -> bytes:
+    return f"cacbench {kind} {key} {hashlib.sha256(content).hexdigest()}".encode()
 
 
 def json_text(content: Any, *, sort_keys: bool = False) -> str:

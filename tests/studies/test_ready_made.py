@@ -23,8 +23,8 @@ STUDIES = Path(__file__).parents[2] / "studies"
     [
         ("table2", 182, 8),
         ("families", 182, 8),
-        ("bands", 182, 6),
-        ("bands_four", 182, 6),
+        ("bands", 182, 4),
+        ("bands_four", 182, 4),
         ("scanners", 182, 6),
         ("pseudo_labels", 182, 8),
         ("roi_dilation", 120, 10),

@@ -2,6 +2,8 @@ import json
 import math
 import shutil
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -40,6 +42,34 @@ def test_a_copied_store_still_hits(tmp_path):
     Store(tmp_path / "a").put("folds", "key", {"x": 1})
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert Store(tmp_path / "b").get("folds", "key") == {"x": 1}
+
+
+@given(st.data())
+def test_a_record_whose_bytes_are_not_what_was_stored_is_none_and_told(tmp_path_factory, data):
+    """Any byte changed, any cut, and the record of another key or kind in its place."""
+    folder = tmp_path_factory.mktemp("store")
+    store = Store(folder)
+    for kind, key in (("features", "key"), ("features", "other"), ("folds", "key")):
+        store.put(kind, key, {"value": 1.25, "of": [kind, key]})
+    file = folder / "features" / "ke" / "key.json"
+    whole = file.read_bytes()
+    how = data.draw(st.sampled_from(["changed", "cut", "longer", "another key", "another kind", "empty"]))
+    if how == "changed":
+        place = data.draw(st.integers(0, len(whole) - 1))
+        byte = data.draw(st.integers(0, 255).filter(lambda value: value != whole[place]))
+        file.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+    elif how == "cut":
+        file.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    elif how == "longer":
+        file.write_bytes(whole + b" ")
+    else:
+        other = {"another key": "features/ot/other.json", "another kind": "folds/ke/key.json"}.get(how)
+        file.write_bytes((folder / other).read_bytes() if other else b"")
+    with redirect_stderr(StringIO()) as told:
+        assert store.get("features", "key") is None
+    assert "key.json: damaged, or not what was stored; it is made again" in told.getvalue()
+    store.put("features", "key", {"value": 2})
+    assert store.get("features", "key") == {"value": 2}
 
 
 def test_a_write_that_fails_leaves_the_old_content_and_no_litter(tmp_path, monkeypatch):

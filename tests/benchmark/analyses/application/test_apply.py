@@ -84,7 +84,7 @@ def test_the_frozen_model_is_the_one_that_was_fitted_on_all_cases(folder):
     applied(folder, cohort())
     found = table(folder, "predictions").set_index("case_id")
     (model,) = [
-        json.loads(file.read_bytes())
+        json.loads(file.read_bytes().partition(b"\n")[2])
         for file in (folder / "r/store/models").rglob("*.json")
         if b'"model__C"' in file.read_bytes()
     ]
