@@ -19,6 +19,7 @@ from benchmark.plugins.base import Plugin
 from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
 from benchmark.study.comparisons import EMBEDDINGS, Comparisons, Yardsticks
+from benchmark.study.names import StudyName, refuse_names_of_no_file
 
 
 class Extraction(Declaration):
@@ -47,7 +48,7 @@ class Run:
 class Study(Declaration):
     """Everything one execution needs to know; see `runs.yaml` for an example."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the folder under results/")
+    name: StudyName
     seed: int | str = Field(0, description="every random choice derives from it and from names")
     cohort: Annotated[Cohort, declared("cohort")]
     segmenters: Annotated[dict[str, Segmenter], all_declared("segmenter")] = Field(min_length=1)
@@ -98,6 +99,11 @@ class Study(Declaration):
             name: {"segmenter": regions[name], "extractor": plugin, **learnt_from[name]}
             for name, plugin in built.items()
         }
+
+    @field_validator("segmenters", "extractors", "classifiers", mode="before")
+    @classmethod
+    def _named(cls, section: Any) -> Any:
+        return refuse_names_of_no_file(section)
 
     @model_validator(mode="after")
     def _names_exist(self) -> Study:
