@@ -52,7 +52,16 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
 
 
+def refuse_no_file(path: Path) -> None:
+    """Raise `CaseError` for what is not there, and for a pipe, which is waited for, or a device, which never ends."""
+    if not path.exists():
+        raise CaseError(f"{path.name}: no such file")
+    if not path.is_file():
+        raise CaseError(f"{path.name}: a pipe or device and no file; give the file itself")
+
+
 def _bytes_digest(path: Path) -> str:
+    refuse_no_file(path)
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.errors import CaseError
-from benchmark.images.files import SUFFIXES
+from benchmark.images.files import SUFFIXES, refuse_no_file
 from benchmark.images.geometry import Grid, refuse_other_grid, resample_mask_to, same_grid
 from benchmark.images.hounsfield import refuse_no_hu
 from benchmark.images.volume_files import metaimage, nifti, nrrd
@@ -124,8 +124,7 @@ def _read_file(path: Path) -> sitk.Image:
 
 def _format_of(path: Path) -> ModuleType:
     """Return the module that knows the file's format. Raises `CaseError` without a file, and for another format."""
-    if not path.exists():
-        raise CaseError(f"{path.name}: no such file")
+    refuse_no_file(path)
     for module in (nifti, nrrd, metaimage):
         if path.name.lower().endswith(module.SUFFIXES):
             return module

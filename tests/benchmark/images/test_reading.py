@@ -1,6 +1,7 @@
 """Reading images, masks and DICOM series; grids, cropping and resampling."""
 
 import gzip
+import os
 import re
 import shutil
 from pathlib import Path
@@ -126,6 +127,10 @@ def refusal(path):
 
 def test_a_missing_file_is_refused(tmp_path):
     assert "no such file" in refusal(tmp_path / "nowhere.nii.gz")
+    os.mkfifo(tmp_path / "pipe.nii")
+    (tmp_path / "endless.nii").symlink_to("/dev/zero")
+    for name in ("pipe.nii", "endless.nii"):
+        assert "a pipe or device and no file" in refusal(tmp_path / name)
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path):
@@ -462,3 +467,11 @@ def test_a_resampled_mask_keeps_its_labels(ct):
     moved = resample_mask_to(resample(labels, (0.2, 0.25, 1.5), linear=False), ct)
     assert same_grid(moved, ct)
     assert set(np.unique(sitk.GetArrayFromImage(moved))) == {0, 4}
+
+
+def test_a_pipe_or_device_is_no_scan_to_hash_either(tmp_path):
+    os.mkfifo(tmp_path / "pipe.nii")
+    (tmp_path / "header.mhd").symlink_to("/dev/zero")
+    for name in ("pipe.nii", "header.mhd"):
+        with pytest.raises(CaseError, match="a pipe or device and no file"):
+            file_digest(tmp_path / name)
