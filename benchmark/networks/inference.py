@@ -101,12 +101,13 @@ def once_per_process(load: Load) -> Load:
         try:
             return load(*key)
         except UserError as error:
-            return error
+            # The error itself would keep the frames it came through, and the network that was half loaded there.
+            return UserError(*error.args)
 
     @wraps(load)
     def loaded(*key: Any) -> Any:
         if isinstance(result := outcome(*key), UserError):
-            raise result
+            raise UserError(*result.args)
         return result
 
     return cast(Load, loaded)

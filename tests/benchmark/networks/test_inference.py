@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import SimpleITK as sitk
 import torch
 from pydantic import ValidationError
 
-from benchmark.errors import CaseError
+from benchmark.errors import CaseError, UserError
 from benchmark.networks import inference
 from feature_extractors.ct_fm import CTFMExtractor
 from feature_extractors.radimagenet import RadImageNetExtractor
@@ -135,3 +137,20 @@ def test_a_network_is_loaded_once_per_process() -> None:
 def test_a_plug_in_cannot_be_changed_after_it_was_made() -> None:
     with pytest.raises(ValidationError):
         CTFMExtractor(weights={"untrained": 0}).pooling = "max"  # type: ignore[misc]
+
+
+def test_a_load_that_failed_keeps_its_sentence_and_nothing_of_what_it_had_loaded() -> None:
+    seen: list[weakref.ref[torch.nn.Linear]] = []
+
+    @inference.once_per_process
+    def load(name: str) -> None:
+        large = torch.nn.Linear(2, 2)
+        seen.append(weakref.ref(large))
+        raise UserError(f"{name}: of another layout")
+
+    for _ in range(2):
+        with pytest.raises(UserError, match="weights: of another layout"):
+            load("weights")
+    gc.collect()
+    assert len(seen) == 1
+    assert seen[0]() is None
