@@ -92,8 +92,10 @@ def _describes_its_parameters(plugin: Plugin, scan: Scan) -> str:
 
 
 def _is_made_from_its_parameters(plugin: Plugin, scan: Scan) -> str:
+    values = {name: getattr(plugin, name) for name in type(plugin).model_fields}
+    within = {name: value for name, value in values.items() if isinstance(value, Plugin)}
     try:
-        again = type(plugin).model_validate(plugin.model_dump())
+        again = type(plugin).model_validate({**plugin.model_dump(exclude=set(within)), **within})
     except ValueError as error:
         return f"its parameters do not make it again ({error})"
     if again != plugin or again.fingerprint() != plugin.fingerprint():

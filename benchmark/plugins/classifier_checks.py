@@ -27,7 +27,7 @@ def _tries_parameters_that_there_are(plugin: Classifier, scan: Scan) -> str:
 
 
 def _learns_what_is_plain(plugin: Classifier, scan: Scan) -> str:
-    X, y = _cases()
+    X, y = _cases(plugin)
     probabilities = plugin.estimator(0).fit(X, y).predict_proba(X)
     if probabilities.shape != (len(y), 2) or not np.allclose(probabilities.sum(axis=1), 1):
         return "predict_proba does not give two probabilities per case that add up to 1"
@@ -36,7 +36,7 @@ def _learns_what_is_plain(plugin: Classifier, scan: Scan) -> str:
 
 
 def _learns_the_same_twice(plugin: Classifier, scan: Scan) -> str:
-    X, y = _cases()
+    X, y = _cases(plugin)
     first, second = (plugin.estimator(7).fit(X, y).predict_proba(X) for _ in range(2))
     return "" if np.array_equal(first, second) else "the same seed learns something else: use `seed`"
 
@@ -46,7 +46,7 @@ def _is_a_grid_of_equal_stages(plugin: Classifier, scan: Scan) -> str:
         return ""
     from sklearn.base import clone
 
-    X, y = _cases()
+    X, y = _cases(plugin)
     name = f"model__{plugin.staged_parameter}"
     pipeline = plugin.estimator(0).set_params(**{name: 20}).fit(X, y)
     seen = pipeline[:-1].transform(X)
@@ -64,10 +64,10 @@ CLASSIFIER_CHECKS = (
 )
 
 
-def _cases() -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Return 60 cases of 4 features, the first of which parts the labels."""
+def _cases(plugin: Classifier) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Return 60 cases of 4 features, the first of which parts the labels; then their batch, if it is to be known."""
     random = np.random.default_rng(0)
     y = np.arange(60) % 2
     X = random.normal(size=(60, 4))
     X[:, 0] += 4 * y
-    return X, y
+    return (X if plugin.batch_column is None else np.c_[X, np.arange(60) // 2 % 3]), y

@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from benchmark.evaluation.ordinal import OrdinalClassifier
 from cacbench.scan_features import ScanFeatures
+from classifiers.combat import CombatStep
 from classifiers.finetuned.estimator import FinetunedNetwork
 from classifiers.preprocessing import CorrelationFilter
 
@@ -30,8 +31,9 @@ def test_scikit_learns_own_checks_pass(estimator, at_least):
 
 
 def test_no_estimator_of_ours_is_left_out():
-    # A network takes an extractor's activations, (cases, views, …), which no check of scikit-learn hands over.
-    checked = {CorrelationFilter, OrdinalClassifier, ScanFeatures, FinetunedNetwork}
+    # A network takes an extractor's activations, (cases, views, …), and ComBat a last column of scanners: no check of
+    # scikit-learn hands these over.
+    checked = {CorrelationFilter, OrdinalClassifier, ScanFeatures, FinetunedNetwork, CombatStep}
     ours = {
         cls
         for cls in _below(BaseEstimator)

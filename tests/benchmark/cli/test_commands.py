@@ -186,7 +186,9 @@ def test_list_shows_every_kind_with_parameters_and_state():
     forbidden = {name for name, licence in licences.items() if not licence["commercial"]}
     assert forbidden == {"rad_dino", "dale_ct"}
     assert described["feature_extractor"]["finetune_slices"]["licences"] == licences
-    assert shown.count("(NON-COMMERCIAL)") == 2 * len(forbidden), "once for each of the two"
+    networks = described["feature_extractor"]["monai_encoder"]["licences"]
+    assert [name for name, licence in networks.items() if not licence["commercial"]] == ["vista3d"]
+    assert shown.count("(NON-COMMERCIAL)") == 2 * len(forbidden) + 1, "once for each of the two, and vista3d"
 
 
 @pytest.mark.parametrize(("name", "read"), [("f.parquet", pd.read_parquet), ("f.csv", pd.read_csv)])
