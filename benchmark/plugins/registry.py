@@ -75,6 +75,16 @@ def names(kind: Kind) -> list[str]:
     return [*BUILTINS[kind], *sorted(set(_external(kind)) - set(BUILTINS[kind]))]
 
 
+def name_of(plugin: Plugin) -> str:
+    """Return what a study file calls a plug-in's class; the class's own name where no kind lists it."""
+    place = f"{type(plugin).__module__}:{type(plugin).__qualname__}"
+    for kind, base in BASES.items():
+        if isinstance(plugin, base):
+            places = BUILTINS[kind] | {name: entry.value for name, entry in _external(kind).items()}
+            return next((name for name, there in places.items() if there == place), type(plugin).__name__)
+    return type(plugin).__name__
+
+
 def plugin_class(kind: Kind, name: str) -> type[Plugin]:
     """Import and return the class of a plug-in. Raises `ValueError` for an unknown or unfit one."""
     if name in BUILTINS[kind]:

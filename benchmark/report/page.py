@@ -47,8 +47,8 @@ def _anchor(title: str) -> str:
 
 
 def _shown(section: Section, table: pd.DataFrame | None) -> bool:
-    """Say whether a section has a table, a sentence or figures to show."""
-    return bool(section.otherwise or (section.figures if table is None else len(table)))
+    """Say whether a section has a table, a text, a sentence or figures to show."""
+    return bool(section.otherwise or section.text or (section.figures if table is None else len(table)))
 
 
 def _data_uri(figure: Path) -> str:

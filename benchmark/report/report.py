@@ -38,6 +38,8 @@ class Section:
     where: Literal["everywhere", "page", "console"] = "everywhere"
     otherwise: str = ""
     """What to say where the table has no row; nothing: the section is left out."""
+    text: str = ""
+    """What is to be copied, as it is; the console does not show it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Report:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     """PNGs by their path in the folder, without the suffix."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Text files beside the page, by their names."""
     sentences: Sequence[str] = ()
     """What was found, in words."""
     of_this_execution: str = ""
@@ -115,6 +119,9 @@ def publish(report: Report, claim: Claim) -> Published:
         pictures[name] = folder / f"{name}.png"
         write_atomically(pictures[name], content)
         written.append(pictures[name])
+    for name, text in report.texts.items():
+        write_atomically(folder / name, text.encode())
+        written.append(folder / name)
     page = write_page(folder / "report.html", report, pictures)
     facts = folder / report.facts_file
     write_atomically(facts, json_text(report.facts).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
 from benchmark.report.tracking.runs import log_study
 from benchmark.report.verdict.sentence import verdict
+from benchmark.report.writing.sections import for_the_paper
 
 SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
 _ON_COMPARISONS = (
@@ -50,6 +52,9 @@ def report_of(result: StudyResult) -> Report:
         for row in tables["methods"].to_dict("records")
     }
     facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["tested"])
+    overview = _overview(tables["methods"])
+    paper, texts, checklists = for_the_paper(result, facts, tables, overview)
+    tables |= checklists
     metrics = result.study.compared_metrics
     figures = {
         "comparison": comparison_figure(tables["summary"], result.folds, metrics, result.study.name),
@@ -60,7 +65,11 @@ def report_of(result: StudyResult) -> Report:
         name=result.study.name,
         folder=Path(result.study.name),
         lead=_lead(facts),
-        sections=_sections(facts, tables),
+        sections=[
+            _first(facts, tables["methods"], overview),
+            *map(_on_page_alone, [*_behind(facts, tables), *paper]),
+        ],
+        texts=texts,
         tables=tables,
         facts=facts,
         figures=figures,
@@ -97,9 +106,10 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
     return said
 
 
-def _sections(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Section]:
+def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Section]:
+    """Return what lies behind the first table."""
     groups = tables["groups"].round(3) if tables["groups"]["group"].nunique() > 1 else None
-    behind = [
+    return [
         Section(
             "Runs",
             headline_table(tables["summary"]),
@@ -128,17 +138,21 @@ def _sections(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Se
             otherwise="None.",
         ),
     ]
-    return [_overview(facts, tables["methods"]), *(_on_page_alone(section) for section in behind)]
 
 
 def _on_page_alone(section: Section) -> Section:
-    return Section(
-        section.title, section.table, section.note, section.figures, where="page", otherwise=section.otherwise
-    )
+    return replace(section, where="page")
 
 
-def _overview(facts: dict[str, Any], methods: pd.DataFrame) -> Section:
-    """Return the table that people see first: one row per method and rule, most skilful first."""
+def _first(facts: dict[str, Any], methods: pd.DataFrame, overview: pd.DataFrame) -> Section:
+    """Return what people see first: the methods, how many cases, and how to read it."""
+    tested = "" if facts["tested"] == facts["cases"] else f", {facts['tested']} of them tested"
+    title = f"Methods: {facts['cases']} cases{tested}, {facts['protocol']}"
+    return Section(title, overview, _note(str(methods["best_rule"].iloc[0]), facts))
+
+
+def _overview(methods: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per method and rule, most skilful first."""
     best = str(methods["best_rule"].iloc[0])
     rows = []
     for row in methods.to_dict("records"):
@@ -149,9 +163,7 @@ def _overview(facts: dict[str, Any], methods: pd.DataFrame) -> Section:
         shown |= {short: f"{row[key]:.2f}" for key, short in _SHORT.items() if key in row}
         ranks = "" if pd.isna(row["rank_low"]) else f"{row['rank_low']}–{row['rank_high']}"
         rows.append(shown | {"group": row["group"], "ranks": ranks})
-    tested = "" if facts["tested"] == facts["cases"] else f", {facts['tested']} of them tested"
-    title = f"Methods: {facts['cases']} cases{tested}, {facts['protocol']}"
-    return Section(title, pd.DataFrame(rows), _note(best, facts))
+    return pd.DataFrame(rows)
 
 
 def _skill(row: Mapping[Any, Any]) -> str:

@@ -63,6 +63,8 @@ def test_the_contents_lead_to_sections_that_are_there(page):
         "methods-9-cases",
         "comparisons",
         "exclusions",
+        "files",
+        "made-with",
     ]
     assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
     assert "tables/summary.csv" in links

@@ -1,0 +1,1 @@
+"""What a paper needs of a finished study: methods in words, the headline table, checklists filled in."""
