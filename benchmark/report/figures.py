@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 
 
 def detail_figures(result: StudyResult, tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Return the figures by name: ``calibration`` or ``confusion``, and ``critical_difference`` over several groups."""
-    figures = {}
+    """Return the figures by name: ``confusion``; of two classes ``calibration``; of groups ``critical_difference``."""
+    figures = {"confusion": confusion_figure(tables["confusion"], result.study.target.classes)}
     if result.study.target.binary:
         figures["calibration"] = calibration_figure(tables["calibration"])
-    else:
-        figures["confusion"] = confusion_figure(tables["confusion"], result.study.target.classes)
     ranked = ranking(result, tables["groups"])
     if ranked is not None:
         title = "accuracy, ranked within each group of the cohort"
@@ -54,9 +52,11 @@ def confusion_figure(confusion: pd.DataFrame, classes: tuple[str, ...]) -> Figur
         rows_of_run = confusion[confusion["run"] == run]
         table = rows_of_run.pivot(index="true", columns="predicted", values="cases")
         counts = table.loc[list(classes), list(classes)].to_numpy()
-        axis.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(counts):
-            axis.text(column, row, str(count), ha="center", va="center", fontsize=8)
+            ink = "white" if share[row, column] > 0.6 else "black"
+            axis.text(column, row, str(count), color=ink, ha="center", va="center", fontsize=8)
         axis.set_xticks(range(len(classes)), classes, fontsize=7, rotation=30)
         axis.set_yticks(range(len(classes)), classes, fontsize=7)
     figure.supxlabel("predicted", fontsize=9)

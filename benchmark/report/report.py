@@ -38,6 +38,8 @@ class Section:
     where: Literal["everywhere", "page", "console"] = "everywhere"
     otherwise: str = ""
     """What to say where the table has no row; nothing: the section is left out."""
+    figures_folded: bool = False
+    """Whether the page shows the figures when asked to: of many panels."""
     text: str = ""
     """What is to be copied, as it is; the console does not show it."""
 

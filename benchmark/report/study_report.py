@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
+from benchmark.report.cases.side_by_side import bands_side_by_side
 from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import detail_figures
 from benchmark.report.headline import facts_of
@@ -17,6 +18,7 @@ from benchmark.report.picture import comparison_figure
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
 from benchmark.report.tracking.runs import log_study
+from benchmark.report.verdict.pairs import pairs_side_by_side
 from benchmark.report.verdict.sentence import verdict
 from benchmark.report.writing.sections import for_the_paper
 
@@ -31,6 +33,14 @@ _ON_CALIBRATION = (
     "Fifths of the cases by predicted probability, against the share that has label 1. The Brier score is the mean "
     "squared error of the probabilities; the interval is BCa."
 )
+MOST_PANELS = 8
+"""So many runs a figure with a panel for each may have and still be shown at once."""
+_ON_PAIRS = (
+    "Row minus column in points of accuracy; in brackets the p-value of the corrected resampled t-test (Nadeau and "
+    "Bengio), adjusted by Holm over all pairs."
+)
+_ON_BANDS = "Share of the cases of each band that a method calls rightly, with Wilson's 95 % interval."
+_ON_HARD_CASES = "Cases that at least half of the methods call wrongly, and what each method calls them."
 _SHORT = {
     "sensitivity": "sens.",
     "specificity": "spec.",
@@ -108,6 +118,8 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
 
 def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Section]:
     """Return what lies behind the first table."""
+    methods = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
+    many = len(facts["runs"]) > MOST_PANELS
     groups = tables["groups"].round(3) if tables["groups"]["group"].nunique() > 1 else None
     return [
         Section(
@@ -116,20 +128,26 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Sect
             f"Pooled out-of-fold value with the 95 % interval (patients resampled, BCa{_other_methods(facts)}).",
             ["comparison"],
         ),
+        Section("Pairs of methods", pairs_side_by_side(tables["claims"], methods), _ON_PAIRS),
         Section("Comparisons", tables["comparisons"][SHOWN].round(4), _ON_COMPARISONS),
         Section(
             "Classes",
             _classes(tables["classes"]),
             "Share of each class's cases that was found, with Wilson's 95 % interval.",
             ["confusion"],
+            figures_folded=many,
         ),
-        Section("Calibration", _brier(tables["intervals"]), _ON_CALIBRATION, ["calibration"]),
+        Section(
+            "Calibration", _brier(tables["intervals"]), _ON_CALIBRATION, ["calibration"], figures_folded=many
+        ),
         Section(
             "Groups",
             groups,
             "Accuracy within each scanner or site, with Wilson's 95 % interval.",
             ["critical_difference"] if groups is not None else [],
         ),
+        Section("Bands of the Agatston score", bands_side_by_side(tables["bands"]), _ON_BANDS),
+        Section("Hard cases", tables["hard_cases"], _ON_HARD_CASES, otherwise="None."),
         Section("Exclusions", tables["exclusions"], otherwise="None."),
         Section(
             "Warnings of segmenters",

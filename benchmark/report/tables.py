@@ -12,6 +12,8 @@ from benchmark.errors import UserError
 from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import StudyResult
+from benchmark.report.cases.bands import band_table
+from benchmark.report.cases.hard import hard_cases
 from benchmark.report.details import detail_tables
 from benchmark.report.verdict.methods import methods_of
 from benchmark.report.verdict.standing import standing_tables
@@ -38,12 +40,14 @@ NAMES = (
 
 def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
     """Return every table by name; README explains their columns."""
-    confidence = intervals(result)
+    confidence, methods = intervals(result), methods_of(result)
     return {
         "summary": summary(result, confidence),
         "intervals": confidence,
         "comparisons": comparisons(result),
-        **standing_tables(result, methods_of(result)),
+        **standing_tables(result, methods),
+        "bands": band_table(result, methods),
+        "hard_cases": hard_cases(result, methods),
         **detail_tables(result),
         "folds": result.folds,
         "predictions": result.predictions,

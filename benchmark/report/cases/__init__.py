@@ -1,0 +1,1 @@
+"""A study's results case by case: by how much calcium there is, and those that most methods miss."""
