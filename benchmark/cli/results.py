@@ -1,4 +1,4 @@
-"""Commands that read what a finished study left: check, apply, ui."""
+"""Commands that read what a finished study left: check, apply, reproduce, ui."""
 
 import os
 import sys
@@ -94,6 +94,50 @@ def apply(
         frozen = freeze(declared, chosen, results / declared.name, execution)
         application = apply_run(frozen, cohort, execution)
     show(publish(report_of(application), claim), as_json)
+
+
+@app.command()
+def reproduce(
+    origin: Annotated[
+        str, typer.Argument(metavar="RUN_ID", help="A run of MLflow, or the folder of a finished study.")
+    ],
+    instead: Annotated[
+        Path | None,
+        typer.Option("--study", metavar="FILE", help="Run this study file and name what it changes."),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="Where relative paths start; default: what the results say, or here."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where it is made anew; what lies there is gone on with.")
+    ] = Path("reproduced"),
+    results: Results = DEFAULT_RESULTS,
+    jobs: Jobs = None,
+    tracking_uri: Tracking = None,
+    as_json: Json = False,
+) -> None:
+    """Make a finished study anew from what is held of it, and compare every number; exit code 1 when one differs."""
+    from benchmark.analyses.reproduction.held import held_by
+    from benchmark.analyses.reproduction.reproduce import declared_again
+    from benchmark.analyses.reproduction.reproduce import reproduce as make_anew
+    from benchmark.execution.store import json_text
+    from benchmark.report.console import console, print_table
+    from benchmark.report.tracking.destination import destination
+
+    held = held_by(origin, destination(results, tracking_uri), base)
+    study = declared_again(held, out, instead)
+    tell_notices(study.cohort)
+    done = make_anew(held, study, out, jobs)
+    if as_json:
+        print(json_text(done.as_json()), end="")
+    else:
+        if len(done.moved):
+            print_table(done.moved.drop(columns="same"), "numbers that differ")
+        for sentence in [str(done), *(f"made otherwise: {text}" for text in done.otherwise)]:
+            console.print(sentence, highlight=False, soft_wrap=True)
+    if len(done.moved):
+        raise typer.Exit(1)
 
 
 @app.command()

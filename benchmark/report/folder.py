@@ -131,6 +131,12 @@ def claim_folder(
     return claim
 
 
+def study_file_of(folder: Path) -> Path | None:
+    """Return the study file that a study's folder was made from; None where that is not recorded."""
+    record = _record(folder.parent, Path(folder.name))
+    return folder.parent / record["study_file"] if record else None
+
+
 def _file(results: Path, folder: Path) -> Path:
     return results / RECORDS / folder.parent / f"{folder.name}.json"
 

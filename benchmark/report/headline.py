@@ -14,8 +14,13 @@ from benchmark.evaluation.case_filter import EVERY
 from benchmark.execution.environment import machine, versions
 from benchmark.execution.store import json_text, write_atomically
 from benchmark.pipeline.results import StudyResult
+from benchmark.plugins.base import with_nested
+from benchmark.plugins.fingerprint import digest_of
+from benchmark.study.parameters import parameters_of
 from benchmark.study.study import Run, Study
 
+DECLARED = "study.yaml"
+"""In a finished study's folder: the study file as it was read."""
 HEADLINE_METRICS = ("accuracy", "sensitivity", "specificity", "f1", "roc_auc", "macro_f1", "quadratic_kappa")
 
 
@@ -48,6 +53,10 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "without_result": result.failed,
         "made_of": {run.name: made_of(result.study, run) for run in result.all_runs()},
         "seconds_per_case": {name: round(value, 3) for name, value in result.features.seconds.items()},
+        "weights": _weights(result),
+        "cohort_hash": cohort_hash(result),
+        "parameters": parameters_of(result.study),
+        "overrides": result.study.overrides,
         "versions": versions(),
         "processor": machine()["processor"],
     }
@@ -59,6 +68,22 @@ def made_of(study: Study, run: Run) -> dict[str, dict[str, str]]:
         kind: {"fingerprint": plugin.fingerprint(), "precision": str(getattr(plugin, "precision", ""))}
         for kind, plugin in study.plugins_of(run).items()
     }
+
+
+def cohort_hash(result: StudyResult) -> str:
+    """Return a hash of the cohort as the runs saw it: case ids, labels and groups."""
+    return digest_of(result.features.cases.reset_index().astype(str).to_dict("list"))
+
+
+def _weights(result: StudyResult) -> dict[str, str]:
+    """Return the digests of the weights behind the runs, by what the study calls the plug-in."""
+    found = {}
+    for run in result.all_runs():
+        for kind, plugin in result.study.plugins_of(run).items():
+            for part in with_nested(plugin):
+                if digest := part.weights_digest():
+                    found[result.study.names_of(run)[kind]] = digest
+    return found
 
 
 def _anomalies(result: StudyResult) -> dict[str, int]:

@@ -10,10 +10,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
-from benchmark.report.cases.side_by_side import bands_side_by_side
 from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import detail_figures
-from benchmark.report.headline import facts_of
+from benchmark.report.headline import DECLARED, facts_of
 from benchmark.report.picture import comparison_figure
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
@@ -65,6 +64,7 @@ def report_of(result: StudyResult) -> Report:
     overview = _overview(tables["methods"])
     paper, texts, checklists = for_the_paper(result, facts, tables, overview)
     tables |= checklists
+    texts |= {DECLARED: result.study.text} if result.study.text else {}
     metrics = result.study.compared_metrics
     figures = {
         "comparison": comparison_figure(tables["summary"], result.folds, metrics, result.study.name),
@@ -233,6 +233,17 @@ def _classes(classes: pd.DataFrame) -> pd.DataFrame:
         for row in classes.to_dict("records")
     ]
     return classes[["run", "class", "cases", "predicted"]].assign(sensitivity=sensitivities)
+
+
+def bands_side_by_side(bands: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per method and a column per band, ``accuracy [low, high]``, how many cases in its head."""
+    if bands.empty:
+        return pd.DataFrame()
+    cases = bands.drop_duplicates("band").set_index("band")["cases"]
+    text = [with_interval(row["accuracy"], row["low"], row["high"], 2) for row in bands.to_dict("records")]
+    wide = bands.assign(text=text).pivot(index="method", columns="band", values="text")
+    wide = wide.loc[list(dict.fromkeys(bands["method"])), list(cases.index)]
+    return wide.rename(columns={band: f"{band} (n = {count})" for band, count in cases.items()}).reset_index()
 
 
 def _brier(intervals: pd.DataFrame) -> pd.DataFrame | None:

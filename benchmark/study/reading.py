@@ -21,16 +21,19 @@ _OTHER_STUDIES = {"robustness": {"study", "conditions"}, "segmentation": {"cohor
 """Keys that, without `extractors`, mark another kind of study file, by the command that reads it."""
 
 
-def read_study(path: Path, overrides: Overrides = NOTHING) -> Study:
-    """Read and validate a study file, with `overrides`. Raises `UserError` naming the file, the line and the remedy."""
+def read_study(path: Path, overrides: Overrides = NOTHING, base: Path | None = None) -> Study:
+    """Read and validate a study file, with `overrides`. Raises `UserError` naming the file, the line and the remedy.
+
+    Relative paths in it start from `base`; None: from the file's folder.
+    """
     text, content = read_declaration(path)
     for command, keys in _OTHER_STUDIES.items():
         if keys <= set(content) and "extractors" not in content:
             raise UserError(
                 f"{path}: is a study for `cacbench {command}`; name one like the runs.yaml of the project"
             )
-    study = validated(Study, overrides.applied(content), path, text)
-    study._file, study._overrides = path, str(overrides)
+    study = validated(Study, overrides.applied(content), path, text, base=base)
+    study._file, study._text, study._overrides = path, text, str(overrides)
     return study
 
 
@@ -56,14 +59,20 @@ def read_declaration(path: Path, example: str = "the runs.yaml of the project") 
 
 
 def validated(
-    model: type[Declared], content: dict[str, Any], path: Path, text: str, *within: str
+    model: type[Declared],
+    content: dict[str, Any],
+    path: Path,
+    text: str,
+    *within: str,
+    base: Path | None = None,
 ) -> Declared:
     """Return what `content` declares. Raises `UserError` naming the file, the line and the remedy.
 
-    `within` are the keys under which it stands in the file's `text`; none: it is the file.
+    `within` are the keys under which it stands in the file's `text`; none: it is the file. Relative paths start from
+    `base`, else from the file's folder.
     """
     try:
-        return model.model_validate(content, context={"base": path.parent})
+        return model.model_validate(content, context={"base": base or path.parent})
     except ValidationError as error:
         places = [([*within, *map(str, item["loc"])], plain_message(item)) for item in error.errors()]
         raise UserError(

@@ -71,6 +71,13 @@ class Study(Declaration):
         """The file it was read from; None where it was declared in Python."""
         return self._file
 
+    _text: str = PrivateAttr("")
+
+    @property
+    def text(self) -> str:
+        """What that file said when it was read; empty where there is none."""
+        return self._text
+
     _overrides: str = PrivateAttr("")
 
     @property

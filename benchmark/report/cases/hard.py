@@ -25,7 +25,7 @@ def hard_cases(result: StudyResult, methods: Methods) -> pd.DataFrame:
     known = result.features.cases.loc[
         called.index, [name for name in _ABOUT if name in result.features.cases]
     ]
-    table = pd.concat(
+    table: pd.DataFrame = pd.concat(
         [
             truth.map(classes).rename("truth"),
             wrong.rename("wrong"),

@@ -15,7 +15,7 @@ import pandas as pd
 from benchmark.execution.environment import all_packages, versions
 from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import with_nested
-from benchmark.plugins.fingerprint import digest_of
+from benchmark.report.headline import cohort_hash
 from benchmark.report.tracking.destination import Destination
 from benchmark.report.tracking.once import code_tags
 from benchmark.report.verdict.sentence import verdict
@@ -86,11 +86,6 @@ def _log_rules(mlflow: Any, result: StudyResult, methods: pd.DataFrame, tags: di
         values = {name: row[name] for name in (*result.study.target.metrics, "skill")}
         with mlflow.start_run(run_name=row["method"], nested=True, tags={**tags, "kind": "rule"}):
             mlflow.log_metrics({name: float(value) for name, value in values.items() if pd.notna(value)})
-
-
-def cohort_hash(result: StudyResult) -> str:
-    """Return a hash of the cohort as the runs saw it: case ids, labels and groups."""
-    return digest_of(result.features.cases.reset_index().astype(str).to_dict("list"))
 
 
 @contextmanager

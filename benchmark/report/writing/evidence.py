@@ -68,7 +68,7 @@ def _features(result: StudyResult) -> dict[str, str]:
     return {
         "features": f"{named} ({METHODS})",
         "software": ", ".join(f"{name} {version(name)}" for name in libraries),
-        "parameters": f"what the study file sets: {METHODS}; all of them: the parameters of each run in MLflow",
+        "parameters": f"what the study file sets: {METHODS}; all of them: study.json",
         "defaults": f"what {METHODS} does not name is the default of the version it names",
         "dimensions": f"{named} before the filters, {len(result.case_ids)} cases; kept: tables/choices.csv",
     }
@@ -128,7 +128,7 @@ def _evaluation(
 
 def _openness(result: StudyResult, facts: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "settings": "the study file, in MLflow with the run",
+        "settings": "study.yaml; every parameter, defaults too, in study.json",
         "code": f"cacbench {facts['versions']['cacbench']}, Apache-2.0; plug-ins of others are theirs to open",
         "fitted": f"{len(result.models)} models in MLflow, fitted on all that may train; to share them is yours",
         "runnable": "`cacbench apply` takes a run to other scans; `mlflow models predict` a table of features",

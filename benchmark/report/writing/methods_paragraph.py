@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmark.pipeline.results import StudyResult, tally
-from benchmark.plugins.base import with_nested
 from benchmark.plugins.registry import name_of
 from benchmark.report.writing.declared import declared_of
 from benchmark.statistics.intervals.bootstrap import STANDARD
@@ -137,8 +136,8 @@ def _statistics(result: StudyResult) -> str:
 
 def _software(result: StudyResult, facts: Mapping[str, Any]) -> str:
     made_with = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    weights = _weights(result)
-    digests = _listed(f"{name} {digest}" for name, digest in weights.items()) if weights else "none."
+    weights = [f"{name} {digest}" for name, digest in facts["weights"].items()]
+    digests = _listed(weights or ["none"])
     missing = ", ".join(
         dict.fromkeys(name.partition("/")[0] for name in result.failed if _lost(result, name))
     )
@@ -147,18 +146,6 @@ def _software(result: StudyResult, facts: Mapping[str, Any]) -> str:
         f"{made_with}. Parameters that are not named here are the defaults of that version. "
         f"Weights by SHA-256: {digests}{without}"
     )
-
-
-def _weights(result: StudyResult) -> dict[str, str]:
-    """Return the digests of the weights behind the runs, by what the study calls the plug-in."""
-    found = {}
-    for run in result.all_runs():
-        named = zip(result.study.names_of(run).values(), result.study.plugins_of(run).values(), strict=True)
-        for name, plugin in named:
-            for part in with_nested(plugin):
-                if digest := part.weights_digest():
-                    found[name] = digest
-    return found
 
 
 def _lost(result: StudyResult, run: str) -> bool:

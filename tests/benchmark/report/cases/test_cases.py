@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from benchmark.evaluation.target import Nonzero
 from benchmark.report.cases.bands import band_table
 from benchmark.report.cases.hard import hard_cases
-from benchmark.report.cases.side_by_side import bands_side_by_side
+from benchmark.report.study_report import bands_side_by_side
 from benchmark.report.verdict.methods import Methods
 from benchmark.report.verdict.pairs import pairs_side_by_side
 
