@@ -30,6 +30,31 @@ UNEXPECTED = 70
 INTERRUPTED = 130
 """What a shell says of a program that Ctrl-C ended: 128 + SIGINT. Whoever asks by SIGTERM gets the same."""
 
+EXAMPLES = {
+    "init": ("init ../scans --labels labels.csv",),
+    "run": ("run runs.yaml --jobs 4", "run ours.yaml --set protocol.folds=3 --only radiomics"),
+    "validate": ("validate ours.yaml --strict",),
+    "features": ("features ours.yaml --extractor radiomics --out radiomics.csv",),
+    "check": ("check runs.yaml",),
+    "apply": ("apply runs.yaml radiomics/random_forest others.yaml",),
+    "reproduce": ("reproduce results/phantoms", "reproduce results/phantoms --study edited.yaml"),
+    "ui": ("ui --port 5001",),
+    "audit": ("audit runs.yaml --run radiomics/random_forest",),
+    "explain": ("explain runs.yaml --run radiomics/xgboost --shap",),
+    "quality": ("quality runs.yaml",),
+    "power": ("power runs.yaml --run radiomics/xgboost --sizes 200,400",),
+    "robustness": ("robustness studies/robustness.yaml",),
+    "score": ("score scan.nii.gz --mask calcium.nii.gz", "score dicom_folder --segmenter denseraunet --json"),
+    "convert": ("convert dicom_folders nifti --numbered",),
+    "phantom": ("phantom ten_scans --zero 5 --nonzero 5",),
+    "list": ("list --json",),
+    "schema": ("schema --out runs.schema.json",),
+    "weights": ("weights runs.yaml --fetch",),
+    "segmentation": ("segmentation studies/segmentation.yaml",),
+    "train": ("train denseraunet --out ours.safetensors",),
+}
+"""What each command's help shows of it."""
+
 
 class _Commands(TyperGroup):
     """The commands. By itself click ends an interruption and an `EOFError` with 1, which means another thing here."""
@@ -50,10 +75,13 @@ app = typer.Typer(
     help="Compare ways of turning a CT scan into features for assessing coronary artery calcium.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    epilog="Begin with: cacbench run studies/first.yaml. Of one's own scans: cacbench init FOLDER.",
 )
 _GROUPS = (studies, results, audit, explain, quality, power, robustness, scans, plugins, segmentation, train)
 for group in _GROUPS:
+    for command in group.app.registered_commands:
+        named = command.name or getattr(command.callback, "__name__", "")
+        command.epilog = "\n\n".join(["Examples:", *(f"cacbench {line}" for line in EXAMPLES[named])])
     app.add_typer(group.app)
 
 
@@ -76,7 +104,7 @@ def main() -> None:
     """Run the command line; an error ends it with a sentence and the exit code that README gives."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        app(prog_name="cacbench")
     except (UserError, CaseError) as error:
         print(f"cacbench: {error}", file=sys.stderr)
         sys.exit(USERS_MISTAKE)

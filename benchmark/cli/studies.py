@@ -47,7 +47,9 @@ def init(
     out: Annotated[Path, typer.Option("--out", help="Where the study file and scans.csv go.")] = Path(),
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", metavar="FILE", help="CSV or xlsx: case_id, label or cac_score, group."),
+        typer.Option(
+            "--labels", metavar="FILE", help="CSV or xlsx: case_id, label or cac_score, patient, group …"
+        ),
     ] = None,
 ) -> None:
     """Begin a study of one's own scans: look at FOLDER, list its scans and masks, write a commented study file.
@@ -55,8 +57,13 @@ def init(
     Knows NIfTI, NRRD, MetaImage, DICOM folders, and the layouts of COCA and orCaScore. Overwrites nothing.
     """
     from benchmark.cohorts.discovery.start import start_study
+    from benchmark.cohorts.discovery.yaml_text import SCHEMA
+    from benchmark.execution.store import json_text
+    from benchmark.study.schema import study_schema
 
     started = start_study(folder, out, labels)
+    if not (beside := out / SCHEMA).exists():
+        beside.write_text(json_text(study_schema()))
     for note in started.notes:
         print(f"note: {note}", file=sys.stderr)
     for file in filter(None, (started.manifest, started.study)):

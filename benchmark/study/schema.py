@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from benchmark.calcium.truth import ReferenceRule
 from benchmark.evaluation.case_filter import CaseFilter
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
+from benchmark.plugins import Cohort
 from benchmark.plugins.registry import BUILTINS, Kind, plugin_class
 from benchmark.study.comparisons import Comparisons, Yardsticks
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
+_NAME = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$"}
+_SEED = {"type": ["integer", "string"], "default": 0}
 
 
 def study_schema() -> dict[str, Any]:
-    """Return the schema with every built-in plug-in; other plug-ins are accepted by name, unchecked."""
+    """Return the schema with every built-in plug-in; other plug-ins are accepted by name, unchecked.
+
+    It is that of all kinds of study file: `conditions` marks one of robustness, `cohorts` one of segmentation.
+    """
     return {
         "$schema": _SCHEMA,
         "title": "cacbench study",
         "type": "object",
+        "$defs": {"study": _comparison(), "cohort": _declaration("cohort", by_name=False)},
+        "if": {"required": ["conditions"]},
+        "then": _robustness(),
+        "else": {"if": {"required": ["cohorts"]}, "then": _segmentation(), "else": {"$ref": "#/$defs/study"}},
+    }
+
+
+def _comparison() -> dict[str, Any]:
+    """Return the schema of what `cacbench run` reads."""
+    return {
+        "type": "object",
         "additionalProperties": False,
         "required": ["name", "cohort", "segmenters", "extractors", "classifiers"],
         "properties": {
-            "name": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$"},
-            "seed": {"type": ["integer", "string"], "default": 0},
-            "cohort": _declaration("cohort", by_name=False),
+            "name": _NAME,
+            "seed": _SEED,
+            "cohort": _A_COHORT,
             "segmenters": _named("segmenter"),
             "extractors": _named(
                 "feature_extractor", {"segmenter": {"type": "string"}, "train_on": _inlined(CaseFilter)}
@@ -37,6 +56,63 @@ def study_schema() -> dict[str, Any]:
             "runs": {"type": "array", "items": {"type": "string"}},
         },
     }
+
+
+def _robustness() -> dict[str, Any]:
+    """Return the schema of what `cacbench robustness` reads."""
+    changes = {"type": "object", "additionalProperties": True}
+    condition = {"cohort": changes, "segmenters": changes}
+    return {
+        "additionalProperties": False,
+        "required": ["study", "conditions"],
+        "properties": {
+            "study": {"$ref": "#/$defs/study"},
+            "conditions": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {
+                    "type": ["object", "null"],
+                    "properties": condition,
+                    "additionalProperties": False,
+                },
+            },
+        },
+    }
+
+
+def _segmentation() -> dict[str, Any]:
+    """Return the schema of what `cacbench segmentation` and `cacbench train` read."""
+    return {
+        "additionalProperties": False,
+        "required": ["name", "cohorts", "segmenters"],
+        "properties": {
+            "name": _NAME,
+            "seed": _SEED,
+            "cohorts": _named("cohort"),
+            "segmenters": _named("segmenter"),
+            "reference": _inlined(ReferenceRule),
+            "paired": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+            "replicates": {"type": "integer", "minimum": 100, "default": 2000},
+            "training": _trainer(),
+        },
+    }
+
+
+def _trainer() -> dict[str, Any]:
+    """Return the schema of a trainer; without ``use`` it is the first that is built in."""
+    name = next(iter(BUILTINS["trainer"]))
+    trainer = _rewritten(
+        _plugin("trainer", name, None), lambda node: _A_COHORT if _any_cohort(node) else node
+    )
+    return _with_use(trainer, name, required=False)
+
+
+_A_COHORT = {"$ref": "#/$defs/cohort"}
+
+
+def _any_cohort(node: dict[str, Any]) -> bool:
+    """Say whether a schema is what pydantic makes of a field that holds a cohort of whatever kind."""
+    return node.get("title") == Cohort.__name__ and not node.get("properties")
 
 
 def _target() -> dict[str, Any]:
@@ -89,11 +165,16 @@ def _inlined(model: type[Any]) -> dict[str, Any]:
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 
-    def resolve(node: Any) -> Any:
-        if isinstance(node, dict) and "$ref" in node:
-            return resolve(definitions[node["$ref"].rpartition("/")[2]])
-        if isinstance(node, dict):
-            return {key: resolve(value) for key, value in node.items()}
-        return [resolve(item) for item in node] if isinstance(node, list) else node
+    def definition(node: dict[str, Any]) -> dict[str, Any]:
+        while "$ref" in node:
+            node = definitions[node["$ref"].rpartition("/")[2]]
+        return node
 
-    return dict(resolve(schema))
+    return dict(_rewritten(schema, definition))
+
+
+def _rewritten(node: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Return a schema with each mapping in it changed, the outer before the inner."""
+    if isinstance(node, dict):
+        return {key: _rewritten(value, change) for key, value in change(node).items()}
+    return [_rewritten(item, change) for item in node] if isinstance(node, list) else node

@@ -17,7 +17,7 @@ from benchmark.errors import UserError
 from benchmark.table_file import number, read_table
 
 MANIFEST = "scans.csv"
-KNOWN = ("label", "cac_score", "group", "protocol", "contrast")
+KNOWN = ("label", "cac_score", "patient", "group", "protocol", "contrast")
 """What a table of labels may bring."""
 
 

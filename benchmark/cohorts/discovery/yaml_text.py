@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+SCHEMA = "cacbench.schema.json"
+"""What the schema is called that lies beside the study, so that an editor completes and checks it anywhere."""
 SMALL, FEW = 10, 25
 """Cases of the rarer label below which fewer folds are drawn."""
 
@@ -21,6 +23,7 @@ def study_text(
     declared = ", ".join(f"{name}: {_quoted(value)}" for name, value in cohort.items())
     return "\n".join(
         [
+            f"# yaml-language-server: $schema={SCHEMA}",
             f"# Begun by `cacbench init`; next: `cacbench validate {file.name}`, then `cacbench run {file.name}`.",
             f"name: {_quoted(file.stem)}  # names the folder below results/",
             "",
@@ -51,7 +54,8 @@ def _cohort(cohort: Mapping[str, str], declared: str) -> list[str]:
         return ["# A public data set with labels of its own (docs/real_data.md).", f"cohort: {{{declared}}}"]
     return [
         "# One line per scan. What is predicted stands in its columns `label` (1 calcium, 0 none) or `cac_score`",
-        "# (Agatston); `group` is a scanner, site or patient. Nothing else needs to be filled in.",
+        "# (Agatston). `patient` is the same for several scans of one, whom no fold parts; `group` is a scanner or a",
+        "# site. Nothing else needs to be filled in.",
         f"cohort: {{{declared}}}",
     ]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import SimpleITK as sitk
 import yaml
 
 from benchmark import __version__
+from benchmark.cli import EXAMPLES, app
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "plugin_package")}
@@ -34,6 +36,26 @@ def test_help_imports_no_library_of_the_numbers():
     code = "import sys, benchmark.cli; print([m for m in ('numpy', 'pandas', 'torch', 'mlflow', 'sklearn', 'SimpleITK', 'pydantic') if m in sys.modules])"  # noqa: E501
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_command_shows_examples_that_it_takes():
+    from typer.main import get_command
+
+    commands = get_command(app).commands
+    assert commands.keys() == EXAMPLES.keys()
+    for name, command in commands.items():
+        for example in EXAMPLES[name]:
+            first, *arguments = shlex.split(example)
+            assert first == name
+            command.make_context(name, arguments)  # a wrong option would raise
+            assert f"cacbench {example}" in command.epilog
+
+
+def test_a_shell_completes_commands():
+    asked = {"_CACBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "cacbench re", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "from benchmark.cli import main; main()"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**ENVIRONMENT, **asked})
+    assert done.stdout.split() == ["reproduce"]
 
 
 def test_the_version_is_the_packages():

@@ -5,6 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
+from benchmark.analyses.segmentation.study import SegmentationStudy
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
@@ -199,6 +200,34 @@ def test_every_study_of_the_project_is_valid_and_names_its_schema(file):
     first, *_ = file.read_text().splitlines()
     schema = file.parent / first.removeprefix("# yaml-language-server: $schema=")
     jsonschema.validate(yaml.safe_load(file.read_text()), json.loads(schema.read_text()))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda file: file.name)
+def test_study_files_of_every_kind_name_the_schema_and_agree_with_it(file):
+    first, *_ = file.read_text().splitlines()
+    assert (file.parent / first.removeprefix("# yaml-language-server: $schema=")).is_file()
+    jsonschema.validate(yaml.safe_load(file.read_text()), study_schema())
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("robustness", {"conditions": {"rescan": {"cohrt": {}}}}),
+        ("robustness", {"study": {"name": "r"}}),
+        ("segmentation", {"replicate": 100}),
+        ("segmentation", {"cohorts": {"chest": {"use": "phantom", "zeros": 1}}}),
+        ("segmentation", {"training": {"cohort": {"use": "phantom", "zeros": 1}}}),
+    ],
+)
+def test_the_schema_refuses_mistakes_in_every_kind(name, change):
+    declared = yaml.safe_load((ROOT / "studies" / f"{name}.yaml").read_text())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**declared, **change}, study_schema())
+
+
+def test_the_schema_of_segmentation_has_the_fields_of_its_study():
+    properties = study_schema()["else"]["then"]["properties"]
+    assert properties.keys() == SegmentationStudy.model_fields.keys()
 
 
 def test_the_schema_refuses_a_misspelt_parameter(toy_declaration):

@@ -1,12 +1,15 @@
 """A folder of scans becomes a manifest and a study file that validates, and nothing that is there is touched."""
 
+import json
 import subprocess
 import sys
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+import yaml
 from typer.testing import CliRunner
 
 from benchmark.cli import app
@@ -128,6 +131,29 @@ def test_coca_and_orcascore_are_known_by_their_layout(tmp_path, phantom_scan):
             0,
         )
         assert f"use: {use}" in started.study.read_text()
+
+
+def test_several_scans_of_a_patient_keep_together(tmp_path):
+    for case in range(12):
+        write(tmp_path / "data" / f"p{case:02d}.nii.gz", seed=case)
+    lines = [f"p{case:02d},{case // 2 % 2},patient {case // 2}" for case in range(12)]
+    (tmp_path / "labels.csv").write_text("\n".join(["case_id,label,patient", *lines, ""]))
+    started = start_study(tmp_path / "data", tmp_path, tmp_path / "labels.csv")
+    cohort = read_study(started.study).cohort
+    assert [case.patient for case in cohort.cases()] == [f"patient {case // 2}" for case in range(12)]
+
+
+def test_an_editor_finds_the_schema_beside_the_study(tmp_path):
+    write(tmp_path / "data" / "p1.nii.gz")
+    arguments = ["init", str(tmp_path / "data"), "--out", str(tmp_path / "own")]
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    study = tmp_path / "own" / "data.yaml"
+    first, *_ = study.read_text().splitlines()
+    schema = study.parent / first.removeprefix("# yaml-language-server: $schema=")
+    declared = yaml.safe_load(study.read_text())
+    jsonschema.validate(declared, json.loads(schema.read_text()))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**declared, "protocoll": {}}, json.loads(schema.read_text()))
 
 
 def test_nothing_is_overwritten(tmp_path):
