@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
+from benchmark.report.curves.method_curves import curves_figure
 from benchmark.report.details import ranking
+from benchmark.report.verdict.methods import methods_of
 from benchmark.statistics.comparison.critical_difference import critical_difference_figure
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 
 
 def detail_figures(result: StudyResult, tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Return the figures by name: ``confusion``; of two classes ``calibration``; of groups ``critical_difference``."""
+    """Return the figures by name: ``confusion``; of two classes ``calibration``, ``curves``; of groups the ranks."""
     figures = {"confusion": confusion_figure(tables["confusion"], result.study.target.classes)}
     if result.study.target.binary:
         figures["calibration"] = calibration_figure(tables["calibration"])
+        figures["curves"] = curves_figure(methods_of(result), tables["decision_curve"])
     ranked = ranking(result, tables["groups"])
     if ranked is not None:
         title = "accuracy, ranked within each group of the cohort"

@@ -14,6 +14,14 @@ from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import detail_figures
 from benchmark.report.headline import DECLARED, facts_of
 from benchmark.report.picture import comparison_figure
+from benchmark.report.readable.tables import (
+    bands_side_by_side,
+    brier_scores,
+    classes_of_runs,
+    headline_table,
+    warnings_of_segmenters,
+    with_p,
+)
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
 from benchmark.report.tracking.runs import log_study
@@ -32,8 +40,13 @@ _ON_CALIBRATION = (
     "Fifths of the cases by predicted probability, against the share that has label 1. The Brier score is the mean "
     "squared error of the probabilities; the interval is BCa."
 )
-MOST_PANELS = 8
-"""So many runs a figure with a panel for each may have and still be shown at once."""
+MOST_PANELS, MOST_CURVES = 8, 4
+"""So many runs, or methods, a figure may have with panels for each and still be shown at once."""
+_ON_P = "p: accuracy against the reference, corrected resampled t-test (Nadeau and Bengio), adjusted by Holm"
+_ON_CURVES = (
+    "Of each method, pooled over the out-of-fold predictions, and in grey each fold. Net benefit with its 95 % band "
+    "(patients resampled): of treating whoever is above the threshold, everybody, or nobody."
+)
 _ON_PAIRS = (
     "Row minus column in points of accuracy; in brackets the p-value of the corrected resampled t-test (Nadeau and "
     "Bengio), adjusted by Holm over all pairs."
@@ -124,21 +137,32 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Sect
     return [
         Section(
             "Runs",
-            headline_table(tables["summary"]),
-            f"Pooled out-of-fold value with the 95 % interval (patients resampled, BCa{_other_methods(facts)}).",
+            with_p(headline_table(tables["summary"]), tables["comparisons"], facts["reference"]),
+            f"Pooled out-of-fold value with the 95 % interval (patients resampled, BCa{_other_methods(facts)}); "
+            f"{_ON_P}.",
             ["comparison"],
         ),
         Section("Pairs of methods", pairs_side_by_side(tables["claims"], methods), _ON_PAIRS),
         Section("Comparisons", tables["comparisons"][SHOWN].round(4), _ON_COMPARISONS),
         Section(
             "Classes",
-            _classes(tables["classes"]),
+            classes_of_runs(tables["classes"]),
             "Share of each class's cases that was found, with Wilson's 95 % interval.",
             ["confusion"],
             figures_folded=many,
         ),
         Section(
-            "Calibration", _brier(tables["intervals"]), _ON_CALIBRATION, ["calibration"], figures_folded=many
+            "Calibration",
+            brier_scores(tables["intervals"]),
+            _ON_CALIBRATION,
+            ["calibration"],
+            figures_folded=many,
+        ),
+        Section(
+            "ROC, precision and net benefit",
+            note=_ON_CURVES,
+            figures=["curves"] if "decision_curve" in tables else [],
+            figures_folded=len(methods) > MOST_CURVES,
         ),
         Section(
             "Groups",
@@ -151,7 +175,7 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Sect
         Section("Exclusions", tables["exclusions"], otherwise="None."),
         Section(
             "Warnings of segmenters",
-            _warned(tables["anomalies"]),
+            warnings_of_segmenters(tables["anomalies"]),
             "In how many cases a segmenter says that its finding is to be doubted, and one of its sentences.",
             otherwise="None.",
         ),
@@ -209,54 +233,3 @@ def _other_methods(facts: dict[str, Any]) -> str:
     """Return what to say of intervals that are not the bootstrap's; nothing where there are none."""
     named = {found["method"] for metrics in facts["runs"].values() for found in metrics.values()} - {"bca"}
     return "; a method in brackets: every resample has the same value, docs/statistics.md" if named else ""
-
-
-def headline_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run with ``value [low, high]`` for each metric, best accuracy first."""
-    text = summary.assign(text=_texts(summary))
-    wide = text.pivot(index="run", columns="metric", values="text")[list(dict.fromkeys(summary["metric"]))]
-    accuracy = summary[summary["metric"] == "accuracy"].set_index("run")["value"]
-    return wide.loc[accuracy.sort_values(ascending=False, kind="stable").index].reset_index()
-
-
-def _texts(intervals: pd.DataFrame) -> list[str]:
-    return [
-        with_interval(row["value"], row["low"], row["high"], ends=3, method=row["method"])
-        for row in intervals.to_dict("records")
-    ]
-
-
-def _classes(classes: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run and class: how many cases, how many called so, the share found with its interval."""
-    sensitivities = [
-        row["note"] or with_interval(row["sensitivity"], row["low"], row["high"], ends=3)
-        for row in classes.to_dict("records")
-    ]
-    return classes[["run", "class", "cases", "predicted"]].assign(sensitivity=sensitivities)
-
-
-def bands_side_by_side(bands: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per method and a column per band, ``accuracy [low, high]``, how many cases in its head."""
-    if bands.empty:
-        return pd.DataFrame()
-    cases = bands.drop_duplicates("band").set_index("band")["cases"]
-    text = [with_interval(row["accuracy"], row["low"], row["high"], 2) for row in bands.to_dict("records")]
-    wide = bands.assign(text=text).pivot(index="method", columns="band", values="text")
-    wide = wide.loc[list(dict.fromkeys(bands["method"])), list(cases.index)]
-    return wide.rename(columns={band: f"{band} (n = {count})" for band, count in cases.items()}).reset_index()
-
-
-def _brier(intervals: pd.DataFrame) -> pd.DataFrame | None:
-    """Return one row per run with its Brier score, best first; None where the target has none."""
-    brier_rows = intervals[intervals["metric"] == "brier"].sort_values("value", kind="stable")
-    return brier_rows[["run"]].assign(**{"Brier score": _texts(brier_rows)}) if len(brier_rows) else None
-
-
-def _warned(anomalies: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per segmenter, severity and kind of warning, severe ones first."""
-    warnings = anomalies[anomalies["segmenter"] != ""]
-    grouped = warnings.groupby(["segmenter", "severity", "anomaly"], sort=False, as_index=False)
-    table = grouped.agg(cases=("case_id", "nunique"), example=("detail", "first"))
-    return table.sort_values(
-        ["segmenter", "severity", "cases"], ascending=[True, False, False], kind="stable"
-    )

@@ -14,6 +14,7 @@ from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.cases.bands import band_table
 from benchmark.report.cases.hard import hard_cases
+from benchmark.report.curves.method_curves import decision_table
 from benchmark.report.details import detail_tables
 from benchmark.report.verdict.methods import methods_of
 from benchmark.report.verdict.standing import standing_tables
@@ -46,6 +47,7 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
         "intervals": confidence,
         "comparisons": comparisons(result),
         **standing_tables(result, methods),
+        **({"decision_curve": decision_table(result, methods)} if result.study.target.binary else {}),
         "bands": band_table(result, methods),
         "hard_cases": hard_cases(result, methods),
         **detail_tables(result),

@@ -142,7 +142,7 @@ def test_no_figure_is_blank(visit):
         pen.drawImage(image, 0, 0, 300, 300)
         return new Set(new Uint32Array(pen.getImageData(0, 0, 300, 300).data.buffer)).size
     }))""")
-    assert len(colours) == 4
+    assert len(colours) == 5
     assert min(colours) > 20
 
 

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from benchmark.evaluation.target import Nonzero
 from benchmark.report.cases.bands import band_table
 from benchmark.report.cases.hard import hard_cases
-from benchmark.report.study_report import bands_side_by_side
+from benchmark.report.readable.tables import bands_side_by_side, with_p
 from benchmark.report.verdict.methods import Methods
 from benchmark.report.verdict.pairs import pairs_side_by_side
 
@@ -84,6 +84,22 @@ def test_a_case_is_hard_that_half_of_the_methods_miss_and_rules_do_not_count(res
         "zero",
     ]
     assert "rule" not in table
+
+
+def test_p_stands_beside_the_accuracy_and_the_reference_is_marked():
+    runs = pd.DataFrame({"run": ["a", "b", "c"], "accuracy": "0.5", "f1": "0.5"})
+    compared = pd.DataFrame(
+        {
+            "run": ["b", "b", "b", "c"],
+            "reference": ["a", "a", "a", "b"],
+            "metric": ["accuracy", "accuracy", "f1", "accuracy"],
+            "test": ["paired_t", "nadeau_bengio", "nadeau_bengio", "nadeau_bengio"],
+            "p_holm": [0.01, 0.0456, 0.2, 0.3],
+        }
+    )
+    table = with_p(runs, compared, "a")
+    assert list(table) == ["run", "accuracy", "p", "f1"]
+    assert table["p"].tolist() == ["reference", "0.046", ""]
 
 
 def test_the_square_of_pairs_says_either_way_what_was_claimed():

@@ -1,0 +1,1 @@
+"""What a method's probabilities are worth at every threshold."""

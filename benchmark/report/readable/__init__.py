@@ -1,0 +1,1 @@
+"""What lies behind a study's headline, as people read it."""
