@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from benchmark.statistics.intervals.patients import Patients, patients_of
-from benchmark.statistics.metrics.weighted import weighted_metrics
+from benchmark.statistics.metrics.weighted import all_weighted_metrics
 from benchmark.statistics.metrics.without_each import metrics_without_each
 
 Floats = NDArray[np.float64]
@@ -56,14 +56,6 @@ class Predicted:
 
     predicted: Labels
     score: Floats
-
-    def metrics(self, names: Sequence[str], label: Labels, weights: Floats) -> Floats:
-        """Return the metrics under each row of weights, as means over the repeats: (replicates, metrics)."""
-        per_repeat = [
-            weighted_metrics(names, label, predicted, score, weights)
-            for predicted, score in zip(self.predicted, self.score, strict=True)
-        ]
-        return np.asarray(np.mean(per_repeat, axis=0))
 
     def without_each(self, names: Sequence[str], label: Labels, patients: Patients) -> Floats:
         """Return the metrics without each patient in turn, as means over the repeats: (patients, metrics)."""
@@ -115,16 +107,27 @@ def resample(
     patients = patients_of(label, patient)
     blocks: list[list[Floats]] = [[] for _ in methods]
     for weights in resampled_counts(label, resampling, patient):
-        for place, method in enumerate(methods):
-            blocks[place].append(method.metrics(metrics, label, weights))
-    everyone = np.ones((1, len(label)))
-    values = [method.metrics(metrics, label, everyone)[0] for method in methods]
+        for block, found in zip(blocks, metrics_of(methods, metrics, label, weights), strict=True):
+            block.append(found)
+    values = [found[0] for found in metrics_of(methods, metrics, label, np.ones((1, len(label))))]
     return [
         Resampled(
             value, np.concatenate(block), _jackknife(method, label, metrics, patients, value), label, patients
         )
         for method, block, value in zip(methods, blocks, values, strict=True)
     ]
+
+
+def metrics_of(
+    methods: Sequence[Predicted], names: Sequence[str], label: Labels, weights: Floats
+) -> list[Floats]:
+    """Return each method's metrics under each row of weights, as means over its repeats: (replicates, metrics) each."""
+    predicted, score = (
+        np.concatenate([getattr(method, part) for method in methods]) for part in ("predicted", "score")
+    )
+    found = all_weighted_metrics(names, label, predicted, score, weights)
+    ends = np.cumsum([len(method.score) for method in methods])
+    return [part.mean(axis=0) for part in np.split(found, ends[:-1])]
 
 
 def resampled_counts(

@@ -15,6 +15,7 @@ from benchmark.statistics.intervals.bootstrap import (
     Resampled,
     Resampling,
     bca_interval,
+    metrics_of,
     percentile_interval,
     resample,
     resampled_counts,
@@ -122,7 +123,7 @@ def bootstrap_metrics(
     """
     method = _decided(np.asarray(score)[None, :])
     replicates = [
-        method.metrics(METRICS, np.asarray(label), weights)
+        metrics_of([method], METRICS, np.asarray(label), weights)[0]
         for weights in resampled_counts(np.asarray(label), resampling, patient)
     ]
     return pd.DataFrame(np.concatenate(replicates), columns=list(METRICS))

@@ -13,29 +13,42 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
+_COLUMNS = 128  # of the matrix that counts decisions
 _BLOCK = 512  # replicates whose sums of weights are in memory at once
 
 
 def weighted_metrics(
     metrics: Sequence[str], label: Labels, predicted: Labels, score: Floats, weights: Floats
 ) -> Floats:
-    """Return each metric under each row of `weights`, shape (replicates, metrics).
+    """Return each metric under each row of `weights`, shape (replicates, metrics), as `all_weighted_metrics` of one."""
+    return np.asarray(all_weighted_metrics(metrics, label, predicted[None], score[None], weights)[0])
 
-    `label`, `predicted` (codes 0, 1, …) and `score` (probability of label 1; read by ``roc_auc`` and ``brier`` alone)
-    have shape (cases,), `weights` (replicates, cases); they are read fastest in the order of columns. Raises
-    `ValueError` for an unknown metric, one that the labels do not allow, and rows of weights that leave a metric
+
+def all_weighted_metrics(
+    metrics: Sequence[str], label: Labels, predicted: Labels, score: Floats, weights: Floats
+) -> Floats:
+    """Return each metric of several methods under each row of `weights`, shape (methods, replicates, metrics).
+
+    `label` has shape (cases,), `predicted` (codes 0, 1, …) and `score` (probability of label 1; read by ``roc_auc`` and
+    ``brier`` alone) have (methods, cases), `weights` has (replicates, cases), read fastest in the order of columns.
+    Raises `ValueError` for an unknown metric, one that the labels do not allow, and rows of weights that leave a metric
     undefined.
     """
     check_metrics(metrics, label)
     columns: dict[str, Floats] = {}
     if any(name in _OF_CONFUSION for name in metrics):
         codes = codes_of_both(label, predicted)
-        columns = metrics_of_confusion(metrics, confusion_matrices(label, predicted, weights, codes), codes)
+        counts = confusion_matrices(label, predicted, weights, codes)
+        columns = metrics_of_confusion(metrics, counts.reshape(-1, *counts.shape[2:]), codes)
     if "roc_auc" in metrics:
-        columns["roc_auc"] = weighted_auc(label, score, weights)
+        columns["roc_auc"] = np.concatenate([weighted_auc(label, each, weights) for each in score])
     if "brier" in metrics:
-        columns["brier"] = _ratio(weights @ squared_errors(label, score), weights.sum(axis=1))
-    return np.stack([_defined(columns[name], name) for name in metrics], axis=-1)
+        errors = squared_errors(label, score)
+        columns["brier"] = _ratio(
+            (weights @ errors.T).T, weights.sum(axis=1)[None].repeat(len(score), 0)
+        ).ravel()
+    found = np.stack([_defined(columns[name], name) for name in metrics], axis=-1)
+    return found.reshape(len(score), len(weights), len(metrics))
 
 
 def codes_of_both(label: Labels, predicted: Labels) -> Labels:
@@ -64,12 +77,18 @@ def check_metrics(metrics: Sequence[str], label: Labels) -> None:
 
 
 def confusion_matrices(label: Labels, predicted: Labels, weights: Floats, codes: Labels) -> Floats:
-    """Return the weighted counts, shape (replicates, codes, codes), true label by predicted label."""
+    """Return weighted counts, (methods, replicates, codes, codes), true label by predicted label; `codes` are sorted.
+
+    One matrix product for as many methods as `_COLUMNS` allow: the weights are read once for all of them.
+    """
     size = len(codes)
-    cell = np.searchsorted(codes, label) * size + np.searchsorted(codes, predicted)
-    indicator = np.zeros((len(label), size * size))
-    indicator[np.arange(len(label)), cell] = 1
-    return np.asarray(weights @ indicator).reshape(-1, size, size)
+    cells = np.searchsorted(codes, label) * size + np.searchsorted(codes, predicted)
+    found = []
+    for part in np.array_split(cells, range(at_once := max(1, _COLUMNS // size**2), len(cells), at_once)):
+        indicator = (part.T[:, :, None] == np.arange(size**2)).astype(float)
+        counts = weights @ indicator.reshape(len(label), -1)
+        found.append(counts.reshape(len(weights), len(part), size, size).swapaxes(0, 1))
+    return np.concatenate(found)
 
 
 def weighted_auc(label: Labels, score: Floats, weights: Floats) -> Floats:
