@@ -42,6 +42,7 @@ EXAMPLES = {
     "audit": ("audit runs.yaml --run radiomics/random_forest",),
     "explain": ("explain runs.yaml --run radiomics/xgboost --shap",),
     "quality": ("quality runs.yaml",),
+    "plan": ("plan runs.yaml --scans 3",),
     "power": ("power runs.yaml --run radiomics/xgboost --sizes 200,400",),
     "robustness": ("robustness studies/robustness.yaml",),
     "score": ("score scan.nii.gz --mask calcium.nii.gz", "score dicom_folder --segmenter denseraunet --json"),

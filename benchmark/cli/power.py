@@ -1,4 +1,4 @@
-"""The command that plans the next study: power."""
+"""Commands that plan: plan, what a study will take; power, how many scans the next one needs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from benchmark.cli.options import (
     StudyFile,
     Tracking,
     real,
+    tell_notices,
 )
 from benchmark.errors import UserError
 from benchmark.table_file import whole_number
@@ -77,6 +78,35 @@ def power(
         default_reference=facts["reference"],
     )
     show(publish(report_of(power_plan, declared), claim), as_json)
+
+
+@app.command()
+def plan(
+    study: StudyFile = DEFAULT_STUDY,
+    scans: Annotated[
+        int, typer.Option("--scans", min=2, help="How many scans are extracted now, to time them.")
+    ] = 3,
+    results: Results = DEFAULT_RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Say what a study will take here: cases, what is left to do, CPU hours, memory, disk, time on N workers.
+
+    A few scans are extracted to be timed, and kept; a fold of every run is fitted on made-up tables.
+    """
+    from benchmark.analyses.forecast import forecast
+    from benchmark.execution.execution import open_execution
+    from benchmark.execution.store import json_text
+    from benchmark.report.console import print_forecast
+    from benchmark.study.reading import read_study
+
+    declared = read_study(study)
+    tell_notices(declared.cohort)
+    with open_execution(results, 1) as execution:
+        found = forecast(declared, execution, scans).record()
+    if as_json:
+        print(json_text(found), end="")
+    else:
+        print_forecast(found)
 
 
 def _numbers(text: str) -> list[int]:

@@ -133,7 +133,6 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Sect
     """Return what lies behind the first table."""
     methods = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
     many = len(facts["runs"]) > MOST_PANELS
-    groups = tables["groups"].round(3) if tables["groups"]["group"].nunique() > 1 else None
     return [
         Section(
             "Runs",
@@ -164,6 +163,14 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Sect
             figures=["curves"] if "decision_curve" in tables else [],
             figures_folded=len(methods) > MOST_CURVES,
         ),
+        *_by_case(tables),
+    ]
+
+
+def _by_case(tables: dict[str, pd.DataFrame]) -> list[Section]:
+    """Return what there is of groups, bands and single cases."""
+    groups = tables["groups"].round(3) if tables["groups"]["group"].nunique() > 1 else None
+    return [
         Section(
             "Groups",
             groups,
