@@ -14,9 +14,17 @@ from benchmark.execution.execution import Bundle, Done, Execution, Failure
 from benchmark.pipeline.cases import IdentifiedCases, about_cases, identify_cases, list_cases
 from benchmark.pipeline.cost import cost
 from benchmark.pipeline.extraction import Extracted, ExtractionTask, Wanted, extract
+from benchmark.pipeline.fusion.joined import joined
+from benchmark.pipeline.fusion.reports import (
+    refuse_without_reports,
+    report_extractors,
+    report_table,
+    stated_in_reports,
+)
 from benchmark.pipeline.regions import Regions
 from benchmark.pipeline.results import ANOMALY_COLUMNS, Features, tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
+from benchmark.plugins.reports import ReportExtractor
 from benchmark.plugins.trainable import TrainableExtractor
 from benchmark.study.study import Study
 
@@ -38,10 +46,15 @@ def extract_features(
     identified = identified or identify_cases(list_cases(study.cohort), execution)
     cases = identified.cases
     wanted, keys, unavailable = _wanted(study)
+    readers = report_extractors(study)
+    refuse_without_reports(study, cases)
     keys |= {item.name: _made_of(item) for item in beside}
     outcomes = _outcomes(identified, [*wanted, *beside], keys, execution)
     records = {item.name: _records(item.name, cases, outcomes) for item in wanted}
-    tables = {name: _table(name, records_of_extractor) for name, records_of_extractor in records.items()}
+    extracted = {name: _table(name, records_of_extractor) for name, records_of_extractor in records.items()}
+    read = {name: report_table(name, reader, cases) for name, reader in readers.items()}
+    extracted |= {name: table for name, (table, _) in read.items()}
+    tables = joined(study, {name: extracted[name] for name in study.extractors if name in extracted})
     exclusions = _exclusions(identified, wanted, outcomes)
     if wanted and all(table.empty for table in tables.values()):
         raise UserError(
@@ -52,7 +65,8 @@ def extract_features(
         tables,
         exclusions,
         unavailable,
-        {name: _mean_seconds(records_of_extractor) for name, records_of_extractor in records.items()},
+        {name: _mean_seconds(records_of_extractor) for name, records_of_extractor in records.items()}
+        | {name: seconds for name, (_, seconds) in read.items()},
         outcomes.computed,
         _anomalies(study, cases, outcomes),
         {case_id: record["voxels"] for (case_id, _), record in outcomes.records.items()},
@@ -62,6 +76,7 @@ def extract_features(
             for name, records_of_extractor in records.items()
             if isinstance(study.extractors[name].extractor, TrainableExtractor)
         },
+        stated_in_reports(study, cases),
     )
 
 
@@ -71,7 +86,7 @@ def _wanted(study: Study) -> tuple[list[Wanted], dict[str, list[str]], dict[str,
     wanted, keys = [], {}
     for name, declared in study.extractors.items():
         item = Wanted(name, study.segmenter_of(name), declared.extractor)
-        if name in unavailable:
+        if name in unavailable or isinstance(declared.extractor, ReportExtractor):
             continue
         try:
             keys[name] = _made_of(item)

@@ -20,8 +20,10 @@ from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases, refuse_unlabelled
+from benchmark.pipeline.fusion.reports import refuse_without_reports
 from benchmark.pipeline.results import Features, tally
 from benchmark.pipeline.same_scans import refuse_same_scans
+from benchmark.plugins.base import WHOLE
 from benchmark.statistics.metrics.scores import decided_metric, most_probable
 from benchmark.study.study import Run, Study
 
@@ -68,16 +70,20 @@ class EvaluationPlan:
         may_train = may_train & self.study.extractors[run.extractor].train_on.keeps(self.cases)
         everything = np.flatnonzero(may_train)
         whole = protocol.kept_whole(self.cases)
+        groups = None if whole is None else np.unique(whole, return_inverse=True)[1]
+        if learner.keeps_whole and groups is not None and isinstance(values, pd.DataFrame):
+            values = values.assign(**{WHOLE: groups.astype(float)})
+        names = tuple(values.columns) if isinstance(values, pd.DataFrame) else ()
         return FoldTask(
-            learner,
+            learner.told(names),
             protocol,
-            tuple(values.columns) if isinstance(values, pd.DataFrame) else (),
+            names,
             np.asarray(values),
             self.labels,
             train=everything,
             test=everything[:0],
             seed=derive_seed(self.study.seed, "final"),
-            groups=None if whole is None else np.unique(whole, return_inverse=True)[1],
+            groups=groups,
         )
 
     @property
@@ -172,7 +178,8 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
 
 
 def refuse_unsplittable(study: Study, cases: Sequence[Case]) -> None:
-    """Raise `UserError` where listed cases, less those that are known to drop out, lack labels or cannot be split."""
+    """Raise `UserError` where listed cases, less those known to drop out, lack labels or reports or cannot be split."""
+    refuse_without_reports(study, cases)
     check_splits(study, about_cases(cases))
 
 

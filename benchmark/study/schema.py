@@ -27,7 +27,13 @@ def study_schema() -> dict[str, Any]:
             "cohort": _declaration("cohort", by_name=False),
             "segmenters": _named("segmenter"),
             "extractors": _named(
-                "feature_extractor", {"segmenter": {"type": "string"}, "train_on": _inlined(CaseFilter)}
+                "feature_extractor",
+                {
+                    "segmenter": {"type": "string"},
+                    "train_on": _inlined(CaseFilter),
+                    "beside": {"type": "string"},
+                    "permuted": {"type": "boolean", "default": False},
+                },
             ),
             "classifiers": _named("classifier"),
             "target": _target(),

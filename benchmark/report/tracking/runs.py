@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmark.execution.environment import all_packages, versions
 from benchmark.pipeline.results import StudyResult
-from benchmark.plugins.base import with_nested
+from benchmark.plugins.base import WHOLE, with_nested
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.report.tracking.destination import Destination
 from benchmark.report.tracking.once import code_tags
@@ -190,6 +190,8 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = Fals
     pipeline = skops.io.loads(content, trusted=trusted)
     # enough to know the columns, or the shape
     some = result.features.learnt_from(run.extractor, result.study.learner(run), result.case_ids[:5])
+    if isinstance(some, pd.DataFrame) and WHOLE in getattr(pipeline, "feature_names_in_", ()):
+        some = some.assign(**{WHOLE: 0.0})
     mlflow.sklearn.log_model(
         pipeline,
         name="model",
