@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_parts_lie_within_each_other_keep_patients_whole_and_end_in_the_fold_as_
     train = np.flatnonzero(np.char.find(names, "7") < 0)
     ordered = in_order(train, labels, names, seed=3)
     parts = [set(first_patients(ordered, size)) for size in (5, 12, 30, len(ordered))]
-    assert all(smaller < larger for smaller, larger in zip(parts, parts[1:], strict=False))
+    assert all(smaller < larger for smaller, larger in pairwise(parts))
     assert first_patients(ordered, len(ordered)).tolist() == train.tolist()
     for part, size in zip(parts, (5, 12, 30), strict=False):
         inside = set(names[list(part)])
@@ -117,7 +118,9 @@ def test_a_run_learns_the_same_patients_at_a_size_as_another(execution, toy_stud
         assert set(tasks[first, 20, split].train) < set(tasks[first, 35, split].train)
 
 
-def test_a_hard_problem_is_learnt_better_from_more_patients_and_its_step_is_the_corrected_test(execution, toy_study):
+def test_a_hard_problem_is_learnt_better_from_more_patients_and_its_step_is_the_corrected_test(
+    execution, toy_study
+):
     hard = {**COHORT, "zero": 150, "nonzero": 150, "contrast": 6.0}
     study = toy_study(cohort=hard, classifiers={"logistic_regression": {"grid": {"C": [1.0]}}})
     plan = plan_study(study, execution)
@@ -127,7 +130,10 @@ def test_a_hard_problem_is_learnt_better_from_more_patients_and_its_step_is_the_
     run = plan.runs[0].name
     scores = {
         size: [
-            (np.argmax(evaluate(tasks[run, size, split])["probabilities"], axis=1) == plan.labels[split.test]).mean()
+            (
+                np.argmax(evaluate(tasks[run, size, split])["probabilities"], axis=1)
+                == plan.labels[split.test]
+            ).mean()
             for split in plan.splits
         ]
         for size in (20, ALL)
@@ -171,7 +177,9 @@ def test_sizes_are_of_patients_whose_scans_stay_together(execution, toy_study):
 @pytest.mark.parametrize("sizes", [[3], [54], [20, 80]])
 def test_a_size_that_cannot_be_learnt_from_is_refused_with_those_that_can(execution, toy_study, sizes):
     plan = plan_study(toy_study(cohort=COHORT), execution)
-    with pytest.raises(UserError, match=rf"--sizes {sizes[-1]}: .* 53 patients or more, .*name sizes from 9 to 52"):
+    with pytest.raises(
+        UserError, match=rf"--sizes {sizes[-1]}: .* 53 patients or more, .*name sizes from 9 to 52"
+    ):
         curve_tasks(plan, plan.runs, sizes)
 
 
@@ -184,7 +192,9 @@ def test_a_flat_protocol_and_an_unknown_run_are_refused(execution, toy_study):
 
 @pytest.mark.parametrize("sizes", ["20;40", "", "20,x"])
 def test_sizes_that_are_no_numbers_are_refused_on_the_command_line(tmp_path, sizes):
-    result = CliRunner().invoke(app, ["curve", "studies/first.yaml", "--sizes", sizes, "--results", str(tmp_path)])
+    result = CliRunner().invoke(
+        app, ["curve", "studies/first.yaml", "--sizes", sizes, "--results", str(tmp_path)]
+    )
     assert isinstance(result.exception, UserError)
     assert "give whole numbers with commas" in str(result.exception)
 
