@@ -192,6 +192,8 @@ def features(
         declared = declared.model_copy(update={"extractors": declared.with_beside(extractor)})
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         extracted = extract_features(declared, execution)
+    if extractor is not None:
+        extracted.tables = {extractor: extracted.tables[extractor]}
     write_features(extracted, out, prefixed=extractor is None)
     for item in extracted.exclusions:
         print(

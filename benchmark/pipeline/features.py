@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def extract_features(
     identified = identified or identify_cases(list_cases(study.cohort), execution)
     cases = identified.cases
     wanted, keys, unavailable = _wanted(study)
-    readers = report_extractors(study)
+    readers = {name: reader for name, reader in report_extractors(study).items() if name not in unavailable}
     refuse_without_reports(study, cases)
     keys |= {item.name: _made_of(item) for item in beside}
     outcomes = _outcomes(identified, [*wanted, *beside], keys, execution)
@@ -94,7 +95,14 @@ def _wanted(study: Study) -> tuple[list[Wanted], dict[str, list[str]], dict[str,
             unavailable[name] = str(error)
         else:
             wanted.append(item)
-    return wanted, keys, unavailable
+    for name, declared in study.extractors.items():  # whose neighbour failed only now is not whole either
+        if declared.beside in unavailable and name not in unavailable:
+            unavailable[name] = unavailable[declared.beside]
+    return [item for item in wanted if item.name not in unavailable], _of(keys, unavailable), unavailable
+
+
+def _of(keys: dict[str, list[str]], unavailable: Mapping[str, str]) -> dict[str, list[str]]:
+    return {name: made_of for name, made_of in keys.items() if name not in unavailable}
 
 
 def _made_of(item: Wanted) -> list[str]:
@@ -114,10 +122,13 @@ def _outcomes(
     def bundle(case: Case) -> Bundle[str]:
         scan = scans[case.case_id]
 
+        # A report stays in this process: a scheduler may keep what it is sent.
         def task(lacking: tuple[str, ...]) -> ExtractionTask:
             items = tuple(by_name[name] for name in lacking)
             segmenters = (item.segmenter for item in items)
-            return ExtractionTask(case, items, Regions.load(execution.store, scan, segmenters))
+            return ExtractionTask(
+                replace(case, report=""), items, Regions.load(execution.store, scan, segmenters)
+            )
 
         return Bundle({name: digest_of([scan, *made_of]) for made_of, name in first.items()}, task)
 

@@ -167,17 +167,26 @@ class Study(Declaration):
         return self.comparisons.metrics or default
 
     def names_of(self, run: Run) -> dict[str, str]:
-        """Return what the study calls a run's plug-ins, by kind: segmenter, extractor, classifier."""
-        segmenter = self.extractors[run.extractor].segmenter
-        return {"segmenter": segmenter, "extractor": run.extractor, "classifier": run.classifier}
+        """Return what the study calls a run's plug-ins, by kind, see `plugins_of`."""
+        extraction = self.extractors[run.extractor]
+        names = {"segmenter": extraction.segmenter, "extractor": run.extractor, "classifier": run.classifier}
+        if extraction.beside is None:
+            return names
+        other = self.extractors[extraction.beside].segmenter
+        return {**names, "beside": extraction.beside, "beside_segmenter": other}
 
     def plugins_of(self, run: Run) -> dict[str, Plugin]:
-        """Return a run's plug-ins by kind: segmenter, extractor, classifier."""
-        return {
+        """Return a run's plug-ins by kind: segmenter, extractor, classifier, of joined features also beside (…)."""
+        extraction = self.extractors[run.extractor]
+        plugins: dict[str, Plugin] = {
             "segmenter": self.segmenter_of(run.extractor),
-            "extractor": self.extractors[run.extractor].extractor,
+            "extractor": extraction.extractor,
             "classifier": self.classifiers[run.classifier],
         }
+        if extraction.beside is not None:
+            plugins["beside"] = self.extractors[extraction.beside].extractor
+            plugins["beside_segmenter"] = self.segmenter_of(extraction.beside)
+        return plugins
 
     def with_beside(self, extractor: str) -> dict[str, Extraction]:
         """Return an extraction and the one that its features are joined with, by name."""
@@ -236,7 +245,9 @@ class Study(Declaration):
 
     def why_no_features(self, extractor: str) -> str:
         """Return why an extraction cannot run here, and what to do; empty if it can."""
-        return _reasons(self.segmenter_of(extractor), self.extractors[extractor].extractor)
+        extractions = self.with_beside(extractor).values()
+        plugins = [(self.segmenters[item.segmenter], item.extractor) for item in extractions]
+        return _reasons(*dict.fromkeys(plugin for pair in plugins for plugin in pair))
 
     def why_unavailable(self, run: Run) -> str:
         """Return why a run cannot be made here, and what to do; empty if it can."""

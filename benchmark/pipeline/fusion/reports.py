@@ -1,4 +1,4 @@
-"""The features of reports, read here and not by workers: it takes milliseconds, and no text travels or is stored."""
+"""The features of reports, read here and not by workers: it takes milliseconds, and no text is sent or stored."""
 
 from __future__ import annotations
 

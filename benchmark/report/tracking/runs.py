@@ -119,8 +119,13 @@ def _log_run(
     from mlflow.entities import Param, RunTag
 
     names, plugins = result.study.names_of(run), result.study.plugins_of(run)
-    learnt_from = str(result.study.extractors[run.extractor].train_on)
-    parameters = {**names, "train_on": learnt_from, **_flat("protocol", result.study.protocol.model_dump())}
+    extraction = result.study.extractors[run.extractor]
+    names |= {"permuted": "true"} if extraction.permuted else {}
+    parameters = {
+        **names,
+        "train_on": str(extraction.train_on),
+        **_flat("protocol", result.study.protocol.model_dump()),
+    }
     tags = {}
     for name, plugin in plugins.items():
         parameters |= _flat(name, plugin.parameters())

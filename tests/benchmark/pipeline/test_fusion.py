@@ -5,13 +5,16 @@ import zipfile
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from pydantic import ValidationError
+from typer.testing import CliRunner
 
 from benchmark.analyses.explanation.explain import explain_run
 from benchmark.analyses.leakage.audit import audit_study
 from benchmark.analyses.study_run import read, run
+from benchmark.cli import app
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
@@ -19,11 +22,13 @@ from benchmark.execution.progress import silent
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.phantom.reports import phrases
+from benchmark.pipeline import case_checks, check_cases, features
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.run import plan_study, run_study
 from benchmark.plugins.base import WHOLE
 from benchmark.plugins.reports import GIVEN, OF_REPORT
 from benchmark.report.diagnosis import diagnose
+from benchmark.report.headline import made_of
 from benchmark.report.tables import all_tables
 from benchmark.study.study import Study
 
@@ -217,6 +222,69 @@ def unpacked(content):
         return content
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         return content + b"".join(packed.read(name) for name in packed.namelist())
+
+
+def test_no_report_is_sent_to_a_worker(execution, monkeypatch, tmp_path):
+    sent = []
+    for place, name in ((features, "ExtractionTask"), (case_checks, "CheckTask")):
+        original = getattr(place, name)
+        monkeypatch.setattr(
+            place, name, lambda case, *more, of=original: sent.append(case) or of(case, *more)
+        )
+    study = declared()
+    with workers(1) as pool:
+        extract_features(study, Execution(Store(tmp_path), pool))
+        check_cases(study, study.cohort.cases(), execution)
+    assert len(sent) == 80
+    assert {case.report for case in sent} == {""}
+
+
+# What a joint row depends on
+
+
+def test_a_joint_row_is_made_of_both_extractors(execution):
+    study = declared()
+    run = next(run for run in study.all_runs() if run.name == "both/plain")
+    assert list(made_of(study, run)) == ["segmenter", "extractor", "classifier", "beside", "beside_segmenter"]
+    assert list(study.names_of(run)) == list(study.plugins_of(run))
+    assert study.names_of(run)["beside"] == "text"
+
+
+def test_a_row_whose_neighbour_cannot_run_is_unavailable_and_not_the_image_alone(execution):
+    extractors = {
+        "image": MOMENTS,
+        "network": {"use": "radimagenet", "segmenter": "whole_image", "weights": {"file": "absent.pt"}},
+        "both": {**MOMENTS, "beside": "network"},
+    }
+    extracted = extract_features(
+        declared(extractors=extractors, runs=["image/plain", "both/plain"]), execution
+    )
+    assert set(extracted.unavailable) == {"network", "both"}
+    assert extracted.unavailable["both"] == extracted.unavailable["network"]
+    assert set(extracted.tables) == {"image"}
+
+
+def test_the_features_of_one_row_are_written_joined_and_alone(tmp_path):
+    (tmp_path / "fusion.yaml").write_text(yaml.safe_dump(declaration()))
+    out = tmp_path / "both.csv"
+    arguments = [
+        "features",
+        str(tmp_path / "fusion.yaml"),
+        "--extractor",
+        "both",
+        "--out",
+        str(out),
+        "--jobs",
+        "1",
+    ]
+    result = CliRunner().invoke(app, [*arguments, "--results", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    table = pd.read_csv(out)
+    assert len(table) == 40
+    assert sum(name.startswith(OF_REPORT) for name in table) == len(
+        declared().extractors["text"].extractor.read("")
+    )
+    assert not [column for column in table if "permuted" in column or ":report" in column]
 
 
 # What cannot be done
