@@ -66,9 +66,12 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
         if len(runs_of_extractor) and not getattr(extraction.extractor, "untrained", False):
             best = str(runs_of_extractor["accuracy"].idxmax())
             findings += _of_run(result, best, runs_of_extractor.loc[[best]].to_dict("records")[0])
-    for name, share, cause, next_run in statements_found(
-        result, metrics.get("accuracy", pd.Series(dtype=float))
-    ):
+    accuracy = (
+        metrics["accuracy"]
+        if "accuracy" in metrics
+        else pd.Series(dtype=float, index=pd.Index([], dtype=str))
+    )
+    for name, share, cause, next_run in statements_found(result, accuracy):
         sign = "share of cases whose report states the label outright"
         findings.append(Diagnosis(name, sign, share, 0.0, cause, next_run))
     return [*findings, *_warned(result), *_exclusions(result)]

@@ -200,6 +200,7 @@ def test_no_name_and_no_sentence_of_a_report_is_in_any_file(tmp_path):
     file.write_text(yaml.safe_dump(declaration()))
     study = read(file)
     run(study, tmp_path, progress=silent)
+    applied(tmp_path, file)
     people = [
         "Brandvold",
         "Castellane",
@@ -215,6 +216,29 @@ def test_no_name_and_no_sentence_of_a_report_is_in_any_file(tmp_path):
     for path in files:
         content = unpacked(path.read_bytes())
         assert not [word for word in words if word.encode() in content], path
+
+
+def applied(folder, file):
+    """A joint row is applied to another cohort with reports, and refuses one that has none."""
+    other = {"use": "phantom", "zero": 8, "nonzero": 8, "seed": "other", **COARSE}
+    for name, cohort in (("with", {**other, "reports": {}}), ("without", other)):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, "cohort": cohort}))
+    arguments = [
+        "apply",
+        str(file),
+        "both/late",
+        str(folder / "with.yaml"),
+        "--results",
+        str(folder),
+        "--jobs",
+        "1",
+    ]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    arguments[3] = str(folder / "without.yaml")
+    refused = CliRunner().invoke(app, arguments)
+    assert "without cannot give the features of both/late" in str(refused.exception)
+    assert "none of the 16 cases has one" in str(refused.exception)
 
 
 def unpacked(content):
