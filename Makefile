@@ -43,6 +43,7 @@ $(VENV)/.complete-$(EXTRAS): pyproject.toml constraints.txt
 	@echo '$(ACTIVATE)'
 
 performance: environment ## clocks and ratios, side by side with what one would script oneself; run by hand
+	$(BIN)/python -m tests.performance.table
 	for script in costs denseraunet embeddings; do $(BIN)/python tests/performance/$$script.py || exit; done
 
 clean:

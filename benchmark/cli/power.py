@@ -1,4 +1,4 @@
-"""The commands that plan the next study: power, curve."""
+"""Commands that plan: plan, what a study will take; power, how many scans the next needs; curve, what more bring."""
 
 from pathlib import Path
 from typing import Annotated
@@ -81,6 +81,35 @@ def power(
         default_reference=facts["reference"],
     )
     show(publish(report_of(power_plan, declared), claim), as_json)
+
+
+@app.command()
+def plan(
+    study: StudyFile = DEFAULT_STUDY,
+    scans: Annotated[
+        int, typer.Option("--scans", min=2, help="How many scans are extracted now, to time them.")
+    ] = 3,
+    results: Results = DEFAULT_RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Say what a study will take here: cases, what is left to do, CPU hours, memory, disk, time on N workers.
+
+    A few scans are extracted to be timed, and kept; a fold of every run is fitted on made-up tables.
+    """
+    from benchmark.analyses.forecast import forecast
+    from benchmark.execution.execution import open_execution
+    from benchmark.execution.store import json_text
+    from benchmark.report.console import print_forecast
+    from benchmark.study.reading import read_study
+
+    declared = read_study(study)
+    tell_notices(declared.cohort)
+    with open_execution(results, 1) as execution:
+        found = forecast(declared, execution, scans).record()
+    if as_json:
+        print(json_text(found), end="")
+    else:
+        print_forecast(found)
 
 
 @app.command()

@@ -56,6 +56,10 @@ class Store:
         print(f"cacbench: {file}: damaged, or not what was stored; it is made again", file=sys.stderr)
         return None
 
+    def holds(self, kind: str, key: str, codec: Codec = JSON) -> bool:
+        """Return whether there is a record, which may yet be damaged: its file is not read."""
+        return self._file(kind, key, codec.suffix).is_file()
+
     def put(self, kind: str, key: str, record: Any, codec: Codec = JSON) -> None:
         """Store a record."""
         content = codec.encode(record)

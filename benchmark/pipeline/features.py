@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.case import Case, Exclusion
 from benchmark.errors import UserError
 from benchmark.execution.execution import Bundle, Done, Execution, Failure
+from benchmark.execution.store import Store
 from benchmark.pipeline.cases import IdentifiedCases, about_cases, identify_cases, list_cases
 from benchmark.pipeline.cost import cost
 from benchmark.pipeline.extraction import Extracted, ExtractionTask, Wanted, extract
@@ -111,6 +112,23 @@ def _made_of(item: Wanted) -> list[str]:
     return [*prints, code_digest("benchmark.pipeline.extraction")]
 
 
+def _key(scan: str, made_of: Sequence[str]) -> str:
+    return digest_of([scan, *made_of])
+
+
+def lacking_features(study: Study, identified: IdentifiedCases, store: Store) -> dict[str, list[str]]:
+    """Return, of every extraction that can run, the readable cases of which the store has no record."""
+    wanted, keys, _ = _wanted(study)
+    return {
+        item.name: [
+            case_id
+            for case_id, scan in identified.scans.items()
+            if not store.holds("features", _key(scan, keys[item.name]))
+        ]
+        for item in wanted
+    }
+
+
 def _outcomes(
     identified: IdentifiedCases, wanted: list[Wanted], keys: Mapping[str, list[str]], execution: Execution
 ) -> Outcomes:
@@ -130,7 +148,7 @@ def _outcomes(
                 replace(case, report=""), items, Regions.load(execution.store, scan, segmenters)
             )
 
-        return Bundle({name: digest_of([scan, *made_of]) for made_of, name in first.items()}, task)
+        return Bundle({name: _key(scan, made_of) for made_of, name in first.items()}, task)
 
     def receive(case_id: str, extracted: Extracted) -> Mapping[str, dict[str, Any] | Failure]:
         extracted.regions.save(execution.store, scans[case_id])

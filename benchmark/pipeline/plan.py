@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,9 @@ from benchmark.pipeline.cases import about_cases, refuse_unlabelled
 from benchmark.pipeline.fusion.reports import refuse_without_reports
 from benchmark.pipeline.results import Features, tally
 from benchmark.pipeline.same_scans import refuse_same_scans
+from benchmark.plugins import Classifier
 from benchmark.plugins.base import WHOLE
-from benchmark.statistics.metrics.scores import decided_metric, most_probable
+from benchmark.statistics.metrics.scores import decided_metrics, most_probable
 from benchmark.study.study import Run, Study
 
 Records = Mapping[tuple[str, Split], FoldRecord]
@@ -44,13 +46,19 @@ class EvaluationPlan:
     labels: NDArray[np.intp]
     """Class codes of the study's target, (cases,)."""
     splits: list[Split]
+    tables: dict[Any, tuple[tuple[str, ...], NDArray[Any]]] = field(
+        init=False, default_factory=dict, repr=False
+    )
+    """What was laid out for runs already, so that their tasks share it."""
 
     def task(self, run: Run, split: Split, *, protocol: Protocol | None = None) -> FoldTask:
         """Return the task of one run on one fold, under another protocol if one is given."""
-        seed = derive_seed(self.study.seed, "fit", split.repeat, split.fold)
-        train = self.trained_on(run, split)
-        task = replace(self.final_task(run), train=train, test=split.test, seed=seed)
+        task = self._on_fold(self.final_task(run), run, split)
         return task if protocol is None else replace(task, protocol=protocol)
+
+    def _on_fold(self, task: FoldTask, run: Run, split: Split) -> FoldTask:
+        seed = derive_seed(self.study.seed, "fit", split.repeat, split.fold)
+        return replace(task, train=self.trained_on(run, split), test=split.test, seed=seed)
 
     def trained_on(self, run: Run, split: Split) -> NDArray[np.intp]:
         """Return the positions of the cases that a run learns from in a fold, (n,)."""
@@ -58,33 +66,46 @@ class EvaluationPlan:
         return split.train[allowed[split.train]]
 
     def fold_tasks(self) -> dict[tuple[str, Split], FoldTask]:
-        """Return the task of every run on every fold, by the run's name and the split."""
-        return {(run.name, split): self.task(run, split) for run in self.runs for split in self.splits}
+        """Return the task of every run on every fold, by the run's name and the split; all of a run share its table."""
+        of_runs = {run.name: self.final_task(run) for run in self.runs}
+        return {
+            (run.name, split): self._on_fold(of_runs[run.name], run, split)
+            for run in self.runs
+            for split in self.splits
+        }
 
     def final_task(self, run: Run) -> FoldTask:
         """Return the task that trains on every case that may train, and tests none."""
         learner = self.study.learner(run)
-        values = self.features.learnt_from(run.extractor, learner, self.case_ids)
+        names, values = self._table(run, learner)
         protocol = self.study.protocol
         may_train, _ = protocol.eligible(self.labels, self.cases)
         may_train = may_train & self.study.extractors[run.extractor].train_on.keeps(self.cases)
         everything = np.flatnonzero(may_train)
         whole = protocol.kept_whole(self.cases)
         groups = None if whole is None else np.unique(whole, return_inverse=True)[1]
-        if learner.keeps_whole and groups is not None and isinstance(values, pd.DataFrame):
-            values = values.assign(**{WHOLE: groups.astype(float)})
-        names = tuple(values.columns) if isinstance(values, pd.DataFrame) else ()
+        if learner.keeps_whole and groups is not None:
+            names, values = (*names, WHOLE), np.column_stack([values, groups])
         return FoldTask(
             learner.told(names),
             protocol,
             names,
-            np.asarray(values),
+            values,
             self.labels,
             train=everything,
             test=everything[:0],
             seed=derive_seed(self.study.seed, "final"),
             groups=groups,
         )
+
+    def _table(self, run: Run, learner: Classifier) -> tuple[tuple[str, ...], NDArray[Any]]:
+        """Return what a run learns from, (cases, …), and its columns' names; runs of one extractor share it."""
+        wanted = (run.extractor, learner.batch_column, learner.learns_from_activations)
+        if wanted not in self.tables:
+            values = self.features.learnt_from(run.extractor, learner, self.case_ids)
+            names = tuple(values.columns) if isinstance(values, pd.DataFrame) else ()
+            self.tables[wanted] = names, np.asarray(values)
+        return self.tables[wanted]
 
     @property
     def cases(self) -> pd.DataFrame:
@@ -138,12 +159,10 @@ class EvaluationPlan:
             {
                 **dict(zip(keys, key, strict=True)),
                 "n_test": len(rows_of_fold),
-                **{
-                    metric: decided_metric(
-                        metric, rows_of_fold["label"], rows_of_fold["predicted"], rows_of_fold["score"]
-                    )
-                    for metric in self.study.target.metrics
-                },
+                **decided_metrics(
+                    self.study.target.metrics,
+                    *(rows_of_fold[name].to_numpy() for name in ("label", "predicted", "score")),
+                ),
             }
             for key, rows_of_fold in predictions.groupby(keys, sort=False)
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -85,10 +86,16 @@ class Plugin(Declaration, ABC):
                     for name, value in ((name, getattr(self, name)) for name in cls.model_fields)
                 },
                 "code": code_digest(cls.__module__),
-                "libraries": {name: version(name) for name in cls.libraries},
+                "libraries": {name: _version(name) for name in cls.libraries},
                 "weights": self.weights_digest(),
             }
         )
+
+
+@cache
+def _version(library: str) -> str:
+    """Return a library's version, of which a study asks once for each plug-in and case."""
+    return version(library)
 
 
 class Cohort(Plugin):

@@ -113,6 +113,7 @@ def _located(module: str) -> Path | None:
     return None
 
 
+@cache
 def _source_digest(module: str) -> str:
     file = _file(module)
     source = file.read_bytes()

@@ -45,7 +45,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "totalsegmentator": "segmenters.totalsegmentator.segmenter:TotalSegmentatorSegmenter",
     },
     "feature_extractor": {
-        "radiomics": "feature_extractors.radiomics:RadiomicsExtractor",
+        "radiomics": "feature_extractors.radiomics.extractor:RadiomicsExtractor",
         "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
         "slices": "feature_extractors.slices.extractor:SlicesExtractor",

@@ -57,6 +57,29 @@ def print_plan(
     console.print(table)
 
 
+def print_forecast(found: Mapping[str, Any]) -> None:
+    """Print what a study will take, see `benchmark.analyses.forecast`."""
+    import pandas as pd
+
+    from benchmark.execution.progress import duration
+
+    steps = pd.DataFrame(found["steps"])
+    left = [duration(each["left"] * each["seconds"]) for each in found["steps"]]
+    unreadable = f", {found['unreadable']} of them unreadable" if found["unreadable"] else ""
+    print_table(
+        steps.round(2).assign(cpu=left).set_axis(["step", "tasks", "left", "CPU s each", "CPU left"], axis=1),
+        f"{found['study']}: {found['cases']} cases{unreadable}",
+    )
+    print(
+        f"left: {duration(3600 * found['cpu_hours_left'])} of CPU, {found['disk_mb']:.1f} MB of features; "
+        f"a worker needs {found['memory_mb']:.0f} MB"
+    )
+    times = (
+        f"{workers}: {duration(value)}" for workers, value in found["expected_seconds_on_workers"].items()
+    )
+    print(f"time by workers, each a core like this one: {', '.join(times)}")
+
+
 def print_problems(problems: Sequence[dict[str, str]], cases: int) -> None:
     """Print one line per problem, whole however long it is, so that it can be searched and copied."""
     left_out = len({problem["case_id"] for problem in problems})

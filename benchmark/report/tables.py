@@ -18,7 +18,7 @@ from benchmark.report.verdict.standing import standing_tables
 from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
 from benchmark.statistics.intervals.alignment import align_cases
 from benchmark.statistics.intervals.bootstrap import Resampling
-from benchmark.statistics.intervals.headline import headline_intervals
+from benchmark.statistics.intervals.headline import all_headline_intervals
 from benchmark.table_file import Table, number, read_table
 
 NAMES = (
@@ -61,21 +61,18 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
 def intervals(result: StudyResult) -> pd.DataFrame:
     """Return one row per run, metric and method: pooled out-of-fold value with a 95 % interval; one is `shown`."""
     resampling = Resampling(seed=derive_seed(result.study.seed, "bootstrap"))
-    rows = []
-    for run in result.all_runs():
-        rows_of_run = result.predictions[result.predictions["run"] == run.name]
-        case = align_cases(rows_of_run, [run.name], [])
-        method = case.runs[run.name]
-        table = headline_intervals(
-            case.label,
-            method.score,
-            resampling,
-            predicted=method.predicted,
-            metrics=result.study.target.metrics,
-            patient=case.patient,
-        )
-        rows.append(table.assign(cases=len(case.label)))
-        rows[-1].insert(0, "run", run.name)
+    names = [run.name for run in result.all_runs()]
+    case = align_cases(result.predictions[result.predictions["run"].isin(names)], names, [])
+    tables = all_headline_intervals(
+        case.label,
+        [case.runs[name] for name in names],
+        resampling,
+        metrics=result.study.target.metrics,
+        patient=case.patient,
+    )
+    rows = [table.assign(cases=len(case.label)) for table in tables]
+    for name, table in zip(names, rows, strict=True):
+        table.insert(0, "run", name)
     return pd.concat(rows, ignore_index=True)
 
 

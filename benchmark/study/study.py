@@ -246,8 +246,8 @@ class Study(Declaration):
     def why_no_features(self, extractor: str) -> str:
         """Return why an extraction cannot run here, and what to do; empty if it can."""
         extractions = self.with_beside(extractor).values()
-        plugins = [(self.segmenters[item.segmenter], item.extractor) for item in extractions]
-        return _reasons(*dict.fromkeys(plugin for pair in plugins for plugin in pair))
+        reasons = (_reasons(self.segmenters[item.segmenter], item.extractor) for item in extractions)
+        return "; ".join(dict.fromkeys(filter(None, reasons)))
 
     def why_unavailable(self, run: Run) -> str:
         """Return why a run cannot be made here, and what to do; empty if it can."""

@@ -30,11 +30,16 @@ LEAST_SPINE_ML, BETWEEN = 20.0, 0.4
 """Solid bone of that volume, that share of it between the lungs, is vertebrae: sternum and shoulders lie outside."""
 OUTSIDE = 0.08
 """Share of a dense component beyond the lungs' hull from which on it is bone: contrast and calcium lie within."""
+ON_SKIN = 0.5
+"""Share of a dense component outside the body, its skin included, above which it is no bone."""
 RUNS_THROUGH = 0.8
 """Least share of the slices that a spine is seen in; a chamber full of contrast medium ends within the scan."""
 BONY, IN_LUNG = 0.1, 0.15
 """Least share of vertebrae that is bone (a stomach full of contrast has none), and most of their surroundings that is
 lung (hilar vessels have more)."""
+BACK, BACK_BEHIND_CHAMBERS = 0.55, 0.72
+"""Share of the lungs' depth behind which vertebrae lie; the second with contrast medium, where full chambers and
+vessels lie before them."""
 CONTRAST_HU, MARROW_HU = 180.0, 120.0
 CORTEX_HU = 280.0
 """Bone's densest twentieth, smoothed over a coarse voxel, is above that."""
@@ -58,12 +63,29 @@ class Lungs:
     """The hull less 15 mm: no rib or sternum is there, whatever is dense."""
 
 
-def find_lungs(hu: NDArray[np.float32], spacing: Spacing, wall_mm: float) -> Lungs:
+def find_body(hu: NDArray[np.float32], spacing: Spacing) -> Mask:
+    """Return where the patient is: the hull of the largest piece of tissue, or all but air where the field cuts it."""
+    import SimpleITK as sitk
+    from scipy import ndimage
+
+    imaged = hu > PADDING_HU
+    border = imaged & ~np.stack([ndimage.binary_erosion(part, iterations=2) for part in imaged])
+    if (hu[border] > -950).mean() < CUT_SHARE:
+        return hulls(largest(ball(sitk.BinaryErode, hu > TISSUE_HU, 3, spacing)), spacing)
+    labels, sizes = components(imaged & (hu < AIR_HU))
+    every = np.arange(len(sizes))
+    behind = np.bincount(labels[:, -1].ravel(), minlength=len(sizes)) > MATTRESS * labels[:, -1].size
+    empty = ndimage.mean(hu, labels, every) < OUTSIDE_AIR_HU
+    around = np.isin(every, labels[border]) & (sizes * np.prod(spacing) >= 3000)
+    around &= np.isin(every, labels[:, 0]) | behind | empty
+    return imaged & ~ball(sitk.BinaryDilate, around[labels], 6, spacing)
+
+
+def find_lungs(hu: NDArray[np.float32], body: Mask, spacing: Spacing, wall_mm: float) -> Lungs:
     """Return the lungs and their hulls. Raises `CaseError` where there are none."""
     import SimpleITK as sitk
 
     ml = float(np.prod(spacing)) / 1000
-    body = _body(hu, spacing)
     core = ball(sitk.BinaryErode, (hu > LUNG_HU[0]) & (hu < LUNG_HU[1]) & body, 3, spacing)
     labels, sizes = components(core)
     parts = _before_the_table(labels, sizes) & (sizes * ml >= LEAST_LUNG_PART_ML)
@@ -101,15 +123,19 @@ def pools(hu: NDArray[np.float32], lungs: Lungs, blood: float, spacing: Spacing)
     return ball(sitk.BinaryDilate, full | thick, 5, spacing)
 
 
-def find_bone(hu: NDArray[np.float32], dense: Mask, lungs: Lungs, blood: float, spacing: Spacing) -> Mask:
+def find_bone(
+    hu: NDArray[np.float32], dense: Mask, body: Mask, lungs: Lungs, blood: float, spacing: Spacing
+) -> Mask:
     """Return the dense components of 1 mL or more that reach beyond the lungs' hull, or to the image's back.
 
+    Not what lies on the skin, as electrodes do.
     With contrast medium cortex must be among them, for a chamber that holds less of it is as dense as marrow.
     """
     ml = float(np.prod(spacing)) / 1000
     labels, sizes = components(dense)
     beyond = np.bincount(labels[~lungs.hull], minlength=len(sizes)) >= OUTSIDE * sizes
     beyond[np.unique(labels[:, -1])] = True
+    beyond &= np.bincount(labels[~body], minlength=len(sizes)) <= ON_SKIN * sizes
     if blood > CONTRAST_HU:
         found = np.flatnonzero(beyond & (sizes * ml >= 1))
         beyond[found] = [np.percentile(hu[labels == label], 95) >= CORTEX_HU for label in found]
@@ -153,7 +179,7 @@ def find_spine(
     length = front[labels].any(axis=(1, 2)).mean() if blood > CONTRAST_HU else 1.0
     if ml[front].sum() > 2 * ml[back].sum() and length >= RUNS_THROUGH:
         raise CaseError("the spine lies in front of the lungs: the image is upside down; correct its header")
-    least = 0.72 if blood > CONTRAST_HU else 0.55  # full chambers and vessels lie before the vertebrae
+    least = BACK_BEHIND_CHAMBERS if blood > CONTRAST_HU else BACK
     found = (ml >= 3) & (place >= least) & bony & ~_in_lung(labels, lungs.mask)
     return np.asarray(found[labels], bool)
 
@@ -199,24 +225,6 @@ def before_vertebrae(spine: Mask) -> Mask:
     middle = np.array([np.median(np.nonzero(spine[z])[0]) for z in slices])
     rows = np.interp(np.arange(len(spine)), slices, middle)
     return np.broadcast_to(np.arange(spine.shape[1])[None, :, None] < rows[:, None, None], spine.shape)
-
-
-def _body(hu: NDArray[np.float32], spacing: Spacing) -> Mask:
-    """Return where the patient is: the hull of the largest piece of tissue, or all but air where the field cuts it."""
-    import SimpleITK as sitk
-    from scipy import ndimage
-
-    imaged = hu > PADDING_HU
-    border = imaged & ~np.stack([ndimage.binary_erosion(part, iterations=2) for part in imaged])
-    if (hu[border] > -950).mean() < CUT_SHARE:
-        return hulls(largest(ball(sitk.BinaryErode, hu > TISSUE_HU, 3, spacing)), spacing)
-    labels, sizes = components(imaged & (hu < AIR_HU))
-    every = np.arange(len(sizes))
-    behind = np.bincount(labels[:, -1].ravel(), minlength=len(sizes)) > MATTRESS * labels[:, -1].size
-    empty = ndimage.mean(hu, labels, every) < OUTSIDE_AIR_HU
-    around = np.isin(every, labels[border]) & (sizes * np.prod(spacing) >= 3000)
-    around &= np.isin(every, labels[:, 0]) | behind | empty
-    return imaged & ~ball(sitk.BinaryDilate, around[labels], 6, spacing)
 
 
 def _before_the_table(labels: NDArray[np.intp], sizes: NDArray[np.intp]) -> NDArray[np.bool_]:

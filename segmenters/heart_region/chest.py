@@ -12,6 +12,7 @@ from segmenters.heart_region.anatomy import (
     CONTRAST_HU,
     Lungs,
     blood_hu,
+    find_body,
     find_bone,
     find_lungs,
     find_spine,
@@ -56,12 +57,13 @@ def find_chest(image: sitk.Image, wall_mm: float) -> Chest:
     z, y, x = grid.GetSpacing()[::-1]
     spacing = (z, y, x)
     hu = sitk.GetArrayFromImage(grid).astype(np.float32)
-    lungs = find_lungs(hu, spacing, wall_mm)
+    body = find_body(hu, spacing)
+    lungs = find_lungs(hu, body, spacing, wall_mm)
     blood = blood_hu(hu, lungs)
     # With contrast medium what is full of it is taken out by its size instead.
     bright = 200.0 if blood > CONTRAST_HU else max(200.0, blood + 130)
     # Thin cortex vanishes in the mean of a coarse voxel, but not from the share of it that is dense.
     share = sitk.BinShrink(sitk.Cast(upright > bright, sitk.sitkFloat32), shrink)
     dense = (sitk.GetArrayFromImage(share) > 0.25) & ~pools(hu, lungs, blood, spacing)
-    bone = with_cartilage(find_bone(hu, dense, lungs, blood, spacing), hu, lungs, blood)
+    bone = with_cartilage(find_bone(hu, dense, body, lungs, blood, spacing), hu, lungs, blood)
     return Chest(grid, spacing, hu, lungs, blood, bone, find_spine(hu, bone, dense, lungs, blood, spacing))

@@ -18,7 +18,7 @@ from benchmark.pipeline import extract_features
 from benchmark.plugins.checks import synthetic_scan
 from benchmark.plugins.registry import build
 from cacbench.scan_features import ScanFeatures
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 
 
 @pytest.fixture

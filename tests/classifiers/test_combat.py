@@ -115,7 +115,7 @@ def test_a_batch_that_only_an_inner_fold_lacks_is_a_sentence_too():
 
 
 def test_a_network_has_no_table_to_harmonise(toy_study):
-    from feature_extractors.radiomics import RadiomicsExtractor
+    from feature_extractors.radiomics.extractor import RadiomicsExtractor
 
     finetuned = build("classifier", {"use": "combat", "classifier": {"use": "finetuned"}})
     with pytest.raises(ValueError, match="trains a network"):

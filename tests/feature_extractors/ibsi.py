@@ -12,7 +12,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "radiomics_ibsi.md"
 

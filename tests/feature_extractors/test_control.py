@@ -13,7 +13,7 @@ from benchmark.errors import CaseError
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
 from feature_extractors.control import ControlExtractor
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 
 
 class Seen(FeatureExtractor):

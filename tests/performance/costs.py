@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.execution.environment import machine
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 
 FULL_SIZE = {"field_of_view_mm": 200, "pixel_mm": 200 / 512, "coverage_mm": 180, "slice_thickness_mm": 3.0}

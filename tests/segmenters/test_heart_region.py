@@ -110,6 +110,15 @@ def test_with_contrast_medium_the_heart_is_in_it(with_contrast, z, y, x):
     assert with_contrast[z, y, x]
 
 
+def test_cartilage_that_calcifies_beside_the_sternum_is_left_out_below_an_electrode(with_contrast, real_data):
+    """An electrode on the skin before these slices is as dense as bone; rays between two ribs must not end there."""
+    image = read_image(real_data / "thorax_ct" / "aorta" / "ct_cropped.nii.gz")
+    dense = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS")) >= 200
+    beside_sternum = (slice(104, 122), slice(0, 26))
+    assert dense[beside_sternum].sum() > 1500
+    assert (with_contrast[beside_sternum].astype(bool) & dense[beside_sternum]).sum() <= 5
+
+
 def test_of_a_vertebra_that_the_field_of_view_cuts_the_front_is_left_out(real_data):
     """The body right of the aorta at the back of this scan; its slices and columns were read off the picture."""
     image = read_image(real_data / "thorax_ct" / "pulmonary" / "ct_cropped.nii.gz")

@@ -9,7 +9,7 @@ from benchmark.calcium.scoring import CalciumScoring, score
 from benchmark.case import Scan
 from benchmark.errors import CaseError
 from benchmark.plugins.registry import build
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
 from segmenters.threshold import ThresholdSegmenter
 from segmenters.whole_image import WholeImageSegmenter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ from benchmark.statistics.comparison.claims import claim_all, rank_intervals, ti
 from benchmark.statistics.comparison.pairwise import Pair, compare_all
 from benchmark.statistics.intervals.alignment import align_cases
 from benchmark.statistics.intervals.bootstrap import Resampling, resample
-from benchmark.statistics.intervals.headline import headline_intervals
+from benchmark.statistics.intervals.headline import intervals_of
 
 
 def standing_tables(result: StudyResult, methods: Methods) -> dict[str, pd.DataFrame]:
@@ -82,10 +82,10 @@ def _resampling(result: StudyResult) -> Resampling:
 def _standing(
     result: StudyResult, methods: Methods, claims: pd.DataFrame, skills: pd.DataFrame
 ) -> pd.DataFrame:
-    rows = pd.DataFrame([_values(result, methods, name) for name in _rows(methods)])
+    tables, ranks = _resampled(result, methods)
+    rows = pd.DataFrame(_values(result, methods, tables))
     gained = skills.rename(columns={"run": "method", "low": "skill_low", "high": "skill_high"})
     rows = rows.merge(gained.drop(columns="best_rule"), on="method", how="left")
-    ranks = _ranks(result, methods)
     rows = rows.assign(
         best_rule=methods.best_rule,
         group=rows["method"].map(_letters(methods, rows, claims)).fillna(""),
@@ -106,31 +106,33 @@ def _letters(methods: Methods, rows: pd.DataFrame, claims: pd.DataFrame) -> dict
     return tied_groups(rows.set_index("method").loc[methods.names, RANKED_BY], apart)
 
 
-def _values(result: StudyResult, methods: Methods, name: str) -> dict[str, object]:
-    """Return a method's accuracy with its interval, its other metrics pooled, and its AUC as the mean of folds."""
-    metrics = result.study.target.metrics
-    case = align_cases(methods.predictions, [name], [])
-    method = case.runs[name]
-    table = headline_intervals(
-        case.label,
-        method.score,
-        _resampling(result),
-        predicted=method.predicted,
-        metrics=[m for m in metrics if m != "roc_auc"],
-        patient=case.patient,
-    )
-    shown = table[table["shown"]].set_index("metric")
-    values: dict[str, object] = {"method": name}
-    values |= {metric: shown.loc[metric, "value"] for metric in shown.index}
-    if "roc_auc" in metrics:
-        values["roc_auc"] = methods.folds.loc[methods.folds["run"] == name, "roc_auc"].mean()
-    values["kind"] = "rule" if name in methods.rules else "method"
-    return values | {f"{RANKED_BY}_{end}": shown.loc[RANKED_BY, end] for end in ("low", "high", "method")}
+def _values(
+    result: StudyResult, methods: Methods, tables: Mapping[str, pd.DataFrame]
+) -> Iterator[dict[str, object]]:
+    """Yield each method's accuracy with its interval, its other metrics pooled, and its AUC as the mean of folds."""
+    for name, table in tables.items():
+        shown = table[table["shown"]].set_index("metric")
+        values: dict[str, object] = {"method": name}
+        values |= {metric: shown.loc[metric, "value"] for metric in shown.index}
+        if "roc_auc" in result.study.target.metrics:
+            values["roc_auc"] = methods.folds.loc[methods.folds["run"] == name, "roc_auc"].mean()
+        values["kind"] = "rule" if name in methods.rules else "method"
+        yield values | {f"{RANKED_BY}_{end}": shown.loc[RANKED_BY, end] for end in ("low", "high", "method")}
 
 
-def _ranks(result: StudyResult, methods: Methods) -> pd.DataFrame:
-    cases = align_cases(methods.predictions, methods.names, [RANKED_BY])
-    parts = resample(list(cases.runs.values()), cases.label, [RANKED_BY], _resampling(result), cases.patient)
-    return rank_intervals(
-        pd.DataFrame({name: part.replicates[:, 0] for name, part in zip(methods.names, parts, strict=True)})
+def _resampled(result: StudyResult, methods: Methods) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Return the intervals of every method and rule, and those of the methods' ranks."""
+    metrics, names = [m for m in result.study.target.metrics if m != "roc_auc"], _rows(methods)
+    case = align_cases(methods.predictions, names, [])
+    drawn = resample(
+        [case.runs[name] for name in names], case.label, metrics, _resampling(result), case.patient
     )
+    tables = {
+        name: intervals_of(case.runs[name], found, metrics) for name, found in zip(names, drawn, strict=True)
+    }
+    ranked = metrics.index(RANKED_BY)
+    of_methods = dict(zip(names, drawn, strict=True))
+    ranks = rank_intervals(
+        pd.DataFrame({name: of_methods[name].replicates[:, ranked] for name in methods.names})
+    )
+    return tables, ranks

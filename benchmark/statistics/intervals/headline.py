@@ -15,17 +15,12 @@ from benchmark.statistics.intervals.bootstrap import (
     Resampled,
     Resampling,
     bca_interval,
+    metrics_of,
     percentile_interval,
     resample,
     resampled_counts,
 )
-from benchmark.statistics.intervals.calibration import brier_interval
-from benchmark.statistics.intervals.degenerate import (
-    NOT_ESTIMABLE,
-    Interval,
-    shown_interval,
-    without_bootstrap,
-)
+from benchmark.statistics.intervals.degenerate import shown_interval, without_bootstrap
 from benchmark.statistics.metrics.scores import METRICS, decide
 
 Method = Literal["percentile", "bca"]
@@ -73,24 +68,45 @@ def headline_intervals(
     `interval_table`. Wilson reads a mean over repeats as one proportion of the cases. Columns metric, value, method,
     low, high, shown; one row per metric is shown.
     """
-    label = np.asarray(label)
     method = _decided(scores, predicted)
-    resampled = _resample(label, method, metrics, resampling, patient)
+    return all_headline_intervals(np.asarray(label), [method], resampling, metrics=metrics, patient=patient)[
+        0
+    ]
+
+
+def all_headline_intervals(
+    label: NDArray[np.intp],
+    methods: Sequence[Predicted],
+    resampling: Resampling = STANDARD,
+    *,
+    metrics: Sequence[str] = METRICS,
+    patient: ArrayLike | None = None,
+) -> list[pd.DataFrame]:
+    """Return the `headline_intervals` of each of several methods of the same cases, which are drawn once for all."""
+    _refuse_one_label(label, metrics)
+    names = [*metrics, *(["brier"] if "roc_auc" in metrics else [])]
+    return [
+        intervals_of(method, resampled, names, resampling.level)
+        for method, resampled in zip(
+            methods, resample(methods, label, names, resampling, patient), strict=True
+        )
+    ]
+
+
+def intervals_of(
+    method: Predicted, resampled: Resampled, names: Sequence[str], level: float = STANDARD.level
+) -> pd.DataFrame:
+    """Return the `headline_intervals` of a method whose metrics `names` were resampled."""
     rows: list[tuple[object, ...]] = []
-    for place, metric in enumerate(metrics):
+    for place, metric in enumerate(names):
         value = float(resampled.value[place])
-        best = shown_interval(metric, resampled, place, method, resampling.level)
+        best = shown_interval(metric, resampled, place, method, level)
         rows.append((metric, value, best.method, best.low, best.high, True))
         other = without_bootstrap(
-            metric, value, label, method.predicted, resampling.level, patients=resampled.patients
+            metric, value, resampled.label, method.predicted, level, patients=resampled.patients
         )
         if other.method == "wilson" and best.method != "wilson":
             rows.append((metric, value, other.method, other.low, other.high, False))
-    if "roc_auc" in metrics:
-        value, low, high = brier_interval(label, np.asarray(scores), resampling, patient)
-        brier = Interval(low, high, "bca")
-        brier = NOT_ESTIMABLE if brier.degenerate else brier
-        rows.append(("brier", value, brier.method, brier.low, brier.high, True))
     return pd.DataFrame(rows, columns=["metric", "value", "method", "low", "high", "shown"])
 
 
@@ -107,7 +123,7 @@ def bootstrap_metrics(
     """
     method = _decided(np.asarray(score)[None, :])
     replicates = [
-        method.metrics(METRICS, np.asarray(label), weights)
+        metrics_of([method], METRICS, np.asarray(label), weights)[0]
         for weights in resampled_counts(np.asarray(label), resampling, patient)
     ]
     return pd.DataFrame(np.concatenate(replicates), columns=list(METRICS))
@@ -120,11 +136,15 @@ def _resample(
     resampling: Resampling,
     patient: ArrayLike | None,
 ) -> Resampled:
+    _refuse_one_label(label, metrics)
+    return resample([method], label, metrics, resampling, patient)[0]
+
+
+def _refuse_one_label(label: NDArray[np.intp], metrics: Sequence[str]) -> None:
     if len(np.unique(label)) < 2:
         raise ValueError(
             f"all {len(label)} cases have one label: {', '.join(metrics)} are undefined or say nothing"
         )
-    return resample([method], label, metrics, resampling, patient)[0]
 
 
 def _decided(scores: NDArray[np.float64], predicted: NDArray[np.intp] | None = None) -> Predicted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,21 @@ def decided_metric(name: str, label: ArrayLike, predicted: ArrayLike, score: Arr
     if name == "roc_auc":
         return float(metrics.roc_auc_score(label, score))
     return float(_ON_DECISIONS[name](label, predicted))
+
+
+def decided_metrics(
+    names: Sequence[str], label: NDArray[np.intp], predicted: NDArray[np.intp], score: NDArray[np.float64]
+) -> dict[str, float]:
+    """Return several metrics of decisions and probabilities (cases,), as `decided_metric` gives them one by one.
+
+    Counted at once where every label is there; a label that is not leaves some of them to scikit-learn's conventions.
+    """
+    from benchmark.statistics.metrics.weighted import weighted_metrics
+
+    if np.isin((0, 1), label).all():
+        values = weighted_metrics(names, label, predicted, score, np.ones((1, len(label))))[0]
+        return dict(zip(names, values.tolist(), strict=True))
+    return {name: decided_metric(name, label, predicted, score) for name in names}
 
 
 def decide(score: ArrayLike, threshold: float = 0.5) -> NDArray[np.intp]:

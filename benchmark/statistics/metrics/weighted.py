@@ -13,30 +13,57 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
+_COLUMNS = 128  # of the matrix that counts decisions
+_BLOCK = 512  # replicates whose sums of weights are in memory at once
+
 
 def weighted_metrics(
     metrics: Sequence[str], label: Labels, predicted: Labels, score: Floats, weights: Floats
 ) -> Floats:
-    """Return each metric under each row of `weights`, shape (replicates, metrics).
+    """Return each metric under each row of `weights`, shape (replicates, metrics), as `all_weighted_metrics` of one."""
+    return np.asarray(all_weighted_metrics(metrics, label, predicted[None], score[None], weights)[0])
 
-    `label`, `predicted` (codes 0, 1, …) and `score` (probability of label 1; read by ``roc_auc`` alone) have shape
-    (cases,), `weights` (replicates, cases). Raises `ValueError` for an unknown metric, one that the labels do not
-    allow, and rows of weights that leave a metric undefined.
+
+def all_weighted_metrics(
+    metrics: Sequence[str], label: Labels, predicted: Labels, score: Floats, weights: Floats
+) -> Floats:
+    """Return each metric of several methods under each row of `weights`, shape (methods, replicates, metrics).
+
+    `label` has shape (cases,), `predicted` (codes 0, 1, …) and `score` (probability of label 1; read by ``roc_auc`` and
+    ``brier`` alone) have (methods, cases), `weights` has (replicates, cases), read fastest in the order of columns.
+    Raises `ValueError` for an unknown metric, one that the labels do not allow, and rows of weights that leave a metric
+    undefined.
     """
     check_metrics(metrics, label)
     columns: dict[str, Floats] = {}
     if any(name in _OF_CONFUSION for name in metrics):
-        codes = np.union1d(np.union1d(label, predicted), [0, 1])
-        confusion = confusion_matrices(label, predicted, weights, codes)
-        columns = {name: _OF_CONFUSION[name](confusion, codes) for name in metrics if name in _OF_CONFUSION}
+        codes = codes_of_both(label, predicted)
+        counts = confusion_matrices(label, predicted, weights, codes)
+        columns = metrics_of_confusion(metrics, counts.reshape(-1, *counts.shape[2:]), codes)
     if "roc_auc" in metrics:
-        columns["roc_auc"] = weighted_auc(label, score, weights)
-    return np.stack([_defined(columns[name], name) for name in metrics], axis=-1)
+        columns["roc_auc"] = np.concatenate([weighted_auc(label, each, weights) for each in score])
+    if "brier" in metrics:
+        errors = squared_errors(label, score)
+        columns["brier"] = _ratio(
+            (weights @ errors.T).T, weights.sum(axis=1)[None].repeat(len(score), 0)
+        ).ravel()
+    found = np.stack([_defined(columns[name], name) for name in metrics], axis=-1)
+    return found.reshape(len(score), len(weights), len(metrics))
+
+
+def codes_of_both(label: Labels, predicted: Labels) -> Labels:
+    """Return the class codes of labels and decisions, sorted; 0 and 1 are among them."""
+    return np.union1d(np.union1d(label, predicted), [0, 1])
+
+
+def metrics_of_confusion(metrics: Sequence[str], confusion: Floats, codes: Labels) -> dict[str, Floats]:
+    """Return those of the metrics that decisions alone decide, from counts (replicates, codes, codes)."""
+    return {name: _OF_CONFUSION[name](confusion, codes) for name in metrics if name in _OF_CONFUSION}
 
 
 def check_metrics(metrics: Sequence[str], label: Labels) -> None:
     """Raise `ValueError` for a metric that is unknown or undefined for a target with these labels."""
-    known = (*_OF_CONFUSION, "roc_auc")
+    known = (*_OF_CONFUSION, "roc_auc", "brier")
     for name in metrics:
         if name not in known:
             raise ValueError(f"{name} is not a metric: choose from {', '.join(known)}")
@@ -50,24 +77,54 @@ def check_metrics(metrics: Sequence[str], label: Labels) -> None:
 
 
 def confusion_matrices(label: Labels, predicted: Labels, weights: Floats, codes: Labels) -> Floats:
-    """Return the weighted counts, shape (replicates, codes, codes), true label by predicted label."""
+    """Return weighted counts, (methods, replicates, codes, codes), true label by predicted label; `codes` are sorted.
+
+    One matrix product for as many methods as `_COLUMNS` allow: the weights are read once for all of them.
+    """
     size = len(codes)
-    cell = np.searchsorted(codes, label) * size + np.searchsorted(codes, predicted)
-    indicator = np.zeros((len(label), size * size))
-    indicator[np.arange(len(label)), cell] = 1
-    return np.asarray(weights @ indicator).reshape(-1, size, size)
+    cells = np.searchsorted(codes, label) * size + np.searchsorted(codes, predicted)
+    found = []
+    for part in np.array_split(cells, range(at_once := max(1, _COLUMNS // size**2), len(cells), at_once)):
+        indicator = (part.T[:, :, None] == np.arange(size**2)).astype(float)
+        counts = weights @ indicator.reshape(len(label), -1)
+        found.append(counts.reshape(len(weights), len(part), size, size).swapaxes(0, 1))
+    return np.concatenate(found)
 
 
 def weighted_auc(label: Labels, score: Floats, weights: Floats) -> Floats:
     """Return the weighted Mann-Whitney estimate of the AUC, ties counted half, shape (replicates,)."""
-    order = np.argsort(score, kind="stable")
-    ranked = score[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] > ranked[:-1]])
-    sorted_weights, positive = weights[:, order], label[order] == 1
-    sick = np.add.reduceat(sorted_weights * positive, starts, axis=1)
-    well = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
-    below = np.cumsum(well, axis=1) - well / 2
-    return _ratio((sick * below).sum(axis=1), sick.sum(axis=1) * well.sum(axis=1))
+    well = np.flatnonzero(label != 1)
+    well, sick = well[np.argsort(score[well], kind="stable")], np.flatnonzero(label == 1)
+    first, last = (np.searchsorted(score[well], score[sick], side) for side in ("left", "right"))
+    parts = [
+        _auc_of(weights[start : start + _BLOCK].T, sick, well, first, last)
+        for start in range(0, len(weights), _BLOCK)
+    ]
+    return np.concatenate(parts)
+
+
+def _auc_of(
+    weights: Floats, sick: Labels, well: Labels, first: NDArray[np.intp], last: NDArray[np.intp]
+) -> Floats:
+    """Return the AUC under each column of weights (cases, replicates).
+
+    Of the sorted `well` cases, as many as `first` score below each of the `sick`, and as many as `last` not above it.
+    """
+    below = np.zeros((len(well) + 1, weights.shape[1]))
+    for place, case in enumerate(
+        well
+    ):  # a row at a time: np.cumsum goes down each column, forty times as slow
+        np.add(below[place], weights[case], out=below[place + 1])
+    of_sick = weights[sick]
+    won = np.einsum("ij,ij->j", of_sick, below[first]) + np.einsum("ij,ij->j", of_sick, below[last])
+    return _ratio(won / 2, of_sick.sum(axis=0) * below[-1])
+
+
+def squared_errors(label: Labels, score: Floats) -> Floats:
+    """Return the squared error of each probability. Raises `ValueError` where one is no probability."""
+    if not ((score >= 0) & (score <= 1)).all():
+        raise ValueError("scores below 0, above 1 or missing are no probabilities: calibration needs those")
+    return np.asarray((score - label) ** 2)
 
 
 def _accuracy(confusion: Floats, codes: Labels) -> Floats:
@@ -114,8 +171,8 @@ _OF_CONFUSION: dict[str, Callable[[Floats, Labels], Floats]] = {
     "macro_f1": _macro_f1,
     "quadratic_kappa": _quadratic_kappa,
 }
-BINARY_METRICS = ("sensitivity", "specificity", "f1", "roc_auc")
-NEED_BOTH_LABELS = (*BINARY_METRICS, "balanced_accuracy")
+BINARY_METRICS = ("sensitivity", "specificity", "f1", "roc_auc", "brier")
+NEED_BOTH_LABELS = ("sensitivity", "specificity", "f1", "roc_auc", "balanced_accuracy")
 
 
 def _class_f1(confusion: Floats) -> Floats:

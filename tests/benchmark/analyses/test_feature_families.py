@@ -4,7 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from benchmark.analyses.feature_families import family_of, feature_families
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 
 
 def extracted():

@@ -11,7 +11,7 @@ from openpyxl import Workbook
 from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import CaseError, UserError
 from benchmark.plugins.registry import build
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
 
 

@@ -50,7 +50,7 @@ def test_the_manifest_cohort_reads_back_what_was_written(written):
 
 
 def test_radiomics_of_a_written_case_are_those_of_the_case_itself(written):
-    from feature_extractors.radiomics import RadiomicsExtractor
+    from feature_extractors.radiomics.extractor import RadiomicsExtractor
 
     extractor = RadiomicsExtractor(families=("shape", "firstorder"))
     made, read = COHORT.cases()[0].source.load(), ManifestCohort(path=written).cases()[0].source.load()

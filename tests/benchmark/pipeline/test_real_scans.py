@@ -101,7 +101,7 @@ from pathlib import Path
 from benchmark.case import Case
 from benchmark.cohorts.scan_files import FileScan
 from benchmark.pipeline.extraction import ExtractionTask, Wanted, extract
-from feature_extractors.radiomics import RadiomicsExtractor
+from feature_extractors.radiomics.extractor import RadiomicsExtractor
 from segmenters.reference import ReferenceSegmenter
 from segmenters.threshold import ThresholdSegmenter
 from segmenters.whole_image import WholeImageSegmenter

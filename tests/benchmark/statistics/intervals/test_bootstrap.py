@@ -121,3 +121,13 @@ def test_every_label_keeps_its_count_in_every_replicate():
     assert counts.shape == (4500, 8)
     for code in range(3):
         assert (counts[:, label == code].sum(axis=1) == (label == code).sum()).all()
+
+
+def test_a_large_stratum_is_drawn_with_the_same_chances():
+    """Counts of so many cases have mean 1, variance (n - 1) / n and sum n, as those of a multinomial."""
+    label = np.zeros(6000, dtype=np.intp)
+    counts = np.concatenate(list(resampled_counts(label, Resampling(200))))
+    assert (counts.sum(axis=1) == 6000).all()
+    assert counts.mean() == pytest.approx(1)
+    assert counts.var() == pytest.approx(1, abs=0.01)
+    assert counts.mean(axis=0).std() == pytest.approx(np.sqrt(1 / 200), rel=0.05)

@@ -1,8 +1,9 @@
 """PyRadiomics features of the ROI: van Griethuysen et al., Cancer Res 2017;77:e104.
 
-Image and ROI are cropped to the ROI's box and the feature classes are called on the crop. That gives the
-values of PyRadiomics' own `RadiomicsFeatureExtractor` to the last bit and saves its passes over the whole
-volume.
+Image and ROI are cropped to the ROI's box and the feature classes are called on the crop, which saves passes over
+the whole volume; the mesh and the run lengths are found by shorter ways (`mesh.py`, `run_lengths.py`). The values are
+those of PyRadiomics' own `RadiomicsFeatureExtractor` to the last bit, but for four that are sums over the mesh: area,
+volume, their ratio and sphericity differ by rounding (1e-13).
 
 | here                | PyRadiomics' setting                                      |
 |---------------------|-----------------------------------------------------------|
@@ -19,9 +20,8 @@ normalisation, resegmentation or weighting, `gldm_a` 0, image type Original, `mi
 
 from __future__ import annotations
 
-import logging
 import warnings
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat
 
@@ -116,7 +116,9 @@ class RadiomicsExtractor(FeatureExtractor):
         return image, region
 
     def _features(self, image: sitk.Image, region: sitk.Image) -> dict[str, float]:
-        classes = _feature_classes()
+        from feature_extractors.radiomics.families import feature_classes
+
+        classes = feature_classes()
         settings = {"binWidth": self.bin_width, "voxelArrayShift": self.energy_shift_hu, "label": 1}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused by name
@@ -145,11 +147,3 @@ class RadiomicsExtractor(FeatureExtractor):
             "diagnostics_Mask-original_VoxelNum": float(sitk.GetArrayViewFromImage(box).sum()),
             "diagnostics_Mask-original_VolumeNum": float(volumes.GetObjectCount()),
         }
-
-
-def _feature_classes() -> dict[str, Any]:
-    import radiomics
-
-    logging.getLogger("radiomics").setLevel(logging.CRITICAL)  # it warns of every symmetrical GLCM
-    classes: dict[str, Any] = radiomics.getFeatureClasses()
-    return classes

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from benchmark.errors import CaseError
-from feature_extractors.radiomics import FAMILIES, INTERPOLATORS, RadiomicsExtractor
+from feature_extractors.radiomics.extractor import FAMILIES, INTERPOLATORS, RadiomicsExtractor
 from tests.feature_extractors import ibsi
 
 
@@ -50,28 +50,50 @@ def roi_of(image, *boxes):
     return roi
 
 
+OF_THE_MESH = [
+    f"original_shape_{name}" for name in ("MeshVolume", "SurfaceArea", "SurfaceVolumeRatio", "Sphericity")
+]
+
+
+def assert_equal(found, expected):
+    """Fail where a feature differs in its last bit, or a sum over the mesh by more than rounding."""
+    for name, value in found.items():
+        if name in OF_THE_MESH:
+            assert value == pytest.approx(float(expected[name]), rel=1e-11), name
+        else:
+            assert value == float(expected[name]), name
+
+
 # Equal to the library
 
 
 @pytest.mark.parametrize("diagnostics", [False, True])
-def test_all_features_equal_those_of_pyradiomics_to_the_last_bit(vessel, diagnostics):
+def test_all_features_equal_those_of_pyradiomics(vessel, diagnostics):
     found = RadiomicsExtractor(diagnostics=diagnostics).extract(*vessel)
     expected = pyradiomics(*vessel)
     assert len(found) == (112 if diagnostics else 107)
     assert found.dtype == np.float64
-    assert {name: float(expected[name]) for name in found.index} == found.to_dict()
+    assert_equal(found, expected)
 
 
 @pytest.mark.parametrize("interpolator", INTERPOLATORS)
 @pytest.mark.parametrize("spacing", [(1.5, 1.5, 1.5), (0, 0, 2.0), (0.78, 0.78, 3.0)])
-def test_resampling_equals_that_of_pyradiomics_to_the_last_bit(vessel, interpolator, spacing):
+def test_resampling_equals_that_of_pyradiomics(vessel, interpolator, spacing):
     extractor = RadiomicsExtractor(
         resampled_spacing=spacing, interpolator=interpolator, families=("shape", "firstorder", "glcm")
     )
     found = extractor.extract(*vessel)
     settings = {"resampledPixelSpacing": list(spacing), "interpolator": INTERPOLATORS[interpolator]}
     expected = pyradiomics(*vessel, **settings)
-    assert {name: float(expected[name]) for name in found.index} == found.to_dict()
+    assert_equal(found, expected)
+
+
+@pytest.mark.parametrize("case", ["STS_003", "STS_033"])
+def test_the_features_of_a_real_tumour_equal_those_of_pyradiomics(real_data, case):
+    image = sitk.ReadImage(str(real_data / "sts_ct" / case / "CT_image.nii.gz"))
+    roi = sitk.ReadImage(str(real_data / "sts_ct" / case / "CT_mask.nii.gz"))
+    roi.CopyInformation(image)
+    assert_equal(RadiomicsExtractor().extract(image, roi), pyradiomics(image, roi))
 
 
 def test_a_roi_at_the_border_equals_pyradiomics_too(vessel):
@@ -83,7 +105,7 @@ def test_a_roi_at_the_border_equals_pyradiomics_too(vessel):
     ):
         found = RadiomicsExtractor(**ours).extract(image, roi)
         expected = pyradiomics(image, roi, **settings)
-        assert {name: float(expected[name]) for name in found.index} == found.to_dict()
+        assert_equal(found, expected)
 
 
 def test_a_label_can_be_chosen_and_otherwise_all_count_as_one(vessel):
@@ -91,7 +113,7 @@ def test_a_label_can_be_chosen_and_otherwise_all_count_as_one(vessel):
     two = roi_of(image, np.s_[3:9, 20:40, 20:40], np.s_[20:25, 60:80, 60:90])
     second = RadiomicsExtractor(label=2, bin_width=10).extract(image, two)
     expected = pyradiomics(image, two, label=2, binWidth=10)
-    assert {name: float(expected[name]) for name in second.index} == second.to_dict()
+    assert_equal(second, expected)
     together = RadiomicsExtractor(diagnostics=True).extract(image, two)
     assert together["diagnostics_Mask-original_VoxelNum"] == 6 * 20 * 20 + 5 * 20 * 30
     assert together["diagnostics_Mask-original_VolumeNum"] == 2
@@ -112,9 +134,7 @@ def test_the_library_keeps_silent(vessel, caplog, capfd):
 
 # The published baselines
 
-OF_AN_OLDER_MESH = {
-    f"original_shape_{name}" for name in ("MeshVolume", "SurfaceArea", "SurfaceVolumeRatio", "Sphericity")
-}
+OF_AN_OLDER_MESH = set(OF_THE_MESH)
 """brain1's baseline of these was made by PyRadiomics 2.0.1b1, whose mesh differs from that of all versions since
 2.1 by up to 0.1 %; its resampled baseline is of 2.1 and holds."""
 

@@ -1,0 +1,1 @@
+"""PyRadiomics features of the ROI, with its two slowest measures by exact shortcuts."""

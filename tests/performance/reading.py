@@ -1,0 +1,61 @@
+"""Scans read, scans made and commands started: against SimpleITK alone, a volume of noise, and the clock."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from benchmark.cohorts.phantom import PhantomCohort
+from benchmark.images.reading import read_image
+from tests.performance.pairs import Row, paired
+
+COMMANDS = {("--help",): "≤ 0.3 s", ("list",): "≤ 1.5 s", ("validate", "runs.yaml"): "≤ 3 s"}
+
+
+def rows(data: Path) -> Iterator[Row]:
+    """Yield a row for a NIfTI, a DICOM series, a phantom and each command."""
+    nifti = data / "lung1_001" / "image.nii.gz"
+    series = data / "thorax_ct" / "example_ct_dicom"
+    yield Row(
+        "a NIfTI of 134 slices", "SimpleITK", "≤ 1.2 times as long",
+        *paired(lambda: read_image(nifti), lambda: sitk.ReadImage(str(nifti)), 5),
+    )  # fmt: skip
+    yield Row(
+        f"a DICOM series of {len(list(series.iterdir()))} slices", "SimpleITK", "≤ 1.2 times as long",
+        *paired(lambda: read_image(series), lambda: _series(series), 5),
+    )  # fmt: skip
+    source = PhantomCohort(zero=0, nonzero=1).cases()[0].source
+    shape = source.load().image.GetSize()
+    yield Row(
+        "a phantom of the default study", "its noise alone", "≤ 3 times as long",
+        *paired(source.load, lambda: np.random.default_rng(0).normal(size=shape).astype(np.int16), 5),
+    )  # fmt: skip
+    for command, goal in COMMANDS.items():
+        yield Row(f"cacbench {' '.join(command)}", "–", goal, [_command(command) for _ in range(5)])
+
+
+def _series(folder: Path) -> sitk.Image:
+    return sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
+
+
+def _command(arguments: Sequence[str]) -> float:
+    """Return the CPU seconds of a command, interpreter included."""
+    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code = (
+        f"import sys; from benchmark.cli import main; sys.argv = ['cacbench', *{list(arguments)!r}]; main()"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime
