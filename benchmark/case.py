@@ -119,6 +119,8 @@ class Case:
     """What else is known of it, by name, as text: carried to the tables, never learnt from."""
     anomalies: tuple[Anomaly, ...] = ()
     """What was met while listing the cases."""
+    report: str = field(default="", repr=False)
+    """The radiologist's text, which may name the patient: counted from, never shown and never stored; empty: none."""
 
 
 @dataclass(frozen=True)

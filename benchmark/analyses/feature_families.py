@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmark.plugins.reports import OF_REPORT
+
 CLASSES = ("shape", "shape2D", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 
 
 def family_of(feature: str) -> str | None:
-    """Return a PyRadiomics class, ``diagnostics``, or None where the name is not one of PyRadiomics.
+    """Return a PyRadiomics class, ``diagnostics``, ``report``, or None for any other name.
 
     A class is one family whatever the filter: ``wavelet-LLH_glcm_Contrast`` belongs to glcm, as the original does.
     """
+    if feature.startswith(OF_REPORT):
+        return "report"
     first, _, rest = feature.partition("_")
     if first == "diagnostics" and rest:
         return first

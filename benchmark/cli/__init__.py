@@ -43,6 +43,7 @@ EXAMPLES = {
     "explain": ("explain runs.yaml --run radiomics/xgboost --shap",),
     "quality": ("quality runs.yaml",),
     "plan": ("plan runs.yaml --scans 3",),
+    "curve": ("curve studies/report_text.yaml",),
     "power": ("power runs.yaml --run radiomics/xgboost --sizes 200,400",),
     "robustness": ("robustness studies/robustness.yaml",),
     "score": ("score scan.nii.gz --mask calcium.nii.gz", "score dicom_folder --segmenter denseraunet --json"),

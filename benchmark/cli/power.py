@@ -1,4 +1,4 @@
-"""Commands that plan: plan, what a study will take; power, how many scans the next one needs."""
+"""Commands that plan: plan, what a study will take; power, how many scans the next needs; curve, what more bring."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +9,15 @@ from benchmark.cli.options import (
     DEFAULT_RESULTS,
     DEFAULT_STUDY,
     Experiment,
+    Force,
+    Jobs,
     Json,
     Results,
     StudyFile,
     Tracking,
     real,
     tell_notices,
+    whole,
 )
 from benchmark.errors import UserError
 from benchmark.table_file import whole_number
@@ -107,6 +110,52 @@ def plan(
         print(json_text(found), end="")
     else:
         print_forecast(found)
+
+
+@app.command()
+def curve(
+    study: StudyFile = DEFAULT_STUDY,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run", metavar="RUN", help="extractor/classifier, may be given more than once; default: all."
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option("--sizes", help="Numbers of patients to learn from, as 40,80.")
+    ] = None,
+    scans: Annotated[
+        int,
+        typer.Option(
+            "--scans", parser=whole(0), metavar="NUMBER", help="Scans to measure the cost on; 0: none."
+        ),
+    ] = 2,
+    results: Results = DEFAULT_RESULTS,
+    jobs: Jobs = None,
+    force: Force = False,
+    tracking_uri: Tracking = None,
+    experiment: Experiment = None,
+    as_json: Json = False,
+) -> None:
+    """Learn a study's runs from fewer patients, tested on the same, and measure what each costs."""
+    from benchmark.study.reading import read_study
+
+    declared = read_study(study)
+    tell_notices(declared.cohort)
+    tried = None if sizes is None else _numbers(sizes)
+    # Only now: a mistake in the study is answered before heavy libraries are imported.
+    from benchmark.analyses.learning_curve.report import report_of
+    from benchmark.analyses.learning_curve.study_curve import learning_curve
+    from benchmark.execution.execution import open_execution
+    from benchmark.report.folder import claim_folder
+    from benchmark.report.report import publish, show
+    from benchmark.report.tracking.destination import destination
+
+    where = destination(results, tracking_uri, experiment)
+    claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
+    with open_execution(results, jobs) as execution:
+        found = learning_curve(declared, runs or (), execution, sizes=tried, costed=scans)
+    show(publish(report_of(found), claim), as_json)
 
 
 def _numbers(text: str) -> list[int]:

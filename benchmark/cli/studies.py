@@ -196,9 +196,11 @@ def features(
     if extractor is not None and extractor not in declared.extractors:
         raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
     if extractor is not None:
-        declared = declared.model_copy(update={"extractors": {extractor: declared.extractors[extractor]}})
+        declared = declared.model_copy(update={"extractors": declared.with_beside(extractor)})
     with _nothing_lost(), open_execution(results, jobs, dask) as execution:
         extracted = extract_features(declared, execution)
+    if extractor is not None:
+        extracted.tables = {extractor: extracted.tables[extractor]}
     write_features(extracted, out, prefixed=extractor is None)
     for item in extracted.exclusions:
         print(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from benchmark.case import Case
+from benchmark.cohorts.reports import report_of
 from benchmark.cohorts.scan_files import FileScan
 from benchmark.cohorts.segmented import SegmentedCohort
 from benchmark.errors import CaseError, UserError
@@ -30,6 +31,8 @@ COLUMNS = (
     "group",
     "protocol",
     "contrast",
+    "report",
+    "report_file",
 )
 PLACES = ("path", "segmentations")
 """Parameters that say where files lie: the cases carry digests of the files instead."""
@@ -46,9 +49,10 @@ class ManifestCohort(SegmentedCohort):
 
     Further columns are ``patient`` (the same for several scans of one, whom no split and no resampling parts; filled in
     on every line or on none), ``group`` (scanner or site, which a study may keep together), ``protocol``, ``contrast``
-    (yes or no), ``mask_<name>`` for other structures (``mask_lesions``, ``mask_heart``), and ``segmentation``, the
-    case's file if it is not called after the case in the folder `segmentations`. Any other column is carried beside the
-    features if ``covariates`` names it, and else left, which is said. Relative paths start from the CSV's folder. An
+    (yes or no), ``report`` (the radiologist's text) or ``report_file`` (a text file with it), ``mask_<name>`` for other
+    structures (``mask_lesions``, ``mask_heart``), and ``segmentation``, the case's file if it is not called after the
+    case in the folder `segmentations`. Any other column is carried beside the features if ``covariates`` names it, and
+    else left, which is said. Relative paths start from the CSV's folder. An
     image is a NIfTI, NRRD, MHD or MHA file or the folder of a DICOM series. Without a label it is derived from the
     score: 1 for a score above 0. An empty cell means unknown; to extract features neither is needed.
     """
@@ -153,6 +157,7 @@ class ManifestCohort(SegmentedCohort):
             patient=cells.get("patient", ""),
             protocol=protocol,
             contrast=contrast,
+            report=report_of(row, self.path.parent),
             covariates={name: cells[name] for name in self.covariates},
         )
         drawn = self.path.parent / file if file else None

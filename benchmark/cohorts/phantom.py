@@ -23,6 +23,8 @@ from benchmark.phantom.body.patient import STENTED, Patient, draw_patient
 from benchmark.phantom.body.population import draw_chest_patient
 from benchmark.phantom.heart.crumbled import crumbled
 from benchmark.phantom.heart.plaque import Disease, DiseaseModel
+from benchmark.phantom.reports.model import ReportModel
+from benchmark.phantom.reports.writing import Findings, write_report
 from benchmark.phantom.source import PhantomSource
 from benchmark.plugins import Cohort
 
@@ -88,6 +90,10 @@ class PhantomCohort(Cohort):
         le=10_000,
         description="0: the first scan; k: the same patients scanned again, for the k-th time",
     )
+    reports: ReportModel | None = Field(
+        None,
+        description="radiology reports written from the truth, `{}` with the default shares; none: no reports",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> PhantomCohort:
@@ -124,8 +130,15 @@ class PhantomCohort(Cohort):
             group=acquisition.scanner,
             protocol=protocol,
             contrast=contrast,
+            report=self._report(name, Findings(patient, disease, protocol, contrast)),
             weight=STENTED / self.stented if patient.stents else (1 - STENTED) / (1 - self.stented),
         )
+
+    def _report(self, name: str, findings: Findings) -> str:
+        """Write a case's report; '' where it has none."""
+        if self.reports is None:
+            return ""
+        return write_report(findings, self.reports, derive_seed(self.seed, name, "report"))
 
     def _disease(self, seed: int) -> Disease:
         """Draw a positive's disease."""

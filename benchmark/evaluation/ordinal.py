@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -85,6 +86,20 @@ class Ordinal(Classifier):
     def batch_column(self) -> str | None:
         """The classifier's own."""
         return self.classifier.batch_column
+
+    @property
+    def parts_columns(self) -> bool:
+        """The classifier's own."""
+        return self.classifier.parts_columns
+
+    @property
+    def keeps_whole(self) -> bool:
+        """The classifier's own."""
+        return self.classifier.keeps_whole
+
+    def told(self, columns: Sequence[str]) -> Classifier:
+        """Return the same around the classifier that was told."""
+        return self.model_copy(update={"classifier": self.classifier.told(columns)})
 
     def unharmonised(self) -> Classifier:
         """Return the same around the classifier without its harmonisation."""

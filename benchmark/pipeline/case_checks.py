@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmark.case import Case, Problem
 from benchmark.errors import CaseError
 from benchmark.execution.execution import Execution, Failure, reason_of
 from benchmark.plugins import Segmenter
 from benchmark.plugins.base import with_nested
+from benchmark.plugins.reports import ReportExtractor
 from benchmark.study.study import Study
 
 
@@ -35,7 +36,7 @@ def check_cases(
     """
     needed = _needed_masks(study)
     known, reads = study.cohort.mask_names, study.cohort.reads_files
-    tasks = {case.case_id: CheckTask(case, needed, known, reads, deep) for case in cases}
+    tasks = {case.case_id: CheckTask(replace(case, report=""), needed, known, reads, deep) for case in cases}
     found: dict[str, list[Problem]] = {}
     for case_id, problems in execution.do("checked", check_case, tasks):
         if isinstance(problems, Failure):
@@ -80,7 +81,13 @@ def _of_masks(task: CheckTask) -> list[Problem]:
 def _needed_masks(study: Study) -> dict[str, tuple[str, ...]]:
     """Return the masks that the segmenters of runs need, by segmenter; a run that cannot be made needs none."""
     extractors = dict.fromkeys(run.extractor for run in study.all_runs())
-    used = [study.extractors[name].segmenter for name in extractors if not study.why_no_features(name)]
+    used = [
+        item.segmenter
+        for name in extractors
+        if not study.why_no_features(name)
+        for item in study.with_beside(name).values()
+        if not isinstance(item.extractor, ReportExtractor)
+    ]
     return {name: _wanted(study.segmenters[name]) for name in dict.fromkeys(used)}
 
 

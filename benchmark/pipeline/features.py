@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,17 @@ from benchmark.execution.store import Store
 from benchmark.pipeline.cases import IdentifiedCases, about_cases, identify_cases, list_cases
 from benchmark.pipeline.cost import cost
 from benchmark.pipeline.extraction import Extracted, ExtractionTask, Wanted, extract
+from benchmark.pipeline.fusion.joined import joined
+from benchmark.pipeline.fusion.reports import (
+    refuse_without_reports,
+    report_extractors,
+    report_table,
+    stated_in_reports,
+)
 from benchmark.pipeline.regions import Regions
 from benchmark.pipeline.results import ANOMALY_COLUMNS, Features, tally
 from benchmark.plugins.fingerprint import code_digest, digest_of
+from benchmark.plugins.reports import ReportExtractor
 from benchmark.plugins.trainable import TrainableExtractor
 from benchmark.study.study import Study
 
@@ -39,10 +48,15 @@ def extract_features(
     identified = identified or identify_cases(list_cases(study.cohort), execution)
     cases = identified.cases
     wanted, keys, unavailable = _wanted(study)
+    readers = {name: reader for name, reader in report_extractors(study).items() if name not in unavailable}
+    refuse_without_reports(study, cases)
     keys |= {item.name: _made_of(item) for item in beside}
     outcomes = _outcomes(identified, [*wanted, *beside], keys, execution)
     records = {item.name: _records(item.name, cases, outcomes) for item in wanted}
-    tables = {name: _table(name, records_of_extractor) for name, records_of_extractor in records.items()}
+    extracted = {name: _table(name, records_of_extractor) for name, records_of_extractor in records.items()}
+    read = {name: report_table(name, reader, cases) for name, reader in readers.items()}
+    extracted |= {name: table for name, (table, _) in read.items()}
+    tables = joined(study, {name: extracted[name] for name in study.extractors if name in extracted})
     exclusions = _exclusions(identified, wanted, outcomes)
     if wanted and all(table.empty for table in tables.values()):
         raise UserError(
@@ -53,7 +67,8 @@ def extract_features(
         tables,
         exclusions,
         unavailable,
-        {name: _mean_seconds(records_of_extractor) for name, records_of_extractor in records.items()},
+        {name: _mean_seconds(records_of_extractor) for name, records_of_extractor in records.items()}
+        | {name: seconds for name, (_, seconds) in read.items()},
         outcomes.computed,
         _anomalies(study, cases, outcomes),
         {case_id: record["voxels"] for (case_id, _), record in outcomes.records.items()},
@@ -63,6 +78,7 @@ def extract_features(
             for name, records_of_extractor in records.items()
             if isinstance(study.extractors[name].extractor, TrainableExtractor)
         },
+        stated_in_reports(study, cases),
     )
 
 
@@ -72,7 +88,7 @@ def _wanted(study: Study) -> tuple[list[Wanted], dict[str, list[str]], dict[str,
     wanted, keys = [], {}
     for name, declared in study.extractors.items():
         item = Wanted(name, study.segmenter_of(name), declared.extractor)
-        if name in unavailable:
+        if name in unavailable or isinstance(declared.extractor, ReportExtractor):
             continue
         try:
             keys[name] = _made_of(item)
@@ -80,7 +96,14 @@ def _wanted(study: Study) -> tuple[list[Wanted], dict[str, list[str]], dict[str,
             unavailable[name] = str(error)
         else:
             wanted.append(item)
-    return wanted, keys, unavailable
+    for name, declared in study.extractors.items():  # whose neighbour failed only now is not whole either
+        if declared.beside in unavailable and name not in unavailable:
+            unavailable[name] = unavailable[declared.beside]
+    return [item for item in wanted if item.name not in unavailable], _of(keys, unavailable), unavailable
+
+
+def _of(keys: dict[str, list[str]], unavailable: Mapping[str, str]) -> dict[str, list[str]]:
+    return {name: made_of for name, made_of in keys.items() if name not in unavailable}
 
 
 def _made_of(item: Wanted) -> list[str]:
@@ -117,10 +140,13 @@ def _outcomes(
     def bundle(case: Case) -> Bundle[str]:
         scan = scans[case.case_id]
 
+        # A report stays in this process: a scheduler may keep what it is sent.
         def task(lacking: tuple[str, ...]) -> ExtractionTask:
             items = tuple(by_name[name] for name in lacking)
             segmenters = (item.segmenter for item in items)
-            return ExtractionTask(case, items, Regions.load(execution.store, scan, segmenters))
+            return ExtractionTask(
+                replace(case, report=""), items, Regions.load(execution.store, scan, segmenters)
+            )
 
         return Bundle({name: _key(scan, made_of) for made_of, name in first.items()}, task)
 

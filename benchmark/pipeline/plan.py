@@ -21,9 +21,11 @@ from benchmark.evaluation.records import FoldRecord
 from benchmark.evaluation.splits import Split
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.cases import about_cases, refuse_unlabelled
+from benchmark.pipeline.fusion.reports import refuse_without_reports
 from benchmark.pipeline.results import Features, tally
 from benchmark.pipeline.same_scans import refuse_same_scans
 from benchmark.plugins import Classifier
+from benchmark.plugins.base import WHOLE
 from benchmark.statistics.metrics.scores import decided_metrics, most_probable
 from benchmark.study.study import Run, Study
 
@@ -81,8 +83,11 @@ class EvaluationPlan:
         may_train = may_train & self.study.extractors[run.extractor].train_on.keeps(self.cases)
         everything = np.flatnonzero(may_train)
         whole = protocol.kept_whole(self.cases)
+        groups = None if whole is None else np.unique(whole, return_inverse=True)[1]
+        if learner.keeps_whole and groups is not None:
+            names, values = (*names, WHOLE), np.column_stack([values, groups])
         return FoldTask(
-            learner,
+            learner.told(names),
             protocol,
             names,
             values,
@@ -90,7 +95,7 @@ class EvaluationPlan:
             train=everything,
             test=everything[:0],
             seed=derive_seed(self.study.seed, "final"),
-            groups=None if whole is None else np.unique(whole, return_inverse=True)[1],
+            groups=groups,
         )
 
     def _table(self, run: Run, learner: Classifier) -> tuple[tuple[str, ...], NDArray[Any]]:
@@ -192,7 +197,8 @@ def plan_evaluation(study: Study, features: Features) -> EvaluationPlan:
 
 
 def refuse_unsplittable(study: Study, cases: Sequence[Case]) -> None:
-    """Raise `UserError` where listed cases, less those that are known to drop out, lack labels or cannot be split."""
+    """Raise `UserError` where listed cases, less those known to drop out, lack labels or reports or cannot be split."""
+    refuse_without_reports(study, cases)
     check_splits(study, about_cases(cases))
 
 

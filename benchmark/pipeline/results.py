@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,8 @@ class Features:
     """What rules without learning look at, by what it was read in; rows as of `tables`."""
     activations: dict[str, dict[str, Packed]] = field(default_factory=dict)
     """Of each extraction by a `TrainableExtractor`, by case id, what its trained layers take."""
+    stated: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    """Of each extraction of reports, by case id, whether what it reads states calcium outright, or (False) none."""
 
     def learnt_from(
         self, extraction: str, learner: Classifier, case_ids: Sequence[str]

@@ -14,6 +14,7 @@ from benchmark.evaluation.splits import Split
 from benchmark.execution.execution import Execution
 from benchmark.pipeline.cases import about_cases, identify_cases, list_cases
 from benchmark.pipeline.features import extract_features
+from benchmark.pipeline.fusion.reports import refuse_without_reports
 from benchmark.pipeline.plan import EvaluationPlan, Records, check_splits, plan_evaluation, require_runs
 from benchmark.pipeline.results import FittedModel, StudyResult
 from benchmark.pipeline.same_scans import refuse_same_scans
@@ -62,6 +63,7 @@ def plan_study(study: Study, execution: Execution) -> EvaluationPlan:
     if cases.readable:
         about = about_cases(cases.readable)
         check_splits(study, about)
+        refuse_without_reports(study, cases.readable)
         refuse_same_scans(study, about, cases.scans)
     beside = wanted_for_yardsticks(study, cases)
     return plan_evaluation(study, extract_features(study, execution, cases, beside))

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from benchmark.case import Case, Scan, ScanWarning
 
 
+WHOLE = "kept whole: code"
+"""The column behind the features that says which cases no fold may part."""
+
+
 class Availability(BaseModel):
     """Whether a plug-in can run here; if not, the reason and what to do about it, in one sentence."""
 
@@ -193,6 +197,20 @@ class Classifier(Plugin):
 
     def learning_from(self, extractor: FeatureExtractor) -> Classifier:
         """Return the classifier as it learns from an extractor's features. Raises `ValueError` where it cannot."""
+        return self
+
+    @property
+    def parts_columns(self) -> bool:
+        """Whether it learns from features of images and of reports apart, so that it must be told which is which."""
+        return False
+
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether it has folds of its own and needs a column `WHOLE` where patients or groups must not be parted."""
+        return False
+
+    def told(self, columns: Sequence[str]) -> Classifier:
+        """Return the classifier as it learns from features of these names, in this order."""
         return self
 
     @abstractmethod

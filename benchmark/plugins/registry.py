@@ -57,6 +57,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "calcium_rule": "feature_extractors.calcium_rule:CalciumRuleExtractor",
         "control": "feature_extractors.control:ControlExtractor",
         "image_diagnostics": "feature_extractors.image_diagnostics:ImageDiagnosticsExtractor",
+        "report_bow": "feature_extractors.reports.bag_of_words:ReportBagOfWords",
     },
     "classifier": {
         "random_forest": "classifiers.random_forest:RandomForest",
@@ -64,6 +65,8 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "lightgbm": "classifiers.lightgbm:LightGBM",
         "logistic_regression": "classifiers.logistic_regression:LogisticRegression",
         "combat": "classifiers.combat:CombatClassifier",
+        "early_fusion": "classifiers.fusion.early:EarlyFusion",
+        "late_fusion": "classifiers.fusion.late:LateFusion",
         "finetuned": "classifiers.finetuned.classifier:Finetuned",
     },
     "trainer": {"denseraunet": "segmenters.denseraunet.training.trainer:DenseRAUnetTrainer"},

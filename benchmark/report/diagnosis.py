@@ -15,6 +15,8 @@ from typing import Any
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
+from benchmark.plugins.reports import ReportExtractor
+from benchmark.report.verdict.stated_labels import statements_found
 from benchmark.statistics.intervals.proportions import wilson
 from benchmark.study.study import Run
 
@@ -64,6 +66,14 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
         if len(runs_of_extractor) and not getattr(extraction.extractor, "untrained", False):
             best = str(runs_of_extractor["accuracy"].idxmax())
             findings += _of_run(result, best, runs_of_extractor.loc[[best]].to_dict("records")[0])
+    accuracy = (
+        metrics["accuracy"]
+        if "accuracy" in metrics
+        else pd.Series(dtype=float, index=pd.Index([], dtype=str))
+    )
+    for name, share, cause, next_run in statements_found(result, accuracy):
+        sign = "share of cases whose report states the label outright"
+        findings.append(Diagnosis(name, sign, share, 0.0, cause, next_run))
     return [*findings, *_warned(result), *_exclusions(result)]
 
 
@@ -75,6 +85,8 @@ def as_table(findings: list[Diagnosis]) -> pd.DataFrame:
 def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Iterator[Diagnosis]:
     extraction = result.study.extractors[name.partition("/")[0]]
     segmenter = result.study.segmenter_of(name.partition("/")[0])
+    if isinstance(extraction.extractor, ReportExtractor) or extraction.beside or extraction.permuted:
+        return  # the signatures are those of images
     if extraction.extractor.embedding:
         if metrics["accuracy"] < LOWEST_EMBEDDING_ACCURACY:
             yield Diagnosis(

@@ -46,7 +46,13 @@ def _comparison() -> dict[str, Any]:
             "cohort": _A_COHORT,
             "segmenters": _named("segmenter"),
             "extractors": _named(
-                "feature_extractor", {"segmenter": {"type": "string"}, "train_on": _inlined(CaseFilter)}
+                "feature_extractor",
+                {
+                    "segmenter": {"type": "string"},
+                    "train_on": _inlined(CaseFilter),
+                    "beside": {"type": "string"},
+                    "permuted": {"type": "boolean", "default": False},
+                },
             ),
             "classifiers": _named("classifier"),
             "target": _target(),

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import UserError
-from benchmark.evaluation.case_filter import EVERY, CaseFilter
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
-from benchmark.plugins import Classifier, Cohort, FeatureExtractor, Segmenter
+from benchmark.plugins import Classifier, Cohort, Segmenter
 from benchmark.plugins.base import Plugin
 from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
 from benchmark.study.comparisons import EMBEDDINGS, Comparisons, Yardsticks
+from benchmark.study.extraction import OF_EXTRACTION, Extraction, segmenter_named
 from benchmark.study.names import StudyName, refuse_names_of_no_file
-
-
-class Extraction(Declaration):
-    """A named feature extractor together with the segmenter whose ROI it reads, and the cases its runs learn from."""
-
-    segmenter: str
-    extractor: FeatureExtractor
-    train_on: CaseFilter = Field(
-        EVERY, description="the only cases that its runs learn from, of those that the protocol lets train"
-    )
 
 
 @dataclass(frozen=True)
@@ -94,12 +83,12 @@ class Study(Declaration):
         for name, spec in parameters.items():
             if not isinstance(spec, Mapping):
                 raise mistake(name, message="must be a mapping such as `{segmenter: NAME}`")
-            regions[name] = _segmenter_of(name, spec, segmenters)
+            regions[name] = segmenter_named(name, spec, segmenters)
             if segmenters and regions[name] not in segmenters:
                 raise mistake(name, "segmenter", message=_names_no("segmenter", regions[name], segmenters))
-            learnt_from[name] = {key: value for key, value in spec.items() if key == "train_on"}
+            learnt_from[name] = {key: value for key, value in spec.items() if key in OF_EXTRACTION}
             parameters[name] = {
-                key: value for key, value in spec.items() if key not in ("segmenter", "train_on")
+                key: value for key, value in spec.items() if key not in ("segmenter", *OF_EXTRACTION)
             }
         built = build_all("feature_extractor", parameters, {**(info.context or {}), "named": segmenters})
         return {
@@ -142,6 +131,20 @@ class Study(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _beside_exist(self) -> Study:
+        for name, extraction in self.extractors.items():
+            if (other := extraction.beside) is None:
+                continue
+            if other not in self.extractors:
+                message = _names_no("extractor", other, self.extractors)
+            elif other == name or self.extractors[other].beside is not None:
+                message = f"{other} stands beside another itself: name an extractor that has features of its own alone"
+            else:
+                continue
+            raise mistake("extractors", name, "beside", message=message)
+        return self
+
+    @model_validator(mode="after")
     def _classifiers_fit(self) -> Study:
         for run in self.all_runs():
             try:
@@ -171,17 +174,31 @@ class Study(Declaration):
         return self.comparisons.metrics or default
 
     def names_of(self, run: Run) -> dict[str, str]:
-        """Return what the study calls a run's plug-ins, by kind: segmenter, extractor, classifier."""
-        segmenter = self.extractors[run.extractor].segmenter
-        return {"segmenter": segmenter, "extractor": run.extractor, "classifier": run.classifier}
+        """Return what the study calls a run's plug-ins, by kind, see `plugins_of`."""
+        extraction = self.extractors[run.extractor]
+        names = {"segmenter": extraction.segmenter, "extractor": run.extractor, "classifier": run.classifier}
+        if extraction.beside is None:
+            return names
+        other = self.extractors[extraction.beside].segmenter
+        return {**names, "beside": extraction.beside, "beside_segmenter": other}
 
     def plugins_of(self, run: Run) -> dict[str, Plugin]:
-        """Return a run's plug-ins by kind: segmenter, extractor, classifier."""
-        return {
+        """Return a run's plug-ins by kind: segmenter, extractor, classifier, of joined features also beside (…)."""
+        extraction = self.extractors[run.extractor]
+        plugins: dict[str, Plugin] = {
             "segmenter": self.segmenter_of(run.extractor),
-            "extractor": self.extractors[run.extractor].extractor,
+            "extractor": extraction.extractor,
             "classifier": self.classifiers[run.classifier],
         }
+        if extraction.beside is not None:
+            plugins["beside"] = self.extractors[extraction.beside].extractor
+            plugins["beside_segmenter"] = self.segmenter_of(extraction.beside)
+        return plugins
+
+    def with_beside(self, extractor: str) -> dict[str, Extraction]:
+        """Return an extraction and the one that its features are joined with, by name."""
+        names = [extractor, self.extractors[extractor].beside]
+        return {name: self.extractors[name] for name in names if name is not None}
 
     def segmenter_of(self, extractor: str) -> Segmenter:
         """Return the segmenter that an extraction's region comes from."""
@@ -189,8 +206,14 @@ class Study(Declaration):
 
     def learner(self, run: Run) -> Classifier:
         """Return the run's classifier as it learns the study's target from the run's extractor."""
-        extractor = self.extractors[run.extractor].extractor
-        return self.target.learner(self.classifiers[run.classifier].learning_from(extractor))
+        extraction = self.extractors[run.extractor]
+        learner = self.classifiers[run.classifier].learning_from(extraction.extractor)
+        fused = extraction.beside is not None
+        if fused and (learner.batch_column or learner.learns_from_activations):
+            raise ValueError(
+                f"{run.classifier} learns from one extractor's features, and {run.extractor} has two"
+            )
+        return self.target.learner(learner)
 
     def refuse_networks(self, runs: Iterable[Run], analysis: str) -> None:
         """Raise `UserError` for a run that trains a network: it has no table of features to take apart."""
@@ -199,6 +222,15 @@ class Study(Declaration):
                 raise UserError(
                     f"run {run.name} trains a network and learns from no table of features, which {analysis} needs: "
                     "choose other runs, or list them under `runs`"
+                )
+
+    def refuse_fused(self, runs: Iterable[Run], analysis: str) -> None:
+        """Raise `UserError` for a run that knows features of images and of reports by their places."""
+        for run in runs:
+            if self.learner(run).parts_columns:
+                raise UserError(
+                    f"run {run.name} learns from image and report apart, which {analysis} cannot take apart: choose "
+                    "a run of another classifier, which learns from the joined features as they stand"
                 )
 
     def refuse_harmonised(self, runs: Iterable[Run], analysis: str) -> None:
@@ -220,7 +252,9 @@ class Study(Declaration):
 
     def why_no_features(self, extractor: str) -> str:
         """Return why an extraction cannot run here, and what to do; empty if it can."""
-        return _reasons(self.segmenter_of(extractor), self.extractors[extractor].extractor)
+        extractions = self.with_beside(extractor).values()
+        reasons = (_reasons(self.segmenters[item.segmenter], item.extractor) for item in extractions)
+        return "; ".join(dict.fromkeys(filter(None, reasons)))
 
     def why_unavailable(self, run: Run) -> str:
         """Return why a run cannot be made here, and what to do; empty if it can."""
@@ -252,15 +286,6 @@ class Study(Declaration):
 
 def _reasons(*plugins: Plugin) -> str:
     return "; ".join(state.reason for plugin in plugins if not (state := plugin.availability()).ready)
-
-
-def _segmenter_of(extractor: str, spec: Mapping[str, Any], known: Mapping[str, Segmenter]) -> Any:
-    """Return what an extractor's declaration names as its segmenter, by that key or none that is like it."""
-    if "segmenter" in spec:
-        return spec["segmenter"]
-    for key in get_close_matches("segmenter", [str(key) for key in spec], n=1):
-        raise mistake(extractor, key, message=f"unknown key; {did_you_mean(key, ['segmenter'])}")
-    raise mistake(extractor, "segmenter", message=f"is missing; {did_you_mean('', known)}")
 
 
 def _names_no(what: str, name: object, known: Any) -> str:

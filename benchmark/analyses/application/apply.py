@@ -60,11 +60,7 @@ def apply_run(frozen: FrozenRun, other: OtherCohort, execution: Execution) -> Ap
 
 def _features(frozen: FrozenRun, other: OtherCohort, execution: Execution) -> Features:
     study, extractor = frozen.study, frozen.run.extractor
-    changes = {
-        "cohort": other.cohort,
-        "extractors": {extractor: study.extractors[extractor]},
-        "runs": (frozen.run.name,),
-    }
+    changes = {"cohort": other.cohort, "extractors": study.with_beside(extractor), "runs": (frozen.run.name,)}
     try:
         features = extract_features(study.model_copy(update=changes), execution)
     except UserError as error:

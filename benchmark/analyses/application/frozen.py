@@ -21,6 +21,7 @@ from benchmark.execution.environment import versions
 from benchmark.execution.execution import Execution
 from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.run import plan_study
+from benchmark.plugins.base import WHOLE
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.report.headline import made_of
 from benchmark.report.tables import typed
@@ -84,7 +85,7 @@ def freeze(study: Study, run: Run, results: Path, execution: Execution) -> Froze
         task,
         fitted,
         record["threshold"],
-        {plan.features.voxels[case_id]: case_id for case_id in trained},
+        {voxels: case_id for case_id in trained if (voxels := plan.features.voxels.get(case_id))},
         _inner(run, results),
         bool(stored.computed),
     )
@@ -141,6 +142,7 @@ def _inner(run: Run, results: Path) -> pd.DataFrame:
 def columns_for(frozen: FrozenRun, features: Sequence[str], other: str) -> list[int]:
     """Return where each feature that the run learnt from stands among those of another cohort. Raises `UserError`."""
     place = {name: position for position, name in enumerate(features)}
+    place[WHOLE] = 0  # kept cases together while it was fitted; nothing is predicted from it
     lacking = [name for name in frozen.task.features if name not in place]
     if lacking:
         raise UserError(

@@ -58,6 +58,7 @@ def explain_run(
     run = named_run(study, run_name or study.reference_run)
     study.refuse_networks([run], "explain")
     study.refuse_harmonised([run], "explain")
+    study.refuse_fused([run], "explain")
     if shap:
         from benchmark.analyses.explanation.shapley import require_shap
 

@@ -61,6 +61,7 @@ def audit_study(study: Study, names: Sequence[str], permutations: int, execution
     refuse_unfit(study, permutations)
     runs = chosen_runs(study, names)
     study.refuse_networks(runs, "audit")
+    study.refuse_fused(runs, "audit")
     narrowed = with_diagnostics(study, runs)
     plan = plan_study(narrowed, execution)
     for name, reason in plan.failed.items():

@@ -11,7 +11,8 @@ from benchmark.pipeline.plan import EvaluationPlan
 from benchmark.pipeline.results import Features
 from benchmark.plugins.declaration import did_you_mean
 from benchmark.plugins.registry import build
-from benchmark.study.study import Extraction, Run, Study
+from benchmark.study.extraction import Extraction
+from benchmark.study.study import Run, Study
 
 
 def refuse_unfit(study: Study, permutations: int) -> None:
@@ -54,7 +55,7 @@ def with_diagnostics(study: Study, runs: list[Run]) -> Study:
     A run with ComBat is not audited by them.
     """
     extractor = build("feature_extractor", "image_diagnostics")
-    declared = {run.extractor: study.extractors[run.extractor] for run in runs}
+    declared = {name: item for run in runs for name, item in study.with_beside(run.extractor).items()}
     beside = {
         _diagnostics_name(item.segmenter): Extraction(segmenter=item.segmenter, extractor=extractor)
         for run in runs

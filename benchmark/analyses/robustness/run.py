@@ -46,6 +46,7 @@ def measure_robustness(study: RobustnessStudy, execution: Execution) -> Robustne
     """
     study.base.refuse_networks(study.base.all_runs(), "robustness")
     study.base.refuse_harmonised(study.base.all_runs(), "robustness")
+    study.base.refuse_fused(study.base.all_runs(), "robustness")
     studies = {BASE: study.base, **study.conditions}
     everything = {name: _features(declared, execution.within(name)) for name, declared in studies.items()}
     shared = _shared_patients(studies, everything)

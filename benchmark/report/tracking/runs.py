@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmark.execution.environment import all_packages, versions
 from benchmark.pipeline.results import StudyResult
-from benchmark.plugins.base import with_nested
+from benchmark.plugins.base import WHOLE, with_nested
 from benchmark.report.headline import cohort_hash
 from benchmark.report.tracking.destination import Destination
 from benchmark.report.tracking.once import code_tags
@@ -114,8 +114,13 @@ def _log_run(
     from mlflow.entities import Param, RunTag
 
     names, plugins = result.study.names_of(run), result.study.plugins_of(run)
-    learnt_from = str(result.study.extractors[run.extractor].train_on)
-    parameters = {**names, "train_on": learnt_from, **_flat("protocol", result.study.protocol.model_dump())}
+    extraction = result.study.extractors[run.extractor]
+    names |= {"permuted": "true"} if extraction.permuted else {}
+    parameters = {
+        **names,
+        "train_on": str(extraction.train_on),
+        **_flat("protocol", result.study.protocol.model_dump()),
+    }
     tags = {}
     for name, plugin in plugins.items():
         parameters |= _flat(name, plugin.parameters())
@@ -185,6 +190,8 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = Fals
     pipeline = skops.io.loads(content, trusted=trusted)
     # enough to know the columns, or the shape
     some = result.features.learnt_from(run.extractor, result.study.learner(run), result.case_ids[:5])
+    if isinstance(some, pd.DataFrame) and WHOLE in getattr(pipeline, "feature_names_in_", ()):
+        some = some.assign(**{WHOLE: 0.0})
     mlflow.sklearn.log_model(
         pipeline,
         name="model",

@@ -302,3 +302,50 @@ def test_real_cts_go_through_extraction(real_data, tmp_path):
         assert len(features) == 18 + 24
         assert features["original_firstorder_Mean"] == pytest.approx(inside.mean(dtype=float))
         assert features["original_firstorder_Maximum"] == inside.max()
+
+
+# Reports
+
+
+def test_a_report_is_the_text_itself_or_a_text_file(folder):
+    (folder / "p2.txt").write_text(
+        "Mild calcification of the LAD.\nHeart size: normal – ok", encoding="utf-8"
+    )
+    header = "case_id,image,label,report,report_file"
+    lines = ['p1,ct.nii.gz,0,"No calcium, none."', "p2,ct.nii.gz,1,,p2.txt", "p3,ct.nii.gz,1,,"]
+    lines[0] += ","
+    cases = cohort(folder, header, *lines).cases()
+    assert [case.report for case in cases] == [
+        "No calcium, none.",
+        "Mild calcification of the LAD.\nHeart size: normal – ok",
+        "",
+    ]
+    assert not any("calci" in repr(case) for case in cases), "a case is shown without what its report says"
+    assert cohort(folder, header, *lines).notices() == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("p1,ct.nii.gz,0,text,p1.txt", r"line 2: both report and report_file are filled in; keep one"),
+        ("p1,ct.nii.gz,0,,gone.txt", r"line 2: report_file .*gone\.txt cannot be read \(No such file"),
+        (
+            "p1,ct.nii.gz,0,,ct.nii.gz",
+            r"line 2: report_file .*ct\.nii\.gz is no text in UTF-8; save it as such",
+        ),
+        ("p1,ct.nii.gz,0,,.", r"line 2: report_file .* cannot be read \(Is a directory"),
+        ("p1,ct.nii.gz,0,,huge.txt", r"line 2: report_file .* is larger than 1 MB"),
+    ],
+)
+def test_a_report_that_cannot_be_read_is_answered_with_its_line_and_not_its_words(folder, line, message):
+    (folder / "huge.txt").write_text("secret " * 200_000)
+    with pytest.raises(UserError, match=message) as caught:
+        cohort(folder, "case_id,image,label,report,report_file", line).cases()
+    assert "secret" not in str(caught.value)
+
+
+def test_a_report_is_no_covariate_and_a_misspelt_column_is_told(folder):
+    with pytest.raises(UserError, match="covariates: 'report' has a meaning of its own"):
+        cohort(folder, "case_id,image,report", "p1,ct.nii.gz,x", covariates=["report"]).cases()
+    with pytest.raises(UserError, match="unknown column 'reports'; did you mean 'report'"):
+        cohort(folder, "case_id,image,reports", "p1,ct.nii.gz,x").cases()

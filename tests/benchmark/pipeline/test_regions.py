@@ -16,7 +16,7 @@ from benchmark.pipeline import extract_features
 from benchmark.pipeline.extraction import ExtractionTask, Wanted, extract
 from benchmark.pipeline.regions import Regions
 from benchmark.plugins import Segmenter
-from benchmark.study.study import Extraction
+from benchmark.study.extraction import Extraction
 from segmenters.threshold import ThresholdSegmenter
 from tests.plugin_package.toy_plugins import MomentsExtractor, ToySource
 

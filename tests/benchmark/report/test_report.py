@@ -1,4 +1,4 @@
-"""The eight analyses hand over alike: a page, tables, figures, JSON, and a run of MLflow with the study's file."""
+"""The nine analyses hand over alike: a page, tables, figures, JSON, and a run of MLflow with the study's file."""
 
 import json
 
@@ -38,6 +38,7 @@ ANALYSES = {
     "audit": ("toy", "toy/audit", "report.json"),
     "explain": ("toy", "toy/explain/moments_logistic_regression", "report.json"),
     "power": ("toy", "toy/power", "report.json"),
+    "curve": ("toy", "toy/curve", "report.json"),
     "apply": ("toy", "toy/apply/others/moments_logistic_regression", "report.json"),
     "quality": ("toy", "toy/quality", "report.json"),
     "robustness": ("toy", "toy/robustness", "report.json"),
@@ -47,6 +48,7 @@ OPTIONS = {
     "audit": ["--run", "moments/logistic_regression", "--permutations", "5"],
     "explain": ["--run", "moments/logistic_regression"],
     "power": ["--sizes", "50,100"],
+    "curve": ["--scans", "1"],
 }
 
 

@@ -26,7 +26,7 @@ from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
 from benchmark.plugins import FeatureExtractor
 from benchmark.statistics.metrics.scores import decided_metric
-from benchmark.study.study import Extraction
+from benchmark.study.extraction import Extraction
 
 ROOT = Path(__file__).resolve().parents[4]
 PROTOCOLS = [variant.name for variant in VARIANTS if not variant.of_combat]

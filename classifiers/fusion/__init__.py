@@ -1,0 +1,1 @@
+"""Classifiers that learn from a scan's features and its report's: joined early, or stacked late."""
