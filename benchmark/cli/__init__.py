@@ -23,6 +23,7 @@ from benchmark.cli import (
     train,
 )
 from benchmark.errors import CaseError, UserError
+from benchmark.execution.privacy import keep_private
 
 USERS_MISTAKE = 2
 UNEXPECTED = 70
@@ -75,6 +76,7 @@ def _options(
 def main() -> None:
     """Run the command line; an error ends it with a sentence and the exit code that README gives."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keep_private()
     try:
         app()
     except (UserError, CaseError) as error:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.errors import CaseError
 from benchmark.images.dicom_headers import decimals
+from benchmark.images.files import by_place
 from benchmark.images.geometry import Grid, refuse_sheared
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ def _required(folder: str, file: Path, header: Dataset, keyword: str, count: int
     try:
         numbers = decimals(header, keyword, count)
     except CaseError as error:
-        raise CaseError(f"{folder}: slice {file.name}: {error}") from error
+        raise CaseError(f"{folder}: {by_place(file)}: {error}") from error
     if numbers is None:
         detector = " (ImagerPixelSpacing is that of the detector)" if "ImagerPixelSpacing" in header else ""
         raise CaseError(
-            f"{folder}: slice {file.name} has no {keyword} in its header{detector}; give the original series"
+            f"{folder}: {by_place(file)} has no {keyword} in its header{detector}; give the original series"
         )
     return numbers
 
@@ -101,8 +102,8 @@ def _increment(folder: str, files: tuple[Path, ...], along: NDArray[np.float64])
     if steps.min() < 1e-3:
         where = int(steps.argmin())
         raise CaseError(
-            f"{folder}: several slices lie at {along[where]:g} mm ({files[where].name} and "
-            f"{files[where + 1].name}); keep those of one volume"
+            f"{folder}: several slices lie at {along[where]:g} mm ({by_place(files[where])} and "
+            f"{by_place(files[where + 1])}); keep those of one volume"
         )
     usual = float(np.median(steps))
     grid = np.polyval(np.polyfit(np.arange(len(along)), along, 1), np.arange(len(along)))
@@ -131,7 +132,6 @@ def _refuse_interleaved(folder: str, ordered: list[Dataset]) -> None:
     """
     numbers = [str(header.get("AcquisitionNumber") or "") for header in ordered]
     if sum(one != other for one, other in pairwise(numbers)) >= len(set(numbers)):
-        listed = ", ".join(dict.fromkeys(numbers))
         raise CaseError(
-            f"{folder}: slices of several acquisitions alternate (AcquisitionNumber {listed}); keep those of one"
+            f"{folder}: slices of {len(set(numbers))} acquisitions alternate (AcquisitionNumber); keep those of one"
         )

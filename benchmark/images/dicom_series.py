@@ -13,6 +13,7 @@ from benchmark.images.dicom_grid import OrderedSlices, order_slices
 from benchmark.images.dicom_headers import decimal, read_headers
 from benchmark.images.dicom_pixels import read_hu
 from benchmark.images.dicom_selection import ANY, Series, SeriesChoice, choose
+from benchmark.images.files import by_place
 from benchmark.images.geometry import SLICE_THICKNESS, TUBE_KV, Grid
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ def _refuse_unfit(folder: Path, slices: Mapping[Path, Dataset]) -> None:
     for file, header in slices.items():
         if str(header.get("NumberOfFrames") or 1) != "1":
             raise CaseError(f"{folder.name}: enhanced (multi-frame) DICOM is not read; convert it to NIfTI")
-        if (kind := str(header.get("RescaleType") or "").strip().upper()) not in HU_TYPES:
+        if str(header.get("RescaleType") or "").strip().upper() not in HU_TYPES:
             raise CaseError(
-                f"{folder.name}: the values of slice {file.name} are {kind}, not HU (RescaleType)"
+                f"{folder.name}: the values of {by_place(file)} are not in HU, as RescaleType says"
             )
 
 

@@ -39,7 +39,7 @@ def start_study(folder: Path, out: Path, labels: Path | None = None) -> Started:
     `labels` is a table with ``case_id`` and ``label`` or ``cac_score``. Nothing that is there is overwritten. Raises
     `UserError` for that, for a folder without scans, and where nothing can be written.
     """
-    found = look(folder)
+    found = _look(folder, labels)
     study = out / f"{safe(folder.resolve().name)}.yaml"
     manifest = out / MANIFEST if found.use == "manifest" else None
     for file in filter(None, (study, manifest)):
@@ -63,6 +63,17 @@ def start_study(folder: Path, out: Path, labels: Path | None = None) -> Started:
     _write({manifest: _csv(rows), study: text})
     unlabelled = sum(not (row["label"] or row["cac_score"]) for row in rows)
     return Started(study, manifest, len(rows), unlabelled, notes)
+
+
+def _look(folder: Path, labels: Path | None) -> FoundFolder:
+    """Look at a folder; DICOM folders, often called after patients, name cases only where the labels do so."""
+    if labels is not None:
+        found = look(folder, named=True)
+        if {row.cells.get("case_id") for row in read_table(labels, "labels").rows} & {
+            scan.case_id for scan in found.scans
+        }:
+            return found
+    return look(folder)
 
 
 def _start_public(found: FoundFolder, study: Path, labels: Path | None) -> Started:

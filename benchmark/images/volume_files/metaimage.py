@@ -52,12 +52,10 @@ def check(path: Path) -> None:
             f"{path.name}: not a 3-D image of one value per voxel (NDims, ElementNumberOfChannels)"
         )
     if fields.get("DistanceUnits", "mm") not in ("mm", "?"):
-        raise CaseError(
-            f"{path.name}: its spacings are in {fields['DistanceUnits']}, not in mm; convert them to mm"
-        )
+        raise CaseError(f"{path.name}: its spacings are in another unit than mm; convert them to mm")
     for key, plain in (("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)):
         if _numbers(path, fields, key, [plain]) != [plain]:
-            raise CaseError(f"{path.name}: {key} is {fields[key]}; write the voxels in HU")
+            raise CaseError(f"{path.name}: {key} is not {plain:g}; write the voxels in HU")
     spacing = _numbers(path, fields, "ElementSpacing") or _numbers(path, fields, "ElementSize")
     if len(spacing) != 3:
         raise CaseError(
@@ -98,21 +96,17 @@ def _size(header: Path, file: Path, fields: dict[str, str], begin: int) -> int:
     """Return the number of bytes of voxels that a file holds from byte `begin` on."""
     skipped = int(fields.get("HeaderSize", "0")) if fields.get("HeaderSize", "0").isdigit() else -1
     if skipped:
-        raise CaseError(
-            f"{header.name}: HeaderSize is {fields['HeaderSize']}; write the voxels without a header"
-        )
+        raise CaseError(f"{header.name}: HeaderSize is not 0; write the voxels without a header")
     if fields.get("CompressedData", "False").lower() != "true":
         return file.stat().st_size - begin
     packed = fields.get("CompressedDataSize", str(file.stat().st_size - begin))
     if packed != str(file.stat().st_size - begin):
-        raise CaseError(
-            f"{_called(header, file)}: CompressedDataSize is {packed}, not what the file holds; {DAMAGED}"
-        )
+        raise CaseError(f"{_called(header, file)}: CompressedDataSize is not what the file holds; {DAMAGED}")
     return unpacked_size(file, begin, zlib.MAX_WBITS, _called(header, file))
 
 
 def _called(header: Path, file: Path) -> str:
-    return header.name if file == header else f"{header.name}, {file.name}"
+    return header.name if file == header else f"{header.name}, a data file of it"
 
 
 def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
@@ -125,7 +119,7 @@ def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
             if not equals or stream.tell() > HEADER_LIMIT:
                 raise CaseError(f"{path.name}: {DAMAGED}")
             if key.strip() in fields:
-                raise CaseError(f"{path.name}: its header says {key.strip()} twice; remove one")
+                raise CaseError(f"{path.name}: its header says something twice; remove one")
             fields[key.strip()] = value.strip()
         end = stream.tell()
         listed = stream.read(HEADER_LIMIT).decode("latin-1").split("\n") if fields[DATA] == "LIST" else []
@@ -135,5 +129,5 @@ def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
 def _numbers(path: Path, fields: dict[str, str], key: str, default: list[float] | None = None) -> list[float]:
     numbers = [number_in(text) for text in fields[key].split()] if key in fields else default or []
     if any(map(math.isnan, numbers)):
-        raise CaseError(f"{path.name}: {key} = {fields[key]} holds what is no number; correct the header")
+        raise CaseError(f"{path.name}: {key} holds what is no number; correct the header")
     return numbers

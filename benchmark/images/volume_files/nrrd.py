@@ -46,16 +46,14 @@ def check(path: Path, layered: bool = False) -> None:
         raise CaseError(f"{path.name}: its voxels are in another file; save it as one NRRD file")
     list_first = layered and fields.get("kinds", "").split()[:1] in (["list"], ["vector"])
     if fields.get("dimension") != ("4" if list_first else "3"):
-        raise CaseError(
-            f"{path.name}: not a 3-D image but {fields.get('dimension', 'of unknown dimension')}-D"
-        )
+        raise CaseError(f"{path.name}: not a 3-D image, as its `dimension` says; save it as one volume")
     for key in ("line skip", "lineskip", "byte skip", "byteskip"):
         if fields.get(key, "0") != "0":
             raise CaseError(f"{path.name}: its header skips bytes ({key}); save it again without")
     units = re.findall(r'"([^"]*)"', fields.get("space units", "") + fields.get("units", ""))
     foreign = [unit for unit in units if unit.strip().lower() not in MILLIMETRES]
     if foreign:
-        raise CaseError(f"{path.name}: its spacings are in {foreign[0]}, not in mm; convert them to mm")
+        raise CaseError(f"{path.name}: its spacings are in another unit than mm; convert them to mm")
     _refuse_spacing(path, fields)
 
 
@@ -67,8 +65,8 @@ def check_bytes(path: Path) -> None:
     encoding = fields.get("encoding", "").lower()
     if str(len(sizes)) != fields.get("dimension") or item is None or encoding not in ("raw", "gzip", "gz"):
         raise CaseError(
-            f"{path.name}: sizes {fields.get('sizes')}, type {fields.get('type')} and encoding "
-            f"{fields.get('encoding')} are not those of a volume; save it raw or gzip-compressed"
+            f"{path.name}: sizes, type and encoding of its header are not those of a volume; "
+            "save it raw or gzip-compressed"
         )
     expected = math.prod(sizes) * item
     size = path.stat().st_size - data if encoding == "raw" else unpacked_size(path, data, zlib.MAX_WBITS | 16)
@@ -100,7 +98,7 @@ def _header(path: Path) -> tuple[dict[str, str], int]:
         if line.startswith("#") or not colon or ":=" in key:
             continue
         if key.strip().lower() in fields:
-            raise CaseError(f"{path.name}: its header says {key.strip()} twice; remove one")
+            raise CaseError(f"{path.name}: its header says something twice; remove one")
         fields[key.strip().lower()] = value.strip()
     return fields, blank.end() if blank else len(head)
 
@@ -124,5 +122,5 @@ def _refuse_spacing(path: Path, fields: dict[str, str]) -> None:
         steps = np.array([])
     if steps.shape != (3,) or not (np.isfinite(steps).all() and (steps > 0).all()):
         raise CaseError(
-            f"{path.name}: {named[0]}: {fields[named[0]]} is no spacing along three axes; correct the header"
+            f"{path.name}: {named[0]} in its header give no length along three axes; correct the header"
         )
