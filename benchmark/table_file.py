@@ -18,6 +18,8 @@ from benchmark.errors import UserError
 
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 """A decimal number as YAML 1.2 writes it; Python would also read ``1_000``, ``nan`` and the digits of other scripts."""
+LARGEST_BYTES, LARGEST_CELLS = 1 << 28, 10_000_000
+"""What a workbook unpacks to at most, and the cells of its first sheet, empty ones among them counted."""
 _Lines = Iterator[tuple[int, list[str]]]
 
 
@@ -110,8 +112,14 @@ def _sheet_lines(path: Path, what: str) -> _Lines:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        _refuse_large(path)
         book = load_workbook(path, read_only=True, data_only=True)
-        rows = [[_text(value) for value in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+        rows, cells = [], 0
+        for row in book.worksheets[0].iter_rows(values_only=True):
+            rows.append([_text(value) for value in row])
+            cells += len(row)
+            if cells > LARGEST_CELLS:
+                raise ValueError("its sheet reaches further than any table; remove what is in a far cell")
         book.close()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of {what}; give the path of an xlsx file") from None
@@ -119,6 +127,15 @@ def _sheet_lines(path: Path, what: str) -> _Lines:
         raise UserError(f"{path}: not a readable xlsx file ({error})") from error
     width = _width(rows)
     yield from enumerate((row[:width] + [""] * (width - len(row)) for row in rows), start=1)
+
+
+def _refuse_large(path: Path) -> None:
+    """Raise `ValueError` for a workbook that unpacks to more than any table: a small file may."""
+    from zipfile import ZipFile
+
+    with ZipFile(path) as packed:
+        if sum(part.file_size for part in packed.infolist()) > LARGEST_BYTES:
+            raise ValueError(f"it unpacks to more than {LARGEST_BYTES >> 20} MiB")
 
 
 def _width(rows: Iterable[Sequence[str]]) -> int:

@@ -10,6 +10,7 @@ import logging
 import math
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.errors import CaseError
 from benchmark.images.decimal_text import number_in
 from benchmark.images.files import by_place, files_of
+from benchmark.images.volume_files.streams import holds_more
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -60,6 +62,9 @@ TAGS = [
 DAMAGED = (
     "cannot be decoded: it is damaged, truncated or compressed in an unknown way; fetch the series again"
 )
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+LARGEST_SLICE = 1 << 28
+"""Bytes that a deflated file may hold: four of them for each of 8192 × 8192 pixels."""
 PREAMBLE = b"DICM"
 """What stands behind the first 128 bytes."""
 PIXELS = 0x7FE00010
@@ -99,6 +104,8 @@ def read_header(file: Path, tags: Iterable[str] = TAGS) -> Dataset | None:
     """
     import pydicom
 
+    if _inflates(file):
+        return None
     with quiet():
         for force in (False, True):
             try:
@@ -111,6 +118,20 @@ def read_header(file: Path, tags: Iterable[str] = TAGS) -> Dataset | None:
             except Exception:  # pydicom raises a dozen kinds on damaged bytes
                 return None
     return None
+
+
+def _inflates(file: Path) -> bool:
+    """Say whether a deflated file holds, or may hold, more than any slice: pydicom unpacks all of it at once."""
+    from pydicom.filereader import read_file_meta_info
+
+    if DEFLATED not in _start(file, 1024):
+        return False
+    with quiet():
+        try:
+            begin = 144 + int(read_file_meta_info(file).FileMetaInformationGroupLength)
+        except Exception:  # of damaged bytes: where the voxels would begin is not known
+            return True
+    return holds_more(file, begin, -zlib.MAX_WBITS, LARGEST_SLICE)
 
 
 @contextmanager
@@ -176,10 +197,10 @@ def begins_like_dicom(file: Path) -> bool:
     return start[128:] == PREAMBLE or begins_so
 
 
-def _start(file: Path) -> bytes:
+def _start(file: Path, size: int = 132) -> bytes:
     try:
         with file.open("rb") as stream:
-            return stream.read(132)
+            return stream.read(size)
     except OSError as error:
         raise CaseError(f"{file.parent.name}: {by_place(file)} cannot be read ({error.strerror})") from error
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from benchmark.errors import CaseError
 from benchmark.images.dicom_headers import DAMAGED, decimal, quiet
 from benchmark.images.files import by_place
+from benchmark.images.volume_files.codestreams import stated_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -104,6 +105,8 @@ def _stored(header: Dataset) -> NDArray[Any]:
     if int(header.SamplesPerPixel) != 1:
         raise ValueError("colour")
     if _compressed(header):
+        if stated_size(header.PixelData) not in (None, (header.Rows, header.Columns)):
+            raise ValueError("a picture of another size than the header says")
         return np.asarray(header.pixel_array)
     allocated, shape = int(header.BitsAllocated), (int(header.Rows), int(header.Columns))
     little = header.original_encoding[1] is not False

@@ -7,14 +7,16 @@ memory for the rest. The format: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from pathlib import Path
 
 from benchmark.errors import CaseError
 from benchmark.images.decimal_text import number_in
-from benchmark.images.volume_files.streams import DAMAGED, ZERO_SPACING, unpacked_size
+from benchmark.images.volume_files.streams import DAMAGED, ZERO_SPACING, refuse_large, unpacked_size
 
 SUFFIXES = (".mhd", ".mha")
+SIZE = re.compile("[0-9]{1,9}")
 HEADER_LIMIT = 1 << 20
 ITEM_BYTES = {
     **dict.fromkeys(("MET_CHAR", "MET_UCHAR"), 1),
@@ -66,17 +68,13 @@ def check(path: Path) -> None:
     if min(spacing) < 0:
         raise CaseError(f"{path.name}: a voxel spacing in its header is negative; correct the header")
     data_files(path)
+    refuse_large(path.name, math.prod(_sizes(path, fields)) * ITEM_BYTES[fields["ElementType"]])
 
 
 def check_bytes(path: Path) -> None:
     """Raise `CaseError` unless the voxels are all there: sizes, number of files, and checksums if compressed."""
     fields, _, end = _header(path)
-    sizes = [int(size) for size in fields.get("DimSize", "").split() if size.isdigit()]
-    item = ITEM_BYTES.get(fields.get("ElementType", ""))
-    if len(sizes) != 3 or item is None or fields.get("BinaryData", "True").lower() != "true":
-        raise CaseError(
-            f"{path.name}: DimSize and ElementType are not those of a binary volume; write it again"
-        )
+    sizes, item = _sizes(path, fields), ITEM_BYTES[fields["ElementType"]]
     files = data_files(path)
     if fields.get(DATA) == "LIST" and len(set(files)) != sizes[2]:
         raise CaseError(
@@ -85,14 +83,25 @@ def check_bytes(path: Path) -> None:
     slices = sizes[2] // len(files) if files else sizes[2]
     expected = sizes[0] * sizes[1] * slices * item
     for file in files or [path]:
-        size = _size(path, file, fields, 0 if files else end)
+        size = _size(path, file, fields, 0 if files else end, expected)
         if size != expected:
             raise CaseError(
                 f"{_called(path, file)}: {size} bytes of voxels, where the header means {expected}; {DAMAGED}"
             )
 
 
-def _size(header: Path, file: Path, fields: dict[str, str], begin: int) -> int:
+def _sizes(path: Path, fields: dict[str, str]) -> list[int]:
+    """Return the numbers of columns, rows and slices. Raises `CaseError` where the header does not say."""
+    sizes = [int(size) for size in fields.get("DimSize", "").split() if SIZE.fullmatch(size)]
+    binary = fields.get("BinaryData", "True").lower() == "true"
+    if len(sizes) != 3 or fields.get("ElementType") not in ITEM_BYTES or not binary:
+        raise CaseError(
+            f"{path.name}: DimSize and ElementType are not those of a binary volume; write it again"
+        )
+    return sizes
+
+
+def _size(header: Path, file: Path, fields: dict[str, str], begin: int, expected: int) -> int:
     """Return the number of bytes of voxels that a file holds from byte `begin` on."""
     skipped = int(fields.get("HeaderSize", "0")) if fields.get("HeaderSize", "0").isdigit() else -1
     if skipped:
@@ -102,7 +111,7 @@ def _size(header: Path, file: Path, fields: dict[str, str], begin: int) -> int:
     packed = fields.get("CompressedDataSize", str(file.stat().st_size - begin))
     if packed != str(file.stat().st_size - begin):
         raise CaseError(f"{_called(header, file)}: CompressedDataSize is not what the file holds; {DAMAGED}")
-    return unpacked_size(file, begin, zlib.MAX_WBITS, _called(header, file))
+    return unpacked_size(file, begin, zlib.MAX_WBITS, expected, _called(header, file))
 
 
 def _called(header: Path, file: Path) -> str:

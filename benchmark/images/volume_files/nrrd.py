@@ -16,9 +16,10 @@ import numpy as np
 
 from benchmark.errors import CaseError
 from benchmark.images.decimal_text import number_in
-from benchmark.images.volume_files.streams import DAMAGED, unpacked_size
+from benchmark.images.volume_files.streams import DAMAGED, refuse_large, unpacked_size
 
 SUFFIXES = (".nrrd",)
+SIZE = re.compile("[0-9]{1,9}")
 HEADER_LIMIT = 1 << 20
 """A header names every segment of a segmentation in full: a hundred of them take 70 kB."""
 ITEM_BYTES = {
@@ -55,12 +56,22 @@ def check(path: Path, layered: bool = False) -> None:
     if foreign:
         raise CaseError(f"{path.name}: its spacings are in another unit than mm; convert them to mm")
     _refuse_spacing(path, fields)
+    refuse_large(path.name, _bytes_meant(path, fields))
 
 
 def check_bytes(path: Path) -> None:
     """Raise `CaseError` unless the file holds as many bytes of voxels as its header says, intact if compressed."""
     fields, data = _header(path)
-    sizes = [int(size) for size in fields.get("sizes", "").split() if size.isdigit()]
+    raw, expected = fields["encoding"].lower() == "raw", _bytes_meant(path, fields)
+    packed = zlib.MAX_WBITS | 16
+    size = path.stat().st_size - data if raw else unpacked_size(path, data, packed, expected)
+    if size != expected:
+        raise CaseError(f"{path.name}: {size} bytes of voxels, where its header means {expected}; {DAMAGED}")
+
+
+def _bytes_meant(path: Path, fields: dict[str, str]) -> int:
+    """Return how many bytes the voxels take. Raises `CaseError` where the header does not say."""
+    sizes = [int(size) for size in fields.get("sizes", "").split() if SIZE.fullmatch(size)]
     item = ITEM_BYTES.get(fields.get("type", "").lower())
     encoding = fields.get("encoding", "").lower()
     if str(len(sizes)) != fields.get("dimension") or item is None or encoding not in ("raw", "gzip", "gz"):
@@ -68,10 +79,7 @@ def check_bytes(path: Path) -> None:
             f"{path.name}: sizes, type and encoding of its header are not those of a volume; "
             "save it raw or gzip-compressed"
         )
-    expected = math.prod(sizes) * item
-    size = path.stat().st_size - data if encoding == "raw" else unpacked_size(path, data, zlib.MAX_WBITS | 16)
-    if size != expected:
-        raise CaseError(f"{path.name}: {size} bytes of voxels, where its header means {expected}; {DAMAGED}")
+    return math.prod(sizes) * item
 
 
 def key_values(path: Path) -> Iterator[tuple[str, str]]:
