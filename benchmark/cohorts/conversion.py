@@ -6,8 +6,6 @@ numbered, for folders and files are called after patients; a key of its own, if 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import write_atomically
 from benchmark.images.dicom_selection import ANY, SeriesChoice
+from benchmark.table_file import csv_of_rows
 
 MANIFEST = "manifest.csv"
 REPORT = "conversion.csv"
@@ -99,8 +98,8 @@ def convert(
     ordered += [_without_scan(one) for one in others]
     whose = _patient_numbers(sources)
     rows = [_manifest_row(item, whose[item.row["case_id"]]) for item in ordered if item.image is not None]
-    write_atomically(out / MANIFEST, _csv(MANIFEST_COLUMNS, rows))
-    write_atomically(out / REPORT, _csv(REPORT_COLUMNS, (item.row for item in ordered)))
+    write_atomically(out / MANIFEST, csv_of_rows(MANIFEST_COLUMNS, rows).encode())
+    write_atomically(out / REPORT, csv_of_rows(REPORT_COLUMNS, (item.row for item in ordered)).encode())
     return ordered
 
 
@@ -201,7 +200,7 @@ def _write_key(key: Path, out: Path, sources: Iterable[Source]) -> None:
         )
     rows = ({"case_id": one.case_id, "source": str(one.path)} for one in sources)
     try:
-        write_atomically(key, _csv(("case_id", "source"), rows))
+        write_atomically(key, csv_of_rows(("case_id", "source"), rows).encode())
     except OSError as error:
         raise UserError(f"--key {key}: cannot be written ({error.strerror}); name another file") from None
 
@@ -229,14 +228,6 @@ def _manifest_row(item: Conversion, patient: str) -> dict[str, str]:
     known = {name: item.row.get(name, "") for name in ("case_id", "protocol", "contrast")}
     known["patient"] = patient
     return {**dict.fromkeys(MANIFEST_COLUMNS, ""), **known, "image": str(item.image)}
-
-
-def _csv(columns: Sequence[str], rows: Iterable[dict[str, str]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
 
 
 def _hidden(path: Path, root: Path) -> bool:

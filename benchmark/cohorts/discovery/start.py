@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +12,7 @@ from benchmark.cohorts.discovery.folder import FoundFolder, look
 from benchmark.cohorts.discovery.volumes import FoundScan, safe
 from benchmark.cohorts.discovery.yaml_text import study_text
 from benchmark.errors import UserError
-from benchmark.table_file import number, read_table
+from benchmark.table_file import csv_of_rows, number, read_table
 
 MANIFEST = "scans.csv"
 KNOWN = ("label", "cac_score", "group", "protocol", "contrast")
@@ -129,11 +127,7 @@ def _counts(rows: Sequence[Mapping[str, str]]) -> Counter[str]:
 def _csv(rows: Sequence[Mapping[str, str]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     columns.sort(key=lambda name: (name in KNOWN, name != "case_id", name != "image"))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_of_rows(columns, rows)
 
 
 def _write(files: Mapping[Path, str]) -> None:
