@@ -112,10 +112,7 @@ def _csv_lines(path: Path, what: str) -> _Lines:
 
 def _sheet_lines(path: Path, what: str) -> _Lines:
     """Yield row numbers and the cells of the first sheet as text, all rows as long as the longest."""
-    from zipfile import BadZipFile
-
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         _refuse_large(path)
@@ -129,8 +126,9 @@ def _sheet_lines(path: Path, what: str) -> _Lines:
         book.close()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of {what}; give the path of an xlsx file") from None
-    except (InvalidFileException, BadZipFile, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a readable xlsx file ({error})") from error
+    except Exception as error:  # openpyxl raises a dozen kinds on damaged parts
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: not a readable xlsx file ({reason})") from error
     width = _width(rows)
     yield from enumerate((row[:width] + [""] * (width - len(row)) for row in rows), start=1)
 

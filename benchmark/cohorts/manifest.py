@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from benchmark.case import Case
-from benchmark.cohorts.scan_files import FileScan
+from benchmark.cohorts.scan_files import FileScan, nameless
 from benchmark.cohorts.segmented import SegmentedCohort
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
@@ -144,7 +144,7 @@ class ManifestCohort(SegmentedCohort):
         score = _score(row)
         image = self.path.parent / cells["image"]
         protocol, contrast = cells.get("protocol", ""), _contrast(row)
-        if self.read_tags and image.is_dir():
+        if self.read_tags:
             said_protocol, said_contrast = self._tags(image)
             protocol, contrast = protocol or said_protocol, said_contrast if contrast is None else contrast
         masks, file = self._masks(cells), cells.get("segmentation", "")
@@ -176,10 +176,13 @@ class ManifestCohort(SegmentedCohort):
         from benchmark.images.dicom_series import describe_series
 
         try:
-            series = describe_series(folder, self.series)
+            with nameless("", folder):
+                if not folder.is_dir():
+                    return "", None
+                series = describe_series(folder, self.series)
+                return series.protocol, series.contrast
         except CaseError:
             return "", None  # the case is excluded with the reason when its scan is read
-        return series.protocol, series.contrast
 
 
 def _known(column: str) -> bool:

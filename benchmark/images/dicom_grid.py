@@ -62,12 +62,21 @@ def order_slices(folder: str, slices: Mapping[Path, Dataset]) -> OrderedSlices:
 def _common_size(folder: str, slices: Mapping[Path, Dataset]) -> tuple[int, int, tuple[float, ...]]:
     """Return rows, columns and pixel spacing (rows, columns; mm), which all slices must share."""
     sizes = {
-        (int(header.Rows), int(header.Columns), _required(folder, file, header, "PixelSpacing", 2))
+        (*_size(folder, file, header), _required(folder, file, header, "PixelSpacing", 2))
         for file, header in slices.items()
     }
     if len(sizes) > 1:
         raise CaseError(f"{folder}: the slices differ in size or pixel spacing; keep those of one volume")
     return sizes.pop()
+
+
+def _size(folder: str, file: Path, header: Dataset) -> tuple[int, int]:
+    rows, columns = (header.get(keyword) for keyword in ("Rows", "Columns"))
+    if not (isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0):
+        raise CaseError(
+            f"{folder}: {by_place(file)}: its Rows or Columns is no number of pixels; fetch it again"
+        )
+    return rows, columns
 
 
 def _required(folder: str, file: Path, header: Dataset, keyword: str, count: int) -> tuple[float, ...]:

@@ -149,12 +149,13 @@ def quiet() -> Iterator[None]:
 
 def _converted(header: Dataset) -> Dataset:
     """Return the header without those values that pydicom cannot make anything of; decimals are read as they stand."""
-    for tag in [tag for tag in header.keys() if tag != PIXELS]:  # noqa: SIM118  a Dataset iterates over elements
-        try:
-            header[tag]
-        except Exception:  # as many kinds as there are kinds of values
-            if header.get_item(tag).VR != "DS":
-                del header[tag]
+    for part in (header.file_meta, header):
+        for tag in [tag for tag in part.keys() if tag != PIXELS]:  # noqa: SIM118  a Dataset iterates over elements
+            try:
+                part[tag]
+            except Exception:  # as many kinds as there are kinds of values
+                if part.get_item(tag).VR != "DS":
+                    del part[tag]
     return header
 
 

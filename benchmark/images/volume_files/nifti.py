@@ -44,9 +44,8 @@ def check(path: Path) -> None:
     if min(shape) < 1:
         raise CaseError(f"{path.name}: a size in its header is not positive: {shape}")
     if int(header["xyzt_units"]) & 7 not in MILLIMETRES:
-        unit = header.get_xyzt_units()[0]
         raise CaseError(
-            f"{path.name}: its spacings are in {unit}, not in mm; convert them, or correct the header's unit"
+            f"{path.name}: its spacings are in another unit than mm; convert them, or correct the header's unit"
         )
     refuse_large(path.name, math.prod(shape) * int(header["bitpix"]) // 8)
     _refuse_contradictions(path, header)

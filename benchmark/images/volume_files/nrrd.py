@@ -19,6 +19,8 @@ from benchmark.images.decimal_text import number_in
 from benchmark.images.volume_files.streams import DAMAGED, refuse_large, unpacked_size
 
 SUFFIXES = (".nrrd",)
+LONGEST_LINE = 400
+"""Characters of a field: of a longer one that it cannot read teem writes its complaint past its buffer."""
 SIZE = re.compile("[0-9]{1,9}")
 HEADER_LIMIT = 1 << 20
 """A header names every segment of a segmentation in full: a hundred of them take 70 kB."""
@@ -103,7 +105,11 @@ def _header(path: Path) -> tuple[dict[str, str], int]:
     fields: dict[str, str] = {}
     for line in text.decode("latin-1").splitlines()[1:]:
         key, colon, value = line.partition(": ")
-        if line.startswith("#") or not colon or ":=" in key:
+        if line.startswith("#") or ":=" in key:
+            continue
+        if len(line) > LONGEST_LINE:
+            raise CaseError(f"{path.name}: a line of its header is longer than any; {DAMAGED}")
+        if not colon:
             continue
         if key.strip().lower() in fields:
             raise CaseError(f"{path.name}: its header says something twice; remove one")
