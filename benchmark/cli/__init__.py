@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` is instant."""
 
+import errno
 import signal
 import sys
 import traceback
@@ -28,6 +29,9 @@ from benchmark.execution.privacy import keep_private
 USERS_MISTAKE = 2
 UNEXPECTED = 70
 """EX_SOFTWARE of BSD's sysexits: not 1, which says that a guarded number moved."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What a full disk, a used-up quota, a limit on files and a disk that has become read-only say."""
+MAKE_ROOM = "make room, or name another folder; what was finished is kept: run again"
 INTERRUPTED = 130
 """What a shell says of a program that Ctrl-C ended: 128 + SIGINT. Whoever asks by SIGTERM gets the same."""
 
@@ -82,7 +86,11 @@ def main() -> None:
     except (UserError, CaseError) as error:
         print(f"cacbench: {error}", file=sys.stderr)
         sys.exit(USERS_MISTAKE)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            place = error.filename or "results"
+            print(f"cacbench: {place}: cannot be written ({error.strerror}); {MAKE_ROOM}", file=sys.stderr)
+            sys.exit(USERS_MISTAKE)
         traceback.print_exc()
         print(
             "cacbench: this is an error in cacbench or in a plug-in and not your mistake: please report it with all "
