@@ -83,7 +83,7 @@ def files_damaged(trial, random, share=0.1):
             content = content[: at if kind == "cut" else 0]
         file.write_bytes(content)
     trial.outcome.times = len(damaged)
-    trial.run_again()
+    trial.run_again(logged=2)
 
 
 def database_damaged(trial, random):
