@@ -39,6 +39,7 @@ FOUND = [
     ("slice.dcm", element(Rows=[42, 42]), "its Rows or Columns is no number of pixels"),
     ("slice.dcm", element(Rows=0), "its Rows or Columns is no number of pixels"),
     ("second.nii", lambda header: header[:500] + b"\7" + header[501:], "in another unit than mm"),
+    ("scan.mha", lambda header: header.replace(b"= LOCAL\n", b"= " + b"x" * 5000 + b"\n"), "must name its data files"),
     ("pickle.pt", lambda pickled: b"0" + pickled, "damaged or of another format"),
     ("weights.pt", lambda archive: b"0" + archive, "damaged or of another format"),
 ]  # fmt: skip

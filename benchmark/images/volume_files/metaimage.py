@@ -41,7 +41,11 @@ def data_files(path: Path) -> list[Path]:
             f"{path.name}: a pattern for its data files is not read; write the volume as one file"
         )
     files = [path.parent / name for name in names]
-    if not names or not all(name and file.is_file() for name, file in zip(names, files, strict=True)):
+    try:
+        there = all(name and file.is_file() for name, file in zip(names, files, strict=True))
+    except OSError:  # a name longer than any
+        there = False
+    if not names or not there:
         raise CaseError(f"{path.name}: its header must name its data files, and these must be there ({DATA})")
     return files
 
