@@ -3,6 +3,7 @@
 import argparse
 import random
 import shutil
+import sqlite3
 import tempfile
 import time
 from dataclasses import fields
@@ -19,13 +20,12 @@ class Base:
         trial = Trial(folder / "undisturbed", cases=cases)
         code, said = trial.finish(trial.start())
         assert code == 0, said
+        self.results = trial.results
         self.reference = tables(trial.results / "toy")
         self.empty_database = folder / "empty.db"
         self._empty(trial.results / "mlflow.db")
 
     def _empty(self, database):
-        import sqlite3
-
         shutil.copy(database, self.empty_database)
         with sqlite3.connect(self.empty_database) as connection:
             names = [
