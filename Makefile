@@ -11,7 +11,7 @@ NO_PYTHON := cacbench needs Python 3.11, 3.12 or 3.13, and none is on the path: 
 	(Debian, Ubuntu: apt install python3-venv python3-dev) or name it: make PYTHON=/path/to/python3
 ACTIVATE := `. $(BIN)/activate` makes `cacbench` found in this shell
 
-.PHONY: bench test check controls lint environment performance clean
+.PHONY: bench test check controls lint environment performance faults clean
 
 bench: environment ## the main job: compare the methods of runs.yaml
 	$(BIN)/cacbench run runs.yaml --jobs $(JOBS)
@@ -45,6 +45,9 @@ $(VENV)/.complete-$(EXTRAS): pyproject.toml constraints.txt
 performance: environment ## clocks and ratios, side by side with what one would script oneself; run by hand
 	$(BIN)/python -m tests.performance.table
 	for script in costs denseraunet embeddings; do $(BIN)/python tests/performance/$$script.py || exit; done
+
+faults: environment ## kills, damages, crowds and moves a small study for an hour, and writes results/faults.md; run by hand
+	$(BIN)/python -m tests.faults.run
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -7,17 +7,26 @@ becomes a number where it is needed, by `number`, and nowhere else.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import UserError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 """A decimal number as YAML 1.2 writes it; Python would also read ``1_000``, ``nan`` and the digits of other scripts."""
+FORMULA = re.compile(r"'*[=+@\t\r-]")
+"""How what Excel, LibreOffice and Google Sheets run as a formula begins, apostrophes before it or not."""
+LARGEST_BYTES, LARGEST_CELLS = 1 << 28, 10_000_000
+"""What a workbook unpacks to at most, and the cells of its first sheet, empty ones among them counted."""
 _Lines = Iterator[tuple[int, list[str]]]
 
 
@@ -56,9 +65,8 @@ def read_table(path: Path, what: str, needed: Sequence[str] = ()) -> Table:
         if name not in named:
             remedy = "add it" if sheet else "separate columns with commas"
             raise UserError(f"{place} {first}: no column {name!r}, only {', '.join(named)}; {remedy}")
-    for name in named:
-        if named.count(name) > 1:
-            raise UserError(f"{place} {first}: column {name!r} is there twice; remove one")
+    if twice := next((name for name, count in Counter(named).items() if count > 1), None):
+        raise UserError(f"{place} {first}: column {twice!r} is there twice; remove one")
     rows = (_row(f"{place} {line}", line, header, cells) for line, cells in lines if any(cells))
     return Table(path, tuple(named), tuple(rows))
 
@@ -95,7 +103,7 @@ def _csv_lines(path: Path, what: str) -> _Lines:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream, strict=True, skipinitialspace=True)
             for cells in reader:
-                yield reader.line_num, [cell.strip() for cell in cells]
+                yield reader.line_num, [_unguarded(cell.strip()) for cell in cells]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of {what}; give the path of a CSV file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -104,21 +112,34 @@ def _csv_lines(path: Path, what: str) -> _Lines:
 
 def _sheet_lines(path: Path, what: str) -> _Lines:
     """Yield row numbers and the cells of the first sheet as text, all rows as long as the longest."""
-    from zipfile import BadZipFile
-
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        _refuse_large(path)
         book = load_workbook(path, read_only=True, data_only=True)
-        rows = [[_text(value) for value in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+        rows, cells = [], 0
+        for row in book.worksheets[0].iter_rows(values_only=True):
+            rows.append([_text(value) for value in row])
+            cells += len(row)
+            if cells > LARGEST_CELLS:
+                raise ValueError("its sheet reaches further than any table; remove what is in a far cell")
         book.close()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of {what}; give the path of an xlsx file") from None
-    except (InvalidFileException, BadZipFile, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a readable xlsx file ({error})") from error
+    except Exception as error:  # openpyxl raises a dozen kinds on damaged parts
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path}: not a readable xlsx file ({reason})") from error
     width = _width(rows)
     yield from enumerate((row[:width] + [""] * (width - len(row)) for row in rows), start=1)
+
+
+def _refuse_large(path: Path) -> None:
+    """Raise `ValueError` for a workbook that unpacks to more than any table: a small file may."""
+    from zipfile import ZipFile
+
+    with ZipFile(path) as packed:
+        if sum(part.file_size for part in packed.infolist()) > LARGEST_BYTES:
+            raise ValueError(f"it unpacks to more than {LARGEST_BYTES >> 20} MiB")
 
 
 def _width(rows: Iterable[Sequence[str]]) -> int:
@@ -128,4 +149,36 @@ def _width(rows: Iterable[Sequence[str]]) -> int:
 
 def _text(value: Any) -> str:
     """Return a sheet's cell as text; a number keeps its last bit."""
-    return "" if value is None else str(value).strip()
+    return "" if value is None else _unguarded(str(value).strip())
+
+
+def guarded(text: Any) -> Any:
+    """Return a cell of text as it is written: one that a spreadsheet would run as a formula gets an apostrophe.
+
+    Numbers stay what they are, and `read_table` takes the apostrophe away again, so that nothing else changes.
+    """
+    if isinstance(text, str) and FORMULA.match(text) and number(text) is None:
+        return f"'{text}"
+    return text
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def csv_of_rows(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    """Return rows as CSV, empty where a row lacks a column, safe to open in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(guarded, columns))
+    writer.writerows([guarded(row.get(name, "")) for name in columns] for row in rows)
+    return text.getvalue()
+
+
+def csv_of(table: pd.DataFrame) -> str:
+    """Return a table as CSV without its index, safe to open in a spreadsheet; floats read back to the last bit."""
+    written = table.rename(columns=guarded)
+    for place, kind in enumerate(table.dtypes):
+        if kind.kind not in "biufcM":
+            written.isetitem(place, [guarded(value) for value in table.iloc[:, place]])
+    return written.to_csv(index=False, lineterminator="\n")

@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` is instant."""
 
+import errno
 import signal
 import sys
 import traceback
@@ -23,10 +24,14 @@ from benchmark.cli import (
     train,
 )
 from benchmark.errors import CaseError, UserError
+from benchmark.execution.privacy import keep_private
 
 USERS_MISTAKE = 2
 UNEXPECTED = 70
 """EX_SOFTWARE of BSD's sysexits: not 1, which says that a guarded number moved."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What a full disk, a used-up quota, a limit on files and a disk that has become read-only say."""
+MAKE_ROOM = "make room, or name another folder; what was finished is kept: run again"
 INTERRUPTED = 130
 """What a shell says of a program that Ctrl-C ended: 128 + SIGINT. Whoever asks by SIGTERM gets the same."""
 
@@ -105,12 +110,17 @@ def _options(
 def main() -> None:
     """Run the command line; an error ends it with a sentence and the exit code that README gives."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keep_private()
     try:
         app(prog_name="cacbench")
     except (UserError, CaseError) as error:
         print(f"cacbench: {error}", file=sys.stderr)
         sys.exit(USERS_MISTAKE)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            place = error.filename or "results"
+            print(f"cacbench: {place}: cannot be written ({error.strerror}); {MAKE_ROOM}", file=sys.stderr)
+            sys.exit(USERS_MISTAKE)
         traceback.print_exc()
         print(
             "cacbench: this is an error in cacbench or in a plug-in and not your mistake: please report it with all "

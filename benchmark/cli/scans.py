@@ -163,9 +163,13 @@ def convert(
         float | None, typer.Option(parser=real(), metavar="NUMBER", help="Its slice thickness, mm.")
     ] = None,
     slices: Annotated[str | None, typer.Option(help="Its number of slices, or `most`.")] = None,
-    numbered: Annotated[
-        bool, typer.Option("--numbered", help="Call the cases case-0001 and so on, not after their folders.")
+    folder_names: Annotated[
+        bool,
+        typer.Option("--folder-names", help="Call the cases after their folders, where these name nobody."),
     ] = False,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="CSV to say in which case is which folder; not inside OUT.")
+    ] = None,
     jobs: Jobs = None,
 ) -> None:
     """Convert a folder of DICOM series to NIfTI with a manifest; nothing of a patient's identity is written."""
@@ -184,7 +188,7 @@ def convert(
     except ValidationError:
         raise UserError("--slices: a number or `most`; --thickness: above 0 mm") from None
     with open_execution(out, jobs) as execution:
-        done = convert_scans(source, out, execution, choice=choice, numbered=numbered)
+        done = convert_scans(source, out, execution, choice=choice, named=folder_names, key=key)
     for item in done:
         if item.image is None:
             print(f"{item.row['state']} {item.row['case_id']}: {item.row['reason']}")

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.parsers.expat import ExpatError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +53,11 @@ class Region:
         """Whether nothing was drawn: a polygon needs three corners."""
         return len(self.pixels) < 3
 
+    @property
+    def called(self) -> str:
+        """The vessel, if it is one that is known: the name of another may be anything."""
+        return self.vessel if self.vessel in VESSELS else "an unknown vessel"
+
     def content(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
         return asdict(self)
@@ -67,18 +71,18 @@ def read_annotation(file: Path) -> tuple[Region, ...]:
             _region(int(image["ImageIndex"]), roi) for image in content["Images"] for roi in image["ROIs"]
         )
     except OSError as error:
-        raise CaseError(f"{file.name}: cannot be read ({error.strerror})") from error
-    except (plistlib.InvalidFileException, ExpatError, ValueError) as error:
-        raise CaseError(f"{file.name}: not a property list of drawn regions ({error})") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CaseError(f"{file.name}: a drawn region lacks {error}") from error
+        raise CaseError(f"the XML: cannot be read ({error.strerror})") from error
+    except KeyError as error:
+        raise CaseError(f"the XML: a drawn region lacks {error}; export it again") from error
+    except Exception as error:  # plistlib and expat raise a dozen kinds on damaged text
+        raise CaseError("the XML: not a property list of drawn regions; export it again") from error
 
 
 def inspect(regions: Sequence[Region]) -> tuple[Anomaly, ...]:
     """Return what is odd about the regions of one scan."""
     met = []
     for region in regions:
-        where = f"image {region.slice_index}, {region.vessel}"
+        where = f"image {region.slice_index}, {region.called}"
         if region.empty:
             met.append(Anomaly("empty ROI", f"{where}: {len(region.pixels)} points"))
         elif region.area_cm2 * 100 < SMALLEST_MM2:
@@ -111,9 +115,11 @@ def draw(regions: Sequence[Region], image: sitk.Image) -> tuple[sitk.Image, tupl
         z = _slice(region, image)
         label = VESSELS.get(region.vessel)
         if label is None:
-            raise CaseError(f"a lesion is drawn in an unknown vessel, {region.vessel!r}")
+            raise CaseError(
+                f"a lesion of image {region.slice_index} is drawn in an unknown vessel; name the vessel"
+            )
         inside = _inside(region.pixels, rows, columns)
-        where = f"image {region.slice_index}, {region.vessel}"
+        where = f"image {region.slice_index}, {region.called}"
         if not inside.any():
             met.append(Anomaly("ROI without a pixel", where))
         if (other := inside & (labels[z] > 0) & (labels[z] != label)).any():
@@ -137,7 +143,7 @@ def _region(index: int, roi: dict[str, Any]) -> Region:
 def _numbers(text: str, count: int) -> tuple[float, ...]:
     values = tuple(float(part) for part in text.strip().strip("()").split(","))
     if len(values) != count:
-        raise ValueError(f"{text!r} is not a point of {count} numbers")
+        raise ValueError(f"not a point of {count} numbers")
     return values
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from benchmark.case import Anomaly, Case, Problem, Scan
 from benchmark.cohorts.coca_annotation import LABEL_NAMES, Region, draw, inspect, read_annotation
-from benchmark.cohorts.scan_files import UnusableScan
+from benchmark.cohorts.scan_files import UnusableScan, digest_of_file, nameless
 from benchmark.cohorts.segmented import SegmentedCohort
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
@@ -38,7 +38,9 @@ class AnnotatedSeries:
         """Read the scan; its mask ``lesions`` has labels 1 LM, 2 LAD, 3 LCx, 4 RCA. Raises `CaseError`."""
         from benchmark.images.reading import read_image_noting
 
-        image, anomalies = read_image_noting(self._series_folder(), self.series)
+        folder = self._series_folder()
+        with nameless("the series", folder):
+            image, anomalies = read_image_noting(folder, self.series)
         lesions, met = draw(self.regions, image)
         return Scan(image, {"lesions": lesions}, (*anomalies, *met), label_names=LABEL_NAMES)
 
@@ -54,11 +56,9 @@ class AnnotatedSeries:
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes and of the drawn polygons."""
-        from benchmark.images.files import file_digest
-
         return digest_of(
             {
-                "image": file_digest(self._series_folder()),
+                "image": digest_of_file("the series", self._series_folder()),
                 "regions": [region.content() for region in self.regions],
                 "series": self.series.model_dump(),
                 "code": code_digest(__name__),
@@ -71,8 +71,7 @@ class AnnotatedSeries:
             return self.folder
         if len(folders) > 1:
             raise CaseError(
-                f"{self.folder.name}: holds {len(folders)} series folders "
-                f"({', '.join(path.name for path in folders)}); keep the one that the lesions were drawn on"
+                f"it holds {len(folders)} series folders; keep the one that the lesions were drawn on"
             )
         return folders[0]
 

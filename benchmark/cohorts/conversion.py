@@ -1,13 +1,11 @@
 """Converts a folder of hospital CTs to NIfTI with a manifest, leaving behind whatever identifies a patient.
 
-A NIfTI file keeps voxels and grid and nothing else. Names of the written files come from the folders' names or,
-where one of these repeats something of what identifies its patient, from a number.
+A NIfTI file keeps voxels and grid and nothing else, the report acquisition in terms that are on a list. Cases are
+numbered, for folders and files are called after patients; a key of its own, if one is asked for, says which is which.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.cohorts.scan_files import nameless
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import write_atomically
 from benchmark.images.dicom_selection import ANY, SeriesChoice
+from benchmark.table_file import csv_of_rows
 
 MANIFEST = "manifest.csv"
 REPORT = "conversion.csv"
@@ -67,18 +67,27 @@ class Conversion:
 
 
 def convert(
-    source: Path, out: Path, execution: Execution, *, choice: SeriesChoice = ANY, numbered: bool = False
+    source: Path,
+    out: Path,
+    execution: Execution,
+    *,
+    choice: SeriesChoice = ANY,
+    named: bool = False,
+    key: Path | None = None,
 ) -> list[Conversion]:
     """Write every scan below `source` to ``out/images/<case_id>.nii.gz``, with a manifest and a report.
 
     The manifest lacks labels and scores, which DICOM does not hold: they are for the user to fill in. Its
-    ``patient`` counts from p0001, the same for scans whose headers agree in number, or name and birth date. With
-    `numbered` cases are called ``case-0001`` and so on, in the order of their folders. Raises `UserError` if
-    there is nothing to convert.
+    ``patient`` counts from p0001, the same for scans whose headers agree in number, or name and birth date. Cases are
+    called ``case-0001`` and so on, in the order of their folders, or after their folders if `named`. `key` is a file
+    to say which is which in. Raises `UserError` if there is nothing to convert, and for a key that would lie in `out`.
     """
-    sources = find_sources(source, numbered=numbered)
+    sources = find_sources(source, named=named)
     if not sources:
         raise UserError(f"{source}: no DICOM file and no volume below it; give the folder of the scans")
+    others = _passed_over(source, sources)
+    if key is not None:
+        _write_key(key, out, [*sources, *others])
     (out / "images").mkdir(parents=True, exist_ok=True)
     tasks = dict(enumerate(sources))
     done = execution.results("scans", partial(convert_one, out=out, choice=choice), tasks)
@@ -86,16 +95,19 @@ def convert(
         done.records[place] if place in done.records else _failed(one, done.failures[place].reason)
         for place, one in tasks.items()
     ]
-    ordered += [_passed_over(source, folder, sources) for folder in _folders_without_scan(source, sources)]
+    ordered += [_without_scan(one) for one in others]
     whose = _patient_numbers(sources)
     rows = [_manifest_row(item, whose[item.row["case_id"]]) for item in ordered if item.image is not None]
-    write_atomically(out / MANIFEST, _csv(MANIFEST_COLUMNS, rows))
-    write_atomically(out / REPORT, _csv(REPORT_COLUMNS, (item.row for item in ordered)))
+    write_atomically(out / MANIFEST, csv_of_rows(MANIFEST_COLUMNS, rows).encode())
+    write_atomically(out / REPORT, csv_of_rows(REPORT_COLUMNS, (item.row for item in ordered)).encode())
     return ordered
 
 
-def find_sources(root: Path, *, numbered: bool = False) -> list[Source]:
-    """List the folders that hold DICOM files and the volume files below `root`, sorted by path."""
+def find_sources(root: Path, *, named: bool = False) -> list[Source]:
+    """List the folders that hold DICOM files and the volume files below `root`, sorted by path, and number them.
+
+    They are called after their folders if `named`. Raises `UserError` where several would be called alike.
+    """
     from benchmark.images.files import SUFFIXES
 
     if not root.is_dir():
@@ -107,11 +119,11 @@ def find_sources(root: Path, *, numbered: bool = False) -> list[Source]:
         if (path.is_dir() and _holds_dicom(path)) or (path.is_file() and path.name.lower().endswith(SUFFIXES))
     ]
     names = [f"case-{number:04d}" for number in range(1, len(scans) + 1)]
-    if not numbered:
+    if named:
         names = [_name(path, root, spare) for path, spare in zip(scans, names, strict=True)]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"{root}: several scans would be called {twice}; convert with --numbered")
+        raise UserError(f"{root}: several scans would be called {twice}; number them, without --folder-names")
     return [Source(path, name) for path, name in zip(scans, names, strict=True)]
 
 
@@ -122,8 +134,9 @@ def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conver
     from benchmark.images.writing import write_nifti
 
     try:
-        image, anomalies = read_image_noting(source.path, choice)
-        about = _about(describe_series(source.path, choice)) if source.path.is_dir() else {}
+        with nameless("the scan", source.path):
+            image, anomalies = read_image_noting(source.path, choice)
+            about = _about(describe_series(source.path, choice)) if source.path.is_dir() else {}
     except CaseError as error:
         return _failed(source, str(error))
     name = f"{source.case_id}.nii.gz"
@@ -141,43 +154,55 @@ def convert_one(source: Source, out: Path, choice: SeriesChoice = ANY) -> Conver
 
 def _about(series: Any) -> dict[str, str]:
     """Return what the report says of a series: acquisition, never identity."""
-    from benchmark.images.dicom_selection import shareable
-
     return {
         "series": series.description,
         "thickness_mm": "" if series.thickness_mm is None else f"{series.thickness_mm:g}",
         "kvp": f"{kvp:g}" if (kvp := series.number("KVP")) else "",
-        "kernel": shareable(series.first, "ConvolutionKernel"),
-        "manufacturer": shareable(series.first, "Manufacturer"),
+        "kernel": series.kernel,
+        "manufacturer": series.manufacturer,
         "protocol": series.protocol,
         "contrast": {True: "yes", False: "no", None: ""}[series.contrast],
     }
 
 
 def _failed(source: Source, reason: str) -> Conversion:
-    """Return the row of a scan that could not be converted; names of files and folders may be the patient's."""
-    if _identifies(source.path, reason):
-        reason = "its files are named after the patient and one is at fault; look at the folder"
     return Conversion({"case_id": source.case_id, "state": "excluded", "reason": reason}, None)
 
 
-def _folders_without_scan(root: Path, sources: Sequence[Source]) -> list[Path]:
-    """Return the folders from `root` down that hold files, but no scan: what is left out must be seen to be."""
+def _passed_over(root: Path, sources: Sequence[Source]) -> list[Source]:
+    """Return the folders from `root` down that hold files, but no scan: what is left out must be seen to be.
+
+    Each is called by its place among all folders.
+    """
     from benchmark.images.files import files_of
 
     with_scan = {one.path if one.path.is_dir() else one.path.parent for one in sources}
-    folders = [root, *(path for path in root.rglob("*") if path.is_dir() and not _hidden(path, root))]
-    return [folder for folder in sorted(folders) if folder not in with_scan and files_of(folder)]
+    folders = sorted([root, *(path for path in root.rglob("*") if path.is_dir() and not _hidden(path, root))])
+    return [
+        Source(folder, f"folder-{place:04d}")
+        for place, folder in enumerate(folders, start=1)
+        if folder not in with_scan and files_of(folder)
+    ]
 
 
-def _passed_over(root: Path, folder: Path, sources: Sequence[Source]) -> Conversion:
-    """Return the row of a folder without a scan, whose name is withheld where it is that of any of the patients."""
+def _without_scan(source: Source) -> Conversion:
     from benchmark.images.files import files_of
 
-    text = "_".join(folder.relative_to(root).parts) or folder.name
-    name = "withheld" if any(_identifies(one.path, text) for one in sources) else text
-    reason = f"none of its {len(files_of(folder))} files is a DICOM image or a volume"
-    return Conversion({"case_id": name, "state": "passed over", "reason": reason}, None)
+    reason = f"none of its {len(files_of(source.path))} files is a DICOM image or a volume"
+    return Conversion({"case_id": source.case_id, "state": "passed over", "reason": reason}, None)
+
+
+def _write_key(key: Path, out: Path, sources: Iterable[Source]) -> None:
+    """Write which folder or file each name stands for. Raises `UserError` for a key in `out`."""
+    if key.resolve().is_relative_to(out.resolve()):
+        raise UserError(
+            f"--key {key}: names the patients' folders; write it elsewhere than in {out}, to be shared"
+        )
+    rows = ({"case_id": one.case_id, "source": str(one.path)} for one in sources)
+    try:
+        write_atomically(key, csv_of_rows(("case_id", "source"), rows).encode())
+    except OSError as error:
+        raise UserError(f"--key {key}: cannot be written ({error.strerror}); name another file") from None
 
 
 def _patient_numbers(sources: Iterable[Source]) -> dict[str, str]:
@@ -205,14 +230,6 @@ def _manifest_row(item: Conversion, patient: str) -> dict[str, str]:
     return {**dict.fromkeys(MANIFEST_COLUMNS, ""), **known, "image": str(item.image)}
 
 
-def _csv(columns: Sequence[str], rows: Iterable[dict[str, str]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
 def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
@@ -225,22 +242,10 @@ def _holds_dicom(folder: Path) -> bool:
 
 
 def _name(path: Path, root: Path, spare: str) -> str:
-    """Return a name made of the folders' names, or `spare` where these hold something of the patient."""
+    """Return a name made of the folders' names, or `spare` where these leave nothing."""
     from benchmark.images.files import SUFFIXES
 
-    parts = path.relative_to(root).parts or (path.name,)
-    text = "_".join(parts)
+    text = "_".join(path.relative_to(root).parts or (path.name,))
     for suffix in SUFFIXES if path.is_file() else ():
         text = text[: -len(suffix)] if text.lower().endswith(suffix) else text
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or spare
-    return spare if _identifies(path, text) else name
-
-
-def _identifies(path: Path, text: str) -> bool:
-    """Say whether a text repeats part of what identifies the patient of a folder of DICOM files."""
-    from benchmark.images.dicom_headers import IDENTIFYING, read_header
-    from benchmark.images.dicom_selection import repeats_identity
-    from benchmark.images.files import files_of
-
-    headers = (read_header(file, IDENTIFYING) for file in (files_of(path) if path.is_dir() else []))
-    return any(repeats_identity(header, text) for header in headers if header is not None)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or spare

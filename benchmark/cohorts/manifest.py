@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from benchmark.case import Case
 from benchmark.cohorts.reports import report_of
-from benchmark.cohorts.scan_files import FileScan
+from benchmark.cohorts.scan_files import FileScan, nameless
 from benchmark.cohorts.segmented import SegmentedCohort
 from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
@@ -39,6 +39,8 @@ PLACES = ("path", "segmentations")
 MASK_PREFIX = "mask_"
 MISSPELT = {"score": "cac_score", "agatston": "cac_score", **{name: name for name in COLUMNS}}
 """What a column is probably called that is nearly one of these."""
+NAMED_AT_MOST = 20
+"""Columns that are not used, of those that are named."""
 ALIKE = 0.8
 """How much of two names must agree (difflib) for one to be the other misspelt: `age` is 0.75 of `image`."""
 CONTRAST = {"yes": True, "no": False, "1": True, "0": False, "true": True, "false": False, "": None}
@@ -109,8 +111,11 @@ class ManifestCohort(SegmentedCohort):
         unused = [name for name in self._table().columns if not (_known(name) or name in self.covariates)]
         if not unused:
             return super().notices()
-        named = ", ".join(unused)
-        said = f"{self.path}: not used: {named}; `covariates: [{named}]` carries them beside the features"
+        named = ", ".join(unused[:NAMED_AT_MOST])
+        rest = f" and {len(unused) - NAMED_AT_MOST} more" if len(unused) > NAMED_AT_MOST else ""
+        said = (
+            f"{self.path}: not used: {named}{rest}; `covariates: [{named}]` carries them beside the features"
+        )
         return [said, *super().notices()]
 
     def _table(self) -> Table:
@@ -121,13 +126,14 @@ class ManifestCohort(SegmentedCohort):
             if name not in table.columns:
                 hint = did_you_mean(name, [column for column in table.columns if not _known(column)])
                 raise UserError(f"{self.path}: covariates: there is no column {name!r}; {hint}")
+        columns, covariates = set(table.columns), set(self.covariates)
+        absent = [meant for meant, column in MISSPELT.items() if column not in columns]
         for name in table.columns:
-            if not _known(name) and name not in self.covariates:
-                self._refuse_misspelt(name, table)
+            if not _known(name) and name not in covariates:
+                self._refuse_misspelt(name, table, absent)
         return table
 
-    def _refuse_misspelt(self, name: str, table: Table) -> None:
-        absent = [known for known, column in MISSPELT.items() if column not in table.columns]
+    def _refuse_misspelt(self, name: str, table: Table, absent: Sequence[str]) -> None:
         meant = difflib.get_close_matches(name.lower(), absent, n=1, cutoff=ALIKE)
         if meant or name == "mask_coronary":
             hint = f"did you mean {MISSPELT[meant[0]] if meant else 'mask'!r}?"
@@ -142,7 +148,7 @@ class ManifestCohort(SegmentedCohort):
         score = _score(row)
         image = self.path.parent / cells["image"]
         protocol, contrast = cells.get("protocol", ""), _contrast(row)
-        if self.read_tags and image.is_dir():
+        if self.read_tags:
             said_protocol, said_contrast = self._tags(image)
             protocol, contrast = protocol or said_protocol, said_contrast if contrast is None else contrast
         masks, file = self._masks(cells), cells.get("segmentation", "")
@@ -175,10 +181,13 @@ class ManifestCohort(SegmentedCohort):
         from benchmark.images.dicom_series import describe_series
 
         try:
-            series = describe_series(folder, self.series)
+            with nameless("", folder):
+                if not folder.is_dir():
+                    return "", None
+                series = describe_series(folder, self.series)
+                return series.protocol, series.contrast
         except CaseError:
             return "", None  # the case is excluded with the reason when its scan is read
-        return series.protocol, series.contrast
 
 
 def _known(column: str) -> bool:

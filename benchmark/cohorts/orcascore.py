@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from benchmark.case import Anomaly, Case, ScanSource
-from benchmark.cohorts.scan_files import FileScan, UnusableScan
+from benchmark.cohorts.scan_files import FileScan, UnusableScan, nameless
 from benchmark.errors import CaseError, UserError
 from benchmark.plugins import Cohort
 from benchmark.plugins.paths import StudyPath
@@ -84,7 +84,8 @@ class OrCaScoreCohort(Cohort):
             reason = f"{name} has {len(references)} reference masks {name}R.mhd; it needs one"
             return UnusableScan(reason), None, ()
         try:
-            labels = _labels(references[0])
+            with nameless("the reference mask", references[0]):
+                labels = _labels(references[0])
         except CaseError as error:
             return UnusableScan(str(error)), None, ()
         strange = sorted(labels - KNOWN_LABELS)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmark.case import Problem, Scan
-from benchmark.errors import CaseError
+from benchmark.errors import CaseError, UserError
 from benchmark.images.dicom_selection import ANY, SeriesChoice
 from benchmark.plugins.fingerprint import code_digest, digest_of
 
@@ -27,11 +28,12 @@ class FileScan:
         """Read image and masks. Raises `CaseError`; only the coronary mask must hold something."""
         from benchmark.images.reading import read_image_noting, read_mask
 
-        image, anomalies = read_image_noting(self.image, self.series)
-        masks = {
-            name: read_mask(path, image, resample=self.resample_mask, empty=name != "coronary")
-            for name, path in self.masks.items()
-        }
+        with nameless("the image", self.image):
+            image, anomalies = read_image_noting(self.image, self.series)
+        masks = {}
+        for name, path in self.masks.items():
+            with nameless(f"the mask {name}", path):
+                masks[name] = read_mask(path, image, resample=self.resample_mask, empty=name != "coronary")
         return Scan(image, masks, anomalies, label_names=self.label_names)
 
     @property
@@ -70,12 +72,12 @@ class FileScan:
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes. Raises `CaseError` if a file is missing."""
-        from benchmark.images.files import file_digest
-
         return digest_of(
             {
-                "image": file_digest(self.image),
-                "masks": {name: file_digest(path) for name, path in self.masks.items()},
+                "image": digest_of_file("the image", self.image),
+                "masks": {
+                    name: digest_of_file(f"the mask {name}", path) for name, path in self.masks.items()
+                },
                 "resample_mask": self.resample_mask,
                 "series": self.series.model_dump(),
                 "label_names": {mask: list(names.items()) for mask, names in self.label_names.items()},
@@ -107,9 +109,34 @@ class UnusableScan:
         raise CaseError(self.reason)
 
 
+@contextmanager
+def nameless(what: str, path: Path) -> Iterator[None]:
+    """Have errors call a file what it is in its case: its name may be the patient's, and errors are written.
+
+    Of an error that nobody foresaw only the kind is told, for its text may quote a header. Raises `CaseError`.
+    """
+    try:
+        yield
+    except CaseError as error:
+        raise CaseError(f"{what}: {str(error).removeprefix(f'{path.name}: ')}") from error
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        raise CaseError(f"{what}: cannot be read (unexpected {type(error).__name__}); look at it") from error
+
+
+def digest_of_file(what: str, path: Path) -> str:
+    """Return `file_digest` of a file that errors call `what`. Raises `CaseError`."""
+    from benchmark.images.files import file_digest
+
+    with nameless(what, path):
+        return file_digest(path)
+
+
 def _tried(path: Path, action: Callable[[Path], Any]) -> tuple[Any, list[Problem]]:
     """Return what came of an action on a file, or None, and why that is."""
     try:
-        return action(path), []
+        with nameless("", path):
+            return action(path), []
     except CaseError as error:
-        return None, [Problem(str(path), str(error).removeprefix(f"{path.name}: "))]
+        return None, [Problem(str(path), str(error).removeprefix(": "))]

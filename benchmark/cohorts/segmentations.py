@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmark.calcium.structures import BY_NAME, STRUCTURES, Structure, structure_called
 from benchmark.case import Anomaly, Problem, Scan, ScanSource
+from benchmark.cohorts.scan_files import digest_of_file, nameless
 from benchmark.errors import CaseError
 from benchmark.images.slicer.segments import (
     Segment,
@@ -29,6 +30,7 @@ from benchmark.plugins.fingerprint import code_digest, digest_of
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+SEGMENTATION = "the segmentation"
 IGNORE = "ignore"
 """What a segment is declared to be that says nothing of calcium."""
 NAMES = {
@@ -84,16 +86,14 @@ class SegmentedScan:
         """Raise `CaseError` if the header of the file names a segment of unknown meaning."""
         if self.file is not None and is_slicer_file(self.file):
             for segment in segments_of(self.file):
-                meaning_of(segment, self.file.name, self.declared)
+                meaning_of(segment, self.declared)
 
     def digest(self) -> str:
         """Return the SHA-256 of the files' bytes and of what the segments are declared to be."""
-        from benchmark.images.files import file_digest
-
         return digest_of(
             {
                 "scan": self.scan.digest(),
-                "segmentation": file_digest(self.file) if self.file else "",
+                "segmentation": digest_of_file(SEGMENTATION, self.file) if self.file else "",
                 "declared": {str(name): structure for name, structure in self.declared.items()},
                 "resample": self.resample,
                 "code": code_digest(__name__),
@@ -103,10 +103,11 @@ class SegmentedScan:
     def _drawn(self, image: sitk.Image) -> Segmentation:
         if self.file is None:
             return Segmentation("", (), ())
-        return read_segmentation(self.file).laid_on(image, resample=self.resample)
+        with nameless(SEGMENTATION, self.file):
+            return read_segmentation(self.file).laid_on(image, resample=self.resample)
 
 
-def meaning_of(segment: Segment, file: str, declared: Declared) -> Structure | None:
+def meaning_of(segment: Segment, declared: Declared) -> Structure | None:
     """Return the structure that a segment is, None for one to ignore. Raises `CaseError` for an unknown name."""
     said = {str(name).strip().lower(): structure for name, structure in declared.items()}
     if (name := said.get(segment.name.strip().lower())) is not None:
@@ -114,24 +115,22 @@ def meaning_of(segment: Segment, file: str, declared: Declared) -> Structure | N
     if (structure := structure_called(segment.name)) is None:
         named = segment.name if segment.name.isdigit() else repr(segment.name)
         raise CaseError(
-            f"{file}: its segment {named} is none of the known structures ({', '.join(BY_NAME)}); rename it, or say "
-            f"what it is, as in `segments: {{{named}: LAD}}`; `{IGNORE}` leaves it out"
+            f"{SEGMENTATION}: its segment {named} is none of the known structures ({', '.join(BY_NAME)}); rename it, "
+            f"or say what it is, as in `segments: {{{named}: LAD}}`; `{IGNORE}` leaves it out"
         )
     return structure
 
 
 def holds_coronary_calcium(file: Path, declared: Declared) -> bool:
     """Say whether a coronary segment of the file has a voxel. Raises `CaseError`."""
-    try:
+    with nameless(SEGMENTATION, file):
         return _holds(file, file.stat().st_mtime_ns, tuple(declared.items()))
-    except OSError as error:
-        raise CaseError(f"{file.name}: cannot be read ({error.strerror})") from error
 
 
 @cache  # cases are listed several times in a run, and a file takes a quarter of a second
 def _holds(file: Path, changed: int, items: tuple[tuple[int | str, str], ...]) -> bool:
     drawn, declared = read_segmentation(file), dict(items)
-    meant = [(segment, meaning_of(segment, file.name, declared)) for segment in drawn.segments]
+    meant = [(segment, meaning_of(segment, declared)) for segment in drawn.segments]
     return any(drawn.voxels(segment).any() for segment, it in meant if it is not None and it.coronary)
 
 
@@ -144,16 +143,16 @@ def _masks(
     """
     import SimpleITK as sitk
 
-    meant = [(segment, meaning_of(segment, drawn.file, declared)) for segment in drawn.segments]
+    meant = [(segment, meaning_of(segment, declared)) for segment in drawn.segments]
     kept = [(segment, structure) for segment, structure in meant if structure is not None]
     labels = np.zeros(image.GetSize()[::-1], np.uint8)
     met = []
     for segment, structure in sorted(kept, key=lambda pair: not pair[1].coronary):
         voxels = drawn.voxels(segment)
         if not voxels.any():
-            met.append(Anomaly("empty segment", f"{drawn.file}: {segment.name}"))
+            met.append(Anomaly("empty segment", segment.name))
         if (other := voxels & (labels > 0) & (labels != structure.label)).any():
-            what = f"{drawn.file}: {int(other.sum())} voxels of {segment.name} are another segment's, too"
+            what = f"{int(other.sum())} voxels of {segment.name} are another segment's, too"
             met.append(Anomaly("overlapping segments", what))
         labels[voxels & (labels == 0)] = structure.label
     coronary = np.where(np.isin(labels, list(NAMES["lesions"])), labels, 0)

@@ -6,7 +6,6 @@ The unit of work is a `FoldTask`: it holds all it needs, travels to any process,
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from benchmark.evaluation.grid_search import (
 )
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.records import FlatRecord, FoldRecord, ModelRecord
+from benchmark.evaluation.stored_models.skops_file import skops_bytes
 from benchmark.plugins import Classifier
 from benchmark.plugins.fingerprint import code_digest, digest_of
 from benchmark.statistics.metrics.threshold import choose_threshold
@@ -120,19 +120,17 @@ def fit_final(task: FoldTask) -> ModelRecord:
     executing code, as hexadecimal digits.
     """
     import pandas as pd
-    import skops.io
 
     with threadpool_limits(limits=1):
         chosen = _best(task)
         seen = task.X[task.train]
         X = pd.DataFrame(seen, columns=list(task.features)) if task.features else seen
         pipeline = task.classifier.estimator(task.seed).set_params(**chosen.point).fit(X, task.y[task.train])
-    content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED)
     return {
         "parameters": chosen.point,
         "inner_score": chosen.score,
         "threshold": _threshold(task, chosen),
-        "skops": content.hex(),
+        "skops": skops_bytes(pipeline).hex(),
     }
 
 

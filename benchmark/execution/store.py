@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError
+from benchmark.execution.privacy import private_mode
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def require_writable(folder: Path) -> None:
     """Make `folder` if it is not there and try to write into it. Raises `UserError` where that cannot be done."""
     probe = folder / f".cacbench.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(private_mode(), parents=True, exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

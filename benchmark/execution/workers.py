@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from benchmark.errors import UserError
 
 Item = TypeVar("Item")
+ASKED_EVERY_S = 5.0
+"""How often a cluster is asked whether it is still there, in seconds without a result."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -31,9 +33,13 @@ class WorkerDiedError(Exception):
 class Workers:
     """Runs a pure function over items and hands each result to the parent as soon as it is there."""
 
-    def __init__(self, make_executor: Callable[[], Executor], jobs: int) -> None:
+    def __init__(
+        self, make_executor: Callable[[], Executor], jobs: int, lost: Callable[[], str] | None = None
+    ) -> None:
+        """`lost` says why nothing will be done any more, or nothing; it is asked while nothing comes."""
         self._make_executor = make_executor
         self._executor: Executor | None = None
+        self._lost = lost
         self.jobs = jobs
 
     def map(self, function: Callable[[Item], Any], items: Sequence[Item]) -> Iterator[tuple[int, Any]]:
@@ -48,17 +54,14 @@ class Workers:
         suspects: list[int] = []
         # Two for each process: the next item lies ready when one is done, and an interruption loses no more than these.
         for position, result in self._window(function, items, range(len(items)), 2 * self.jobs):
-            if isinstance(result, BrokenProcessPool):
+            if _killed(result):
                 suspects.append(position)
             else:
                 yield position, result
         for position in suspects:
             result = next(self._window(function, items, [position], 1))[1]
-            died = isinstance(result, BrokenProcessPool)
-            yield (
-                position,
-                WorkerDiedError("its worker process was killed (out of memory?)") if died else result,
-            )
+            died = WorkerDiedError("its worker process was killed (out of memory?)")
+            yield position, died if _killed(result) else result
 
     def _window(
         self, function: Callable[[Item], Any], items: Sequence[Item], order: Iterable[int], size: int
@@ -71,9 +74,12 @@ class Workers:
                 flying[self._submit(function, items[position])] = position
             if not flying:
                 return
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            done, _ = wait(flying, timeout=ASKED_EVERY_S if self._lost else None, return_when=FIRST_COMPLETED)
+            nothing_came = not done or any(future.cancelled() for future in done)
+            if self._lost and nothing_came and (reason := self._lost()):
+                raise UserError(reason)
             for future in done:
-                yield flying.pop(future), future.exception() or future.result()
+                yield flying.pop(future), _outcome(future)
 
     def _submit(self, function: Callable[[Item], Any], item: Item) -> Future[Any]:
         try:
@@ -149,15 +155,18 @@ def _dask_workers(address: str) -> Iterator[Workers]:
         from distributed import Client
     except ImportError:
         raise UserError("--dask: Dask is not installed; pip install 'cacbench[dask]'") from None
+    from benchmark.execution.dask_cluster import ClusterWatch
+
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
         raise UserError(
             f"--dask {address}: no scheduler answers ({error}); start one or correct it"
         ) from None
+    watch = ClusterWatch(client, address)
     with client:
         # At least two: a single job would be done in this process (see `map`) and not on the cluster.
-        yield Workers(client.get_executor, max(2, len(client.scheduler_info()["workers"])))
+        yield Workers(client.get_executor, max(2, watch.workers()), watch.lost)
 
 
 @contextmanager
@@ -172,6 +181,17 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _outcome(future: Future[Any]) -> Any:
+    """Return a finished item's result or exception."""
+    return CancelledError() if future.cancelled() else future.exception() or future.result()
+
+
+def _killed(result: Any) -> bool:
+    """Say whether an item came back without a result because its worker, or that of a neighbour, was killed."""
+    by_dask = type(result).__name__ == "KilledWorker"  # of `distributed`, which may not be installed
+    return by_dask or isinstance(result, BrokenProcessPool | CancelledError)
 
 
 def _attempt(function: Callable[[Item], Any], item: Item) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmark.errors import CaseError
 from benchmark.images.dicom_headers import decimals
+from benchmark.images.files import by_place
 from benchmark.images.geometry import Grid, refuse_sheared
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def order_slices(folder: str, slices: Mapping[Path, Dataset]) -> OrderedSlices:
 def _common_size(folder: str, slices: Mapping[Path, Dataset]) -> tuple[int, int, tuple[float, ...]]:
     """Return rows, columns and pixel spacing (rows, columns; mm), which all slices must share."""
     sizes = {
-        (int(header.Rows), int(header.Columns), _required(folder, file, header, "PixelSpacing", 2))
+        (*_size(folder, file, header), _required(folder, file, header, "PixelSpacing", 2))
         for file, header in slices.items()
     }
     if len(sizes) > 1:
@@ -69,15 +70,24 @@ def _common_size(folder: str, slices: Mapping[Path, Dataset]) -> tuple[int, int,
     return sizes.pop()
 
 
+def _size(folder: str, file: Path, header: Dataset) -> tuple[int, int]:
+    rows, columns = (header.get(keyword) for keyword in ("Rows", "Columns"))
+    if not (isinstance(rows, int) and isinstance(columns, int) and rows > 0 and columns > 0):
+        raise CaseError(
+            f"{folder}: {by_place(file)}: its Rows or Columns is no number of pixels; fetch it again"
+        )
+    return rows, columns
+
+
 def _required(folder: str, file: Path, header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     try:
         numbers = decimals(header, keyword, count)
     except CaseError as error:
-        raise CaseError(f"{folder}: slice {file.name}: {error}") from error
+        raise CaseError(f"{folder}: {by_place(file)}: {error}") from error
     if numbers is None:
         detector = " (ImagerPixelSpacing is that of the detector)" if "ImagerPixelSpacing" in header else ""
         raise CaseError(
-            f"{folder}: slice {file.name} has no {keyword} in its header{detector}; give the original series"
+            f"{folder}: {by_place(file)} has no {keyword} in its header{detector}; give the original series"
         )
     return numbers
 
@@ -101,8 +111,8 @@ def _increment(folder: str, files: tuple[Path, ...], along: NDArray[np.float64])
     if steps.min() < 1e-3:
         where = int(steps.argmin())
         raise CaseError(
-            f"{folder}: several slices lie at {along[where]:g} mm ({files[where].name} and "
-            f"{files[where + 1].name}); keep those of one volume"
+            f"{folder}: several slices lie at {along[where]:g} mm ({by_place(files[where])} and "
+            f"{by_place(files[where + 1])}); keep those of one volume"
         )
     usual = float(np.median(steps))
     grid = np.polyval(np.polyfit(np.arange(len(along)), along, 1), np.arange(len(along)))
@@ -131,7 +141,6 @@ def _refuse_interleaved(folder: str, ordered: list[Dataset]) -> None:
     """
     numbers = [str(header.get("AcquisitionNumber") or "") for header in ordered]
     if sum(one != other for one, other in pairwise(numbers)) >= len(set(numbers)):
-        listed = ", ".join(dict.fromkeys(numbers))
         raise CaseError(
-            f"{folder}: slices of several acquisitions alternate (AcquisitionNumber {listed}); keep those of one"
+            f"{folder}: slices of {len(set(numbers))} acquisitions alternate (AcquisitionNumber); keep those of one"
         )

@@ -6,21 +6,24 @@ what is named like a slice must be one. DICOM PS3.5 6.2 (decimal strings), PS3.1
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import warnings
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import CaseError
 from benchmark.images.decimal_text import number_in
-from benchmark.images.files import files_of
+from benchmark.images.files import by_place, files_of
+from benchmark.images.volume_files.streams import holds_more
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-IDENTIFYING = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber")
 TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
@@ -55,13 +58,16 @@ TAGS = [
     "KVP",
     "ConvolutionKernel",
     "Manufacturer",
-    *IDENTIFYING,  # read only so that they can be kept out of what is written
 ]
 DAMAGED = (
     "cannot be decoded: it is damaged, truncated or compressed in an unknown way; fetch the series again"
 )
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+LARGEST_SLICE = 1 << 28
+"""Bytes that a deflated file may hold: four of them for each of 8192 × 8192 pixels."""
 PREAMBLE = b"DICM"
 """What stands behind the first 128 bytes."""
+PIXELS = 0x7FE00010
 LARGE = 4096
 """Bytes above which a value stays in the file until it is asked for: voxels."""
 HALF_FETCHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
@@ -82,7 +88,7 @@ def read_headers(folder: Path) -> dict[Path, Dataset]:
         if header is not None and "Rows" in header:
             headers[file] = header
         elif "Image Storage" in kind or (not kind and _start(file)[128:] == PREAMBLE):
-            raise CaseError(f"{folder.name}: slice {file.name} {DAMAGED}")
+            raise CaseError(f"{folder.name}: {by_place(file)} {DAMAGED}")
         elif not kind:
             others.append(file)
     _refuse_lost_slices(folder, headers, others)
@@ -98,11 +104,14 @@ def read_header(file: Path, tags: Iterable[str] = TAGS) -> Dataset | None:
     """
     import pydicom
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd values; those that are used are checked
+    if _inflates(file):
+        return None
+    with quiet():
         for force in (False, True):
             try:
-                return pydicom.dcmread(file, specific_tags=list(tags), defer_size=LARGE, force=force)
+                return _converted(
+                    pydicom.dcmread(file, specific_tags=list(tags), defer_size=LARGE, force=force)
+                )
             except pydicom.errors.InvalidDicomError:
                 if not begins_like_dicom(file):
                     return None
@@ -111,19 +120,56 @@ def read_header(file: Path, tags: Iterable[str] = TAGS) -> Dataset | None:
     return None
 
 
+def _inflates(file: Path) -> bool:
+    """Say whether a deflated file holds, or may hold, more than any slice: pydicom unpacks all of it at once."""
+    from pydicom.filereader import read_file_meta_info
+
+    if DEFLATED not in _start(file, 1024):
+        return False
+    with quiet():
+        try:
+            begin = 144 + int(read_file_meta_info(file).FileMetaInformationGroupLength)
+        except Exception:  # of damaged bytes: where the voxels would begin is not known
+            return True
+    return holds_more(file, begin, -zlib.MAX_WBITS, LARGEST_SLICE)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom from telling what is odd about a value: it would quote it, in a warning and in a log."""
+    log = logging.getLogger("pydicom")
+    before, log.disabled = log.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = before
+
+
+def _converted(header: Dataset) -> Dataset:
+    """Return the header without those values that pydicom cannot make anything of; decimals are read as they stand."""
+    for part in (header.file_meta, header):
+        for tag in [tag for tag in part.keys() if tag != PIXELS]:  # noqa: SIM118  a Dataset iterates over elements
+            try:
+                part[tag]
+            except Exception:  # as many kinds as there are kinds of values
+                if part.get_item(tag).VR != "DS":
+                    del part[tag]
+    return header
+
+
 def decimals(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     """Return the decimal strings of an element as finite numbers; None where it is absent or empty.
 
     Raises `CaseError` for another number of them than `count`, and for what is no decimal number.
     """
-    texts = _texts(header, keyword)
+    texts = texts_of(header, keyword)
     if not texts:
         return None
     numbers = tuple(map(number_in, texts))
     if len(numbers) != count or any(map(math.isnan, numbers)):
-        raise CaseError(
-            f"its {keyword} is {', '.join(texts)[:60]!r}, not {count} decimal numbers; correct the header"
-        )
+        raise CaseError(f"its {keyword} is not {count} decimal numbers; correct the header")
     return numbers
 
 
@@ -133,8 +179,8 @@ def decimal(header: Dataset, keyword: str) -> float | None:
     return numbers[0] if numbers else None
 
 
-def _texts(header: Dataset, keyword: str) -> list[str]:
-    """Return the values of a decimal string element as they stand in the file, before anybody converts them."""
+def texts_of(header: Dataset, keyword: str) -> list[str]:
+    """Return the values of an element as they stand in the file, before anybody converts them."""
     if keyword not in header:
         return []
     value: Any = header.get_item(keyword).value
@@ -152,12 +198,12 @@ def begins_like_dicom(file: Path) -> bool:
     return start[128:] == PREAMBLE or begins_so
 
 
-def _start(file: Path) -> bytes:
+def _start(file: Path, size: int = 132) -> bytes:
     try:
         with file.open("rb") as stream:
-            return stream.read(132)
+            return stream.read(size)
     except OSError as error:
-        raise CaseError(f"{file.parent.name}: file {file.name} cannot be read ({error.strerror})") from error
+        raise CaseError(f"{file.parent.name}: {by_place(file)} cannot be read ({error.strerror})") from error
 
 
 def _kind(header: Dataset) -> str:
@@ -176,11 +222,11 @@ def _refuse_lost_slices(folder: Path, slices: Iterable[Path], others: list[Path]
         )
         if _pattern(name) in names or Path(name).suffix.lower() in suffixes:
             empty = "is empty" if file.stat().st_size == 0 else "is named like a slice and is no DICOM image"
-            raise CaseError(f"{folder.name}: file {file.name} {empty}; fetch the series again, or remove it")
+            raise CaseError(f"{folder.name}: {by_place(file)} {empty}; fetch the series again, or remove it")
     for file in sorted(folder.iterdir()):
         if file.is_symlink() and not file.exists():
             raise CaseError(
-                f"{folder.name}: {file.name} is a link to a file that is not there; fetch it, or remove it"
+                f"{folder.name}: it holds a link to a file that is not there; fetch it, or remove it"
             )
 
 

@@ -7,7 +7,6 @@ values are decoded here and rescaled as the headers say: DICOM PS3.3 C.7.6.3 (Im
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import CaseError
-from benchmark.images.dicom_headers import DAMAGED, decimal
+from benchmark.images.dicom_headers import DAMAGED, decimal, quiet
+from benchmark.images.files import by_place
+from benchmark.images.volume_files.codestreams import stated_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -36,14 +37,14 @@ def read_hu(slices: Iterable[tuple[Path, Dataset]], count: int) -> NDArray[Any]:
             stored, rescale = _decoded(header), _rescale(header)
             possible = _possible(header, stored)
         except CaseError as error:
-            raise CaseError(f"slice {file.name}: {error}") from error
+            raise CaseError(f"{by_place(file)}: {error}") from error
         except Exception as error:  # decoders raise a dozen kinds on damaged bytes
-            raise CaseError(f"slice {file.name} {DAMAGED}") from error
+            raise CaseError(f"{by_place(file)} {DAMAGED}") from error
         kind = _type_of(stored, possible, *rescale)
         if place == 0:
             volume = np.empty((count, *stored.shape), kind)
         elif stored.shape != volume.shape[1:]:
-            raise CaseError(f"slice {file.name} {DAMAGED}")
+            raise CaseError(f"{by_place(file)} {DAMAGED}")
         volume = volume.astype(np.promote_types(volume.dtype, kind), copy=False)
         _rescale_into(volume[place], stored, *rescale)
     return volume
@@ -93,8 +94,7 @@ def _rescale_into(hu: NDArray[Any], stored: NDArray[Any], slope: float, intercep
 
 def _decoded(header: Dataset) -> NDArray[Any]:
     """Return the stored values of a slice and let go of the bytes they came from."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of padding bytes and odd values; those that are used are checked
+    with quiet():  # of padding bytes and odd values; those that are used are checked
         stored = _stored(header)
     del header.PixelData
     return stored
@@ -105,6 +105,8 @@ def _stored(header: Dataset) -> NDArray[Any]:
     if int(header.SamplesPerPixel) != 1:
         raise ValueError("colour")
     if _compressed(header):
+        if stated_size(header.PixelData) not in (None, (header.Rows, header.Columns)):
+            raise ValueError("a picture of another size than the header says")
         return np.asarray(header.pixel_array)
     allocated, shape = int(header.BitsAllocated), (int(header.Rows), int(header.Columns))
     little = header.original_encoding[1] is not False

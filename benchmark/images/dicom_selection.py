@@ -6,7 +6,6 @@ Localisers and secondary captures are passed over, and derived series where an o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from pydantic import Field
 
 from benchmark.case import Anomaly
 from benchmark.errors import CaseError
-from benchmark.images.dicom_headers import IDENTIFYING, decimal
+from benchmark.images.dicom_headers import decimal, texts_of
+from benchmark.images.disclosure import terms
 from benchmark.plugins.declaration import Declaration
 
 if TYPE_CHECKING:
@@ -57,8 +57,12 @@ class Series:
 
     @property
     def description(self) -> str:
-        """The series description, withheld where it holds something of the patient."""
-        return shareable(self.first, "SeriesDescription")
+        """What may be written of the series description."""
+        return terms.acquisition_terms(self._text("SeriesDescription"))
+
+    def is_described_by(self, text: str) -> bool:
+        """Say whether the description, all of it, holds a text, in any case of letters."""
+        return text.casefold() in self._text("SeriesDescription").casefold()
 
     @property
     def thickness_mm(self) -> float | None:
@@ -85,13 +89,23 @@ class Series:
 
     @property
     def protocol(self) -> str:
-        """The protocol name, withheld where it holds something of the patient."""
-        return shareable(self.first, "ProtocolName")
+        """What may be written of the protocol name."""
+        return terms.acquisition_terms(self._text("ProtocolName"))
+
+    @property
+    def manufacturer(self) -> str:
+        """Who made the scanner, empty where that is nobody known."""
+        return terms.manufacturer(self._text("Manufacturer"))
+
+    @property
+    def kernel(self) -> str:
+        """The convolution kernel, empty where it is none that scanners have."""
+        return terms.kernel(texts_of(self.first, "ConvolutionKernel"))
 
     @property
     def modality(self) -> str:
         """The modality; CT where it is not said, and the values then tell."""
-        return str(self.first.get("Modality") or "CT")
+        return terms.modality(str(self.first.get("Modality") or "CT"))
 
     @property
     def derived(self) -> bool:
@@ -100,24 +114,13 @@ class Series:
 
     def __str__(self) -> str:
         """Say in words which series this is."""
-        number = self.first.get("SeriesNumber")
-        parts = [f"{len(self.headers)} images"]
+        parts = [f"a series of {len(self.headers)} images"]
         parts += [] if self.thickness_mm is None else [f"{self.thickness_mm:g} mm"]
-        parts += [f"{self.description!r}"] if self.description else []
-        return f"series {'without number' if number is None else number}: {', '.join(parts)}"
+        parts += [repr(self.description)] if self.description else []
+        return ", ".join(parts)
 
-
-def shareable(header: Dataset, tag: str) -> str:
-    """Return a free-text tag, or ``withheld`` if it repeats something of what identifies the patient."""
-    text = " ".join(str(header.get(tag, "") or "").split())
-    return "withheld" if repeats_identity(header, text) else text
-
-
-def repeats_identity(header: Dataset, text: str) -> bool:
-    """Say whether a text holds a part, of three letters or more, of the patient's name, number or birth date."""
-    values = " ".join(str(header.get(name, "") or "") for name in IDENTIFYING)
-    parts = (part.casefold() for part in re.split(r"[\s^\\=\[\]',]+", values))
-    return any(len(part) > 2 and part in text.casefold() for part in parts)
+    def _text(self, keyword: str) -> str:
+        return str(self.first.get(keyword) or "")
 
 
 def choose(
@@ -139,8 +142,8 @@ def choose(
         )
     if meant[0].derived:
         notes.append(Anomaly("derived series read", f"no original one is there: {meant[0]}"))
-    if (kind := meant[0].first.get("SOPClassUID", CT_IMAGE)) != CT_IMAGE:
-        notes.append(Anomaly("unusual SOP class", f"{getattr(kind, 'name', kind)}, with the modality CT"))
+    if meant[0].first.get("SOPClassUID", CT_IMAGE) != CT_IMAGE:
+        notes.append(Anomaly("unusual SOP class", "not CT Image Storage, with the modality CT"))
     return meant[0], tuple(notes)
 
 
@@ -188,8 +191,7 @@ def _without_derived(series: list[Series]) -> tuple[list[Series], list[Series]]:
 def _meant(series: list[Series], choice: SeriesChoice) -> list[Series]:
     meant = series
     if choice.description is not None:
-        text = choice.description.casefold()
-        meant = [one for one in meant if text in one.description.casefold()]
+        meant = [one for one in meant if one.is_described_by(choice.description)]
     if (wanted := choice.thickness_mm) is not None:
         meant = [one for one in meant if abs((one.thickness_mm or 0) - wanted) <= 0.01]
     if choice.slices is not None and meant:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from benchmark.case import Anomaly
 from benchmark.errors import CaseError
@@ -13,7 +16,9 @@ from benchmark.images.dicom_grid import OrderedSlices, order_slices
 from benchmark.images.dicom_headers import decimal, read_headers
 from benchmark.images.dicom_pixels import read_hu
 from benchmark.images.dicom_selection import ANY, Series, SeriesChoice, choose
+from benchmark.images.files import by_place
 from benchmark.images.geometry import SLICE_THICKNESS, TUBE_KV, Grid
+from benchmark.images.volume_files.streams import refuse_large
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -72,6 +77,7 @@ def _meant(folder: Path, choice: SeriesChoice) -> tuple[Series, OrderedSlices, t
     _refuse_unfit(folder, series.headers)
     slices = order_slices(folder.name, series.headers)
     slices.grid.refuse_implausible(folder.name)
+    refuse_large(folder.name, math.prod(slices.grid.size) * np.dtype(np.int16).itemsize)
     return series, slices, anomalies
 
 
@@ -79,9 +85,9 @@ def _refuse_unfit(folder: Path, slices: Mapping[Path, Dataset]) -> None:
     for file, header in slices.items():
         if str(header.get("NumberOfFrames") or 1) != "1":
             raise CaseError(f"{folder.name}: enhanced (multi-frame) DICOM is not read; convert it to NIfTI")
-        if (kind := str(header.get("RescaleType") or "").strip().upper()) not in HU_TYPES:
+        if str(header.get("RescaleType") or "").strip().upper() not in HU_TYPES:
             raise CaseError(
-                f"{folder.name}: the values of slice {file.name} are {kind}, not HU (RescaleType)"
+                f"{folder.name}: the values of {by_place(file)} are not in HU, as RescaleType says"
             )
 
 

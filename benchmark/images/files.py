@@ -52,6 +52,12 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
 
 
+def by_place(file: Path) -> str:
+    """Call a file of a folder by its place among the others, sorted by name: a name may be the patient's."""
+    files = files_of(file.parent)
+    return f"file {files.index(file) + 1} of {len(files)} by name"
+
+
 def refuse_no_file(path: Path) -> None:
     """Raise `CaseError` for what is not there, and for a pipe, which is waited for, or a device, which never ends."""
     if not path.exists():

@@ -57,6 +57,7 @@ def read_grid(path: Path, series: SeriesChoice | None = None) -> Grid:
     known = _format_of(path)
     try:
         known.check(path)
+        _keep_itk_quiet()
         grid = nifti.second_grid(path) if known is nifti and nifti.is_second(path) else _itk_grid(path)
     except (OSError, RuntimeError) as error:
         raise CaseError(f"{path.name}: {DAMAGED}") from error
@@ -114,6 +115,7 @@ def _read_file(path: Path) -> sitk.Image:
     try:
         known.check(path)
         known.check_bytes(path)
+        _keep_itk_quiet()
         second = known is nifti and nifti.is_second(path)
         image = nifti.read_second(path) if second else sitk.ReadImage(str(path))
     except (OSError, RuntimeError) as error:
@@ -131,6 +133,13 @@ def _format_of(path: Path) -> ModuleType:
     raise CaseError(
         f"{path.name}: not a known format; give {', '.join(SUFFIXES)} or the folder of a DICOM series"
     )
+
+
+def _keep_itk_quiet() -> None:
+    # Its warnings go to standard error, past every log, and name the file.
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
 def _itk_grid(path: Path) -> Grid:

@@ -81,28 +81,25 @@ def read_tensors(path: Path, entry: str | None = None) -> Mapping[str, torch.Ten
 
 
 def _safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # of damaged bytes, as many kinds as there are ways to damage them
         raise _unreadable(path, error) from None
 
 
 def _torch_file(path: Path) -> Any:
-    import pickle
-
     import torch
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # the unpickler raises a dozen kinds on damaged bytes
         raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    reason = str(error).split("\n")[0].split(". ")[0][:120]
+    reason = str(error).split("\n")[0].split(". ")[0][:120] or type(error).__name__
     return UserError(f"{path}: the weights file is damaged or of another format ({reason}); {_REMEDY}")
 
 

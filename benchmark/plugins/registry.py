@@ -94,7 +94,7 @@ def plugin_class(kind: Kind, name: str) -> type[Plugin]:
         module, _, attribute = BUILTINS[kind][name].partition(":")
         plugin = getattr(importlib.import_module(module), attribute)
     elif name in _external(kind):
-        plugin = _external(kind)[name].load()
+        plugin = _loaded(_external(kind)[name])
     else:
         raise ValueError(f"no {kind} is called {name!r}; {did_you_mean(name, names(kind))}")
     if not (isinstance(plugin, type) and issubclass(plugin, BASES[kind])):
@@ -156,6 +156,18 @@ def declared(kind: Kind) -> BeforeValidator:
 def all_declared(kind: Kind) -> BeforeValidator:
     """Return the validator of a field that holds named plug-ins, see `build_all`."""
     return BeforeValidator(lambda specs, info: build_all(kind, specs, info.context))
+
+
+def _loaded(entry: EntryPoint) -> Any:
+    """Import what an entry point names. Raises `ValueError`: what another package does wrong is no fault of ours."""
+    try:
+        return entry.load()
+    except (Exception, SystemExit) as error:
+        package = entry.dist.name if entry.dist else entry.module
+        raise ValueError(
+            f"plug-in {entry.name!r} of {package} cannot be imported ({type(error).__name__}: {error}); update or "
+            "uninstall that package"
+        ) from error
 
 
 @cache

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.plugins.base import Licence
-from benchmark.plugins.registry import Kind, names, plugin_class
+from benchmark.plugins.registry import BUILTINS, Kind, names, plugin_class
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ def print_problems(problems: Sequence[dict[str, str]], cases: int) -> None:
 
 def describe_plugins() -> dict[str, Any]:
     """Return every plug-in by kind and name: what it is, its parameters, whether it can run here."""
-    return {kind: {name: _describe(kind, name) for name in names(kind)} for kind in get_args(Kind)}
+    return {kind: {name: _described(kind, name) for name in names(kind)} for kind in get_args(Kind)}
 
 
 def print_plugins(described: dict[str, Any]) -> None:
@@ -149,6 +149,21 @@ def print_check(table: pd.DataFrame, study: str, elsewhere: str) -> None:
     for row in moved.itertuples(index=False):
         shown.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row[:-1]))
     console.print(shown)
+
+
+def _described(kind: Kind, name: str) -> dict[str, Any]:
+    """Describe a plug-in; one of another package that fails at that is broken, and hides none of the others."""
+    try:
+        return _describe(kind, name)
+    except Exception as error:
+        if name in BUILTINS[kind]:
+            raise
+        said = (
+            f"broken: {error}"
+            if isinstance(error, ValueError)
+            else f"broken: {type(error).__name__}: {error}"
+        )
+        return {"summary": "", "state": said, "parameters": {}, "licences": {}, "descriptions": {}}
 
 
 def _describe(kind: Kind, name: str) -> dict[str, Any]:

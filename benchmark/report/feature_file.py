@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import Features
+from benchmark.table_file import csv_of
 
 SUFFIXES = (".parquet", ".csv")
 
@@ -33,7 +34,7 @@ def write_features(features: Features, file: Path, *, prefixed: bool) -> None:
             f"--out {file}: {twice[0]!r} is a covariate and a feature: call the covariate otherwise"
         )
     if file.suffix == ".csv":
-        content = whole.to_csv(index=False, lineterminator="\n").encode()
+        content = csv_of(whole).encode()
     else:
         buffer = io.BytesIO()
         whole.to_parquet(buffer, index=False)

@@ -22,7 +22,7 @@ from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
 from benchmark.statistics.intervals.alignment import align_cases
 from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.headline import all_headline_intervals
-from benchmark.table_file import Table, number, read_table
+from benchmark.table_file import Table, csv_of, number, read_table
 
 NAMES = (
     "case_id",
@@ -139,7 +139,7 @@ def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
     files = []
     for name, table in tables.items():
         files.append(folder / f"{name}.csv")
-        write_atomically(files[-1], table.to_csv(index=False, lineterminator="\n").encode())
+        write_atomically(files[-1], csv_of(table).encode())
     return files
 
 

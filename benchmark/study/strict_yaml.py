@@ -36,7 +36,14 @@ class AmbiguousError(yaml.constructor.ConstructorError):
 
 def load_yaml(text: str) -> Any:
     """Return what `text` holds. Raises `yaml.YAMLError`, also for a key that a mapping has twice."""
-    return yaml.load(text, Loader)  # noqa: S506, it is a SafeLoader
+    try:
+        return yaml.load(text, Loader)  # noqa: S506, it is a SafeLoader
+    except RecursionError:
+        raise yaml.YAMLError("it is nested deeper than any study") from None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise yaml.YAMLError(
+            f"a value is not what its tag says ({' '.join(str(error).split())[:80]})"
+        ) from None
 
 
 class Loader(yaml.SafeLoader):

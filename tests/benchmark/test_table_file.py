@@ -1,10 +1,17 @@
+import csv
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
+from benchmark.cohorts.manifest import ManifestCohort
 from benchmark.errors import UserError
-from benchmark.table_file import number, read_table, whole_number
+from benchmark.table_file import csv_of, csv_of_rows, number, read_table, whole_number
 
 ODD = ["NA", "null", "nan", "1e5", "007", "None", "True", "1_000", "-", "2026-01-01"]
 
@@ -98,3 +105,67 @@ def test_what_only_python_or_nobody_reads_as_a_number_is_none(text):
 
 def test_a_whole_number_may_be_written_as_a_spreadsheet_does():
     assert [whole_number(text) for text in ("3", "3.0", "0", "-1", "2.5")] == [3, 3, 0, None, None]
+
+
+# Spreadsheets
+
+FORMULAS = [
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(A1)",
+    "=cmd|' /C calc'!A0",
+    "'=1",
+    "''=1",
+    "-",
+    "- 1",
+    "\t=1",
+    "-inf",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_text_that_a_spreadsheet_would_run_is_written_as_text_and_read_as_it_was(tmp_path, text):
+    table = pd.DataFrame({text: [text, "plain"], "number": [-1.5, 2.0], "text of numbers": ["-1.5", "+2e3"]})
+    content = csv_of(table)
+    cell = next(csv.reader(content.splitlines()[1:]))[0]
+    assert not cell.startswith(("=", "+", "-", "@", "\t"))
+    assert content.splitlines()[1].endswith(",-1.5,-1.5"), "numbers stay numbers"
+    read = read_table(written(tmp_path, content), "cases")
+    assert cells(read)[0] == (text, "-1.5", "-1.5")
+    rows = [{"case_id": text, "x": "1"}, {"case_id": "b"}]
+    assert cells(read_table(written(tmp_path, csv_of_rows(("case_id", "x"), rows)), "cases")) == [
+        (text, "1"),
+        ("b", ""),
+    ]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), min_size=1, max_size=5))
+def test_every_text_reads_back(texts):
+    texts = [text.strip() or "x" for text in texts]
+    with tempfile.TemporaryDirectory() as folder:
+        content = csv_of(pd.DataFrame({"a": texts}))
+        assert [cell for (cell,) in cells(read_table(written(Path(folder), content), "cases"))] == texts
+
+
+def test_twenty_thousand_columns_are_read_in_a_time_that_grows_with_their_number(tmp_path):
+    def work(columns):
+        header = ",".join(["case_id", "image", *(f"feature_{number}" for number in range(columns))])
+        file = written(tmp_path, f"{header}\n" + f"a,a.nii{',1' * columns}\n" * 1)
+        lines = 0
+
+        def count(frame, event, arg):
+            nonlocal lines
+            lines += event == "call"
+
+        sys.setprofile(count)
+        try:
+            ManifestCohort(path=file).cases()
+        finally:
+            sys.setprofile(None)
+        return lines
+
+    few, many = work(200), work(20_000)
+    assert many < 110 * few, "a hundred times as many columns"
+    (said,) = ManifestCohort(path=tmp_path / "t.csv").notices()
+    assert "feature_19 and 19980 more;" in said

@@ -24,3 +24,8 @@ def die_at_three(x):
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.01)
     return x
+
+
+def slowly(x):
+    time.sleep(0.1)
+    return x * x

@@ -23,15 +23,18 @@ class FoundFolder:
     """Masks that belong to no one scan."""
 
 
-def look(folder: Path) -> FoundFolder:
-    """Return what is in a folder. Raises `UserError` where there is no scan."""
+def look(folder: Path, *, named: bool = False) -> FoundFolder:
+    """Return what is in a folder; DICOM folders give their names to cases if `named`, else numbers.
+
+    Raises `UserError` where there is no scan.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give the folder of the scans")
     for use, is_one in _PUBLIC.items():
         for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
             if is_one(place):
                 return FoundFolder(use, place)
-    sources = _sources(folder)
+    sources = _sources(folder, named)
     volumes, lonely = pair((one.path for one in sources if one.path.is_file()), folder)
     dicom = [FoundScan(one.case_id, one.path) for one in sources if one.path.is_dir()]
     scans = [*volumes, *dicom]
@@ -42,12 +45,12 @@ def look(folder: Path) -> FoundFolder:
     return FoundFolder("manifest", folder, _distinct(scans), lonely)
 
 
-def _sources(folder: Path) -> Sequence[Source]:
-    """Return the sources by the names that a conversion gives them, which hold nothing of a patient."""
+def _sources(folder: Path, named: bool) -> Sequence[Source]:
+    """Return the sources, called after their folders if they should be and these tell them apart."""
     try:
-        return find_sources(folder)
+        return find_sources(folder, named=named)
     except UserError:  # two of them would be called alike
-        return find_sources(folder, numbered=True)
+        return find_sources(folder)
 
 
 def _distinct(scans: Sequence[FoundScan]) -> list[FoundScan]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +12,7 @@ from benchmark.cohorts.discovery.folder import FoundFolder, look
 from benchmark.cohorts.discovery.volumes import FoundScan, safe
 from benchmark.cohorts.discovery.yaml_text import study_text
 from benchmark.errors import UserError
-from benchmark.table_file import number, read_table
+from benchmark.table_file import csv_of_rows, number, read_table
 
 MANIFEST = "scans.csv"
 KNOWN = ("label", "cac_score", "patient", "group", "protocol", "contrast")
@@ -39,7 +37,7 @@ def start_study(folder: Path, out: Path, labels: Path | None = None) -> Started:
     `labels` is a table with ``case_id`` and ``label`` or ``cac_score``. Nothing that is there is overwritten. Raises
     `UserError` for that, for a folder without scans, and where nothing can be written.
     """
-    found = look(folder)
+    found = _look(folder, labels)
     study = out / f"{safe(folder.resolve().name)}.yaml"
     manifest = out / MANIFEST if found.use == "manifest" else None
     for file in filter(None, (study, manifest)):
@@ -63,6 +61,17 @@ def start_study(folder: Path, out: Path, labels: Path | None = None) -> Started:
     _write({manifest: _csv(rows), study: text})
     unlabelled = sum(not (row["label"] or row["cac_score"]) for row in rows)
     return Started(study, manifest, len(rows), unlabelled, notes)
+
+
+def _look(folder: Path, labels: Path | None) -> FoundFolder:
+    """Look at a folder; DICOM folders, often called after patients, name cases only where the labels do so."""
+    if labels is not None:
+        found = look(folder, named=True)
+        if {row.cells.get("case_id") for row in read_table(labels, "labels").rows} & {
+            scan.case_id for scan in found.scans
+        }:
+            return found
+    return look(folder)
 
 
 def _start_public(found: FoundFolder, study: Path, labels: Path | None) -> Started:
@@ -118,11 +127,7 @@ def _counts(rows: Sequence[Mapping[str, str]]) -> Counter[str]:
 def _csv(rows: Sequence[Mapping[str, str]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     columns.sort(key=lambda name: (name in KNOWN, name != "case_id", name != "image"))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_of_rows(columns, rows)
 
 
 def _write(files: Mapping[Path, str]) -> None:

@@ -7,14 +7,16 @@ memory for the rest. The format: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from pathlib import Path
 
 from benchmark.errors import CaseError
 from benchmark.images.decimal_text import number_in
-from benchmark.images.volume_files.streams import DAMAGED, ZERO_SPACING, unpacked_size
+from benchmark.images.volume_files.streams import DAMAGED, ZERO_SPACING, refuse_large, unpacked_size
 
 SUFFIXES = (".mhd", ".mha")
+SIZE = re.compile("[0-9]{1,9}")
 HEADER_LIMIT = 1 << 20
 ITEM_BYTES = {
     **dict.fromkeys(("MET_CHAR", "MET_UCHAR"), 1),
@@ -39,7 +41,11 @@ def data_files(path: Path) -> list[Path]:
             f"{path.name}: a pattern for its data files is not read; write the volume as one file"
         )
     files = [path.parent / name for name in names]
-    if not names or not all(name and file.is_file() for name, file in zip(names, files, strict=True)):
+    try:
+        there = all(name and file.is_file() for name, file in zip(names, files, strict=True))
+    except OSError:  # a name longer than any
+        there = False
+    if not names or not there:
         raise CaseError(f"{path.name}: its header must name its data files, and these must be there ({DATA})")
     return files
 
@@ -52,12 +58,10 @@ def check(path: Path) -> None:
             f"{path.name}: not a 3-D image of one value per voxel (NDims, ElementNumberOfChannels)"
         )
     if fields.get("DistanceUnits", "mm") not in ("mm", "?"):
-        raise CaseError(
-            f"{path.name}: its spacings are in {fields['DistanceUnits']}, not in mm; convert them to mm"
-        )
+        raise CaseError(f"{path.name}: its spacings are in another unit than mm; convert them to mm")
     for key, plain in (("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)):
         if _numbers(path, fields, key, [plain]) != [plain]:
-            raise CaseError(f"{path.name}: {key} is {fields[key]}; write the voxels in HU")
+            raise CaseError(f"{path.name}: {key} is not {plain:g}; write the voxels in HU")
     spacing = _numbers(path, fields, "ElementSpacing") or _numbers(path, fields, "ElementSize")
     if len(spacing) != 3:
         raise CaseError(
@@ -68,17 +72,13 @@ def check(path: Path) -> None:
     if min(spacing) < 0:
         raise CaseError(f"{path.name}: a voxel spacing in its header is negative; correct the header")
     data_files(path)
+    refuse_large(path.name, math.prod(_sizes(path, fields)) * ITEM_BYTES[fields["ElementType"]])
 
 
 def check_bytes(path: Path) -> None:
     """Raise `CaseError` unless the voxels are all there: sizes, number of files, and checksums if compressed."""
     fields, _, end = _header(path)
-    sizes = [int(size) for size in fields.get("DimSize", "").split() if size.isdigit()]
-    item = ITEM_BYTES.get(fields.get("ElementType", ""))
-    if len(sizes) != 3 or item is None or fields.get("BinaryData", "True").lower() != "true":
-        raise CaseError(
-            f"{path.name}: DimSize and ElementType are not those of a binary volume; write it again"
-        )
+    sizes, item = _sizes(path, fields), ITEM_BYTES[fields["ElementType"]]
     files = data_files(path)
     if fields.get(DATA) == "LIST" and len(set(files)) != sizes[2]:
         raise CaseError(
@@ -87,32 +87,39 @@ def check_bytes(path: Path) -> None:
     slices = sizes[2] // len(files) if files else sizes[2]
     expected = sizes[0] * sizes[1] * slices * item
     for file in files or [path]:
-        size = _size(path, file, fields, 0 if files else end)
+        size = _size(path, file, fields, 0 if files else end, expected)
         if size != expected:
             raise CaseError(
                 f"{_called(path, file)}: {size} bytes of voxels, where the header means {expected}; {DAMAGED}"
             )
 
 
-def _size(header: Path, file: Path, fields: dict[str, str], begin: int) -> int:
+def _sizes(path: Path, fields: dict[str, str]) -> list[int]:
+    """Return the numbers of columns, rows and slices. Raises `CaseError` where the header does not say."""
+    sizes = [int(size) for size in fields.get("DimSize", "").split() if SIZE.fullmatch(size)]
+    binary = fields.get("BinaryData", "True").lower() == "true"
+    if len(sizes) != 3 or fields.get("ElementType") not in ITEM_BYTES or not binary:
+        raise CaseError(
+            f"{path.name}: DimSize and ElementType are not those of a binary volume; write it again"
+        )
+    return sizes
+
+
+def _size(header: Path, file: Path, fields: dict[str, str], begin: int, expected: int) -> int:
     """Return the number of bytes of voxels that a file holds from byte `begin` on."""
     skipped = int(fields.get("HeaderSize", "0")) if fields.get("HeaderSize", "0").isdigit() else -1
     if skipped:
-        raise CaseError(
-            f"{header.name}: HeaderSize is {fields['HeaderSize']}; write the voxels without a header"
-        )
+        raise CaseError(f"{header.name}: HeaderSize is not 0; write the voxels without a header")
     if fields.get("CompressedData", "False").lower() != "true":
         return file.stat().st_size - begin
     packed = fields.get("CompressedDataSize", str(file.stat().st_size - begin))
     if packed != str(file.stat().st_size - begin):
-        raise CaseError(
-            f"{_called(header, file)}: CompressedDataSize is {packed}, not what the file holds; {DAMAGED}"
-        )
-    return unpacked_size(file, begin, zlib.MAX_WBITS, _called(header, file))
+        raise CaseError(f"{_called(header, file)}: CompressedDataSize is not what the file holds; {DAMAGED}")
+    return unpacked_size(file, begin, zlib.MAX_WBITS, expected, _called(header, file))
 
 
 def _called(header: Path, file: Path) -> str:
-    return header.name if file == header else f"{header.name}, {file.name}"
+    return header.name if file == header else f"{header.name}, a data file of it"
 
 
 def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
@@ -125,7 +132,7 @@ def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
             if not equals or stream.tell() > HEADER_LIMIT:
                 raise CaseError(f"{path.name}: {DAMAGED}")
             if key.strip() in fields:
-                raise CaseError(f"{path.name}: its header says {key.strip()} twice; remove one")
+                raise CaseError(f"{path.name}: its header says something twice; remove one")
             fields[key.strip()] = value.strip()
         end = stream.tell()
         listed = stream.read(HEADER_LIMIT).decode("latin-1").split("\n") if fields[DATA] == "LIST" else []
@@ -135,5 +142,5 @@ def _header(path: Path) -> tuple[dict[str, str], list[str], int]:
 def _numbers(path: Path, fields: dict[str, str], key: str, default: list[float] | None = None) -> list[float]:
     numbers = [number_in(text) for text in fields[key].split()] if key in fields else default or []
     if any(map(math.isnan, numbers)):
-        raise CaseError(f"{path.name}: {key} = {fields[key]} holds what is no number; correct the header")
+        raise CaseError(f"{path.name}: {key} holds what is no number; correct the header")
     return numbers

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmark.errors import CaseError
 from benchmark.images.geometry import Grid, refuse_sheared
-from benchmark.images.volume_files.streams import DAMAGED, ZERO_SPACING
+from benchmark.images.volume_files.streams import DAMAGED, ZERO_SPACING, refuse_large
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -27,6 +27,8 @@ SUFFIXES = (".nii", ".nii.gz")
 NOT_FINITE = "it holds values that are not finite (NaN or infinite)"
 MILLIMETRES = (0, 2)
 """The codes of an unnamed unit, which everybody takes for mm, and of mm; 1 is metre, 3 micrometre."""
+LONGEST_HEADER = 1 << 26
+"""Bytes before the voxels: extensions may stand there."""
 AGREEMENT = 0.01
 """How far spacings that a header gives twice may differ, as a fraction."""
 
@@ -42,10 +44,10 @@ def check(path: Path) -> None:
     if min(shape) < 1:
         raise CaseError(f"{path.name}: a size in its header is not positive: {shape}")
     if int(header["xyzt_units"]) & 7 not in MILLIMETRES:
-        unit = header.get_xyzt_units()[0]
         raise CaseError(
-            f"{path.name}: its spacings are in {unit}, not in mm; convert them, or correct the header's unit"
+            f"{path.name}: its spacings are in another unit than mm; convert them, or correct the header's unit"
         )
+    refuse_large(path.name, math.prod(shape) * int(header["bitpix"]) // 8)
     _refuse_contradictions(path, header)
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope != 0 and math.isnan(slope) != math.isnan(intercept):
@@ -57,15 +59,17 @@ def check(path: Path) -> None:
 def check_bytes(path: Path) -> None:
     """Raise `CaseError` unless the file holds the bytes its header promises, no more and no fewer, all finite."""
     header = _header(path)
+    if not int(header["sizeof_hdr"]) <= header["vox_offset"] <= LONGEST_HEADER:
+        raise CaseError(
+            f"{path.name}: its voxels would begin inside its header or far behind it; write it as one NIfTI file"
+        )
     offset = int(header["vox_offset"])
-    if offset < int(header["sizeof_hdr"]):
-        raise CaseError(f"{path.name}: its voxels would begin inside its header; write it as one NIfTI file")
     expected = offset + math.prod(header.get_data_shape()) * int(header["bitpix"]) // 8
     floats = header.get_data_dtype() if header.get_data_dtype().kind == "f" else None
     try:
         with _opened(path) as stream:
             size = len(stream.read(offset))
-            while block := stream.read(1 << 20):
+            while size <= expected and (block := stream.read(1 << 20)):
                 size += len(block)
                 if floats and not np.isfinite(np.frombuffer(block[: len(block) // 8 * 8], floats)).all():
                     raise CaseError(f"{path.name}: {NOT_FINITE}")
@@ -74,9 +78,7 @@ def check_bytes(path: Path) -> None:
     if size < expected:
         raise CaseError(f"{path.name}: truncated, {size} of {expected} bytes; fetch or write it again")
     if size > expected:
-        raise CaseError(
-            f"{path.name}: {size} bytes, where its header means {expected}; fetch or write it again"
-        )
+        raise CaseError(f"{path.name}: more bytes than its header means; {DAMAGED}")
 
 
 def is_second(path: Path) -> bool:

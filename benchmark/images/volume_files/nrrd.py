@@ -16,9 +16,12 @@ import numpy as np
 
 from benchmark.errors import CaseError
 from benchmark.images.decimal_text import number_in
-from benchmark.images.volume_files.streams import DAMAGED, unpacked_size
+from benchmark.images.volume_files.streams import DAMAGED, refuse_large, unpacked_size
 
 SUFFIXES = (".nrrd",)
+LONGEST_LINE = 400
+"""Characters of a field: of a longer one that it cannot read teem writes its complaint past its buffer."""
+SIZE = re.compile("[0-9]{1,9}")
 HEADER_LIMIT = 1 << 20
 """A header names every segment of a segmentation in full: a hundred of them take 70 kB."""
 ITEM_BYTES = {
@@ -46,34 +49,39 @@ def check(path: Path, layered: bool = False) -> None:
         raise CaseError(f"{path.name}: its voxels are in another file; save it as one NRRD file")
     list_first = layered and fields.get("kinds", "").split()[:1] in (["list"], ["vector"])
     if fields.get("dimension") != ("4" if list_first else "3"):
-        raise CaseError(
-            f"{path.name}: not a 3-D image but {fields.get('dimension', 'of unknown dimension')}-D"
-        )
+        raise CaseError(f"{path.name}: not a 3-D image, as its `dimension` says; save it as one volume")
     for key in ("line skip", "lineskip", "byte skip", "byteskip"):
         if fields.get(key, "0") != "0":
             raise CaseError(f"{path.name}: its header skips bytes ({key}); save it again without")
     units = re.findall(r'"([^"]*)"', fields.get("space units", "") + fields.get("units", ""))
     foreign = [unit for unit in units if unit.strip().lower() not in MILLIMETRES]
     if foreign:
-        raise CaseError(f"{path.name}: its spacings are in {foreign[0]}, not in mm; convert them to mm")
+        raise CaseError(f"{path.name}: its spacings are in another unit than mm; convert them to mm")
     _refuse_spacing(path, fields)
+    refuse_large(path.name, _bytes_meant(path, fields))
 
 
 def check_bytes(path: Path) -> None:
     """Raise `CaseError` unless the file holds as many bytes of voxels as its header says, intact if compressed."""
     fields, data = _header(path)
-    sizes = [int(size) for size in fields.get("sizes", "").split() if size.isdigit()]
+    raw, expected = fields["encoding"].lower() == "raw", _bytes_meant(path, fields)
+    packed = zlib.MAX_WBITS | 16
+    size = path.stat().st_size - data if raw else unpacked_size(path, data, packed, expected)
+    if size != expected:
+        raise CaseError(f"{path.name}: {size} bytes of voxels, where its header means {expected}; {DAMAGED}")
+
+
+def _bytes_meant(path: Path, fields: dict[str, str]) -> int:
+    """Return how many bytes the voxels take. Raises `CaseError` where the header does not say."""
+    sizes = [int(size) for size in fields.get("sizes", "").split() if SIZE.fullmatch(size)]
     item = ITEM_BYTES.get(fields.get("type", "").lower())
     encoding = fields.get("encoding", "").lower()
     if str(len(sizes)) != fields.get("dimension") or item is None or encoding not in ("raw", "gzip", "gz"):
         raise CaseError(
-            f"{path.name}: sizes {fields.get('sizes')}, type {fields.get('type')} and encoding "
-            f"{fields.get('encoding')} are not those of a volume; save it raw or gzip-compressed"
+            f"{path.name}: sizes, type and encoding of its header are not those of a volume; "
+            "save it raw or gzip-compressed"
         )
-    expected = math.prod(sizes) * item
-    size = path.stat().st_size - data if encoding == "raw" else unpacked_size(path, data, zlib.MAX_WBITS | 16)
-    if size != expected:
-        raise CaseError(f"{path.name}: {size} bytes of voxels, where its header means {expected}; {DAMAGED}")
+    return math.prod(sizes) * item
 
 
 def key_values(path: Path) -> Iterator[tuple[str, str]]:
@@ -97,10 +105,14 @@ def _header(path: Path) -> tuple[dict[str, str], int]:
     fields: dict[str, str] = {}
     for line in text.decode("latin-1").splitlines()[1:]:
         key, colon, value = line.partition(": ")
-        if line.startswith("#") or not colon or ":=" in key:
+        if line.startswith("#") or ":=" in key:
+            continue
+        if len(line) > LONGEST_LINE:
+            raise CaseError(f"{path.name}: a line of its header is longer than any; {DAMAGED}")
+        if not colon:
             continue
         if key.strip().lower() in fields:
-            raise CaseError(f"{path.name}: its header says {key.strip()} twice; remove one")
+            raise CaseError(f"{path.name}: its header says something twice; remove one")
         fields[key.strip().lower()] = value.strip()
     return fields, blank.end() if blank else len(head)
 
@@ -124,5 +136,5 @@ def _refuse_spacing(path: Path, fields: dict[str, str]) -> None:
         steps = np.array([])
     if steps.shape != (3,) or not (np.isfinite(steps).all() and (steps > 0).all()):
         raise CaseError(
-            f"{path.name}: {named[0]}: {fields[named[0]]} is no spacing along three axes; correct the header"
+            f"{path.name}: {named[0]} in its header give no length along three axes; correct the header"
         )

@@ -20,6 +20,7 @@ from benchmark.report.tracking.destination import Destination
 from benchmark.report.tracking.once import code_tags
 from benchmark.report.verdict.sentence import verdict
 from benchmark.study.study import Run, Study
+from benchmark.table_file import csv_of
 
 
 def log_study(
@@ -139,7 +140,7 @@ def _log_run(
     mlflow.log_input(data, context="cross-validation")
     for name in ("predictions", "choices"):
         mine = tables[name][tables[name]["run"] == run.name]
-        mlflow.log_text(mine.to_csv(index=False), f"{name}.csv")
+        mlflow.log_text(csv_of(mine), f"{name}.csv")
     _log_model(mlflow, result, run, register)
 
 

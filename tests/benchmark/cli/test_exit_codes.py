@@ -10,8 +10,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 COHORT = """
-import os, signal
+import os, resource, signal
 from benchmark.plugins import Cohort
+from toy_plugins import ToyCohort
 
 class Faulty(Cohort):
     '''A cohort whose list of cases goes wrong.'''
@@ -22,6 +23,9 @@ class Faulty(Cohort):
             return 1 / 0
         if self.how == "end of file":
             raise EOFError
+        if self.how == "disk full":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+            return ToyCohort().cases()
         # A shell has what it runs in the background ignore it, and continuous integration may be such a shell.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.kill(os.getpid(), signal.SIGINT)
@@ -120,6 +124,17 @@ def test_results_that_cannot_be_written_are_refused_before_the_work(cacbench, to
         f"cacbench: {toy / 'file'}: nothing can be written there (File exists); name a folder that can be written to"
     )
     assert (toy / "file").read_text() == "in the way"
+
+
+def test_a_disk_that_is_full_is_a_sentence_and_costs_nothing_that_was_finished(cacbench, faulty, tmp_path):
+    done = cacbench("run", faulty("disk full"), "--results", tmp_path / "results", "--jobs", "1")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "cannot be written (File too large); make room, or name another folder" in done.stderr
+    assert "what was finished is kept" in done.stderr
+    assert not [
+        file for file in (tmp_path / "results").rglob("*") if file.is_file() and file.stat().st_size == 100
+    ]
 
 
 @pytest.mark.parametrize("place", ["/proc/results", "/dev/null/results"])

@@ -159,7 +159,7 @@ def test_an_unknown_vessel_is_counted_and_its_scan_refused(release, phantom_scan
     other = roi(phantom_scan.image, 5, "Aorta", square(phantom_scan, 10, 10))
     case = annotate(release, phantom_scan, (5, other))
     assert kinds(case.anomalies) == ["unknown vessel"]
-    with pytest.raises(CaseError, match="'Aorta'"):
+    with pytest.raises(CaseError, match="image 5 is drawn in an unknown vessel"):
         case.source.load()
 
 
@@ -167,14 +167,14 @@ def test_an_unknown_vessel_is_counted_and_its_scan_refused(release, phantom_scan
 def test_a_file_that_is_no_annotation_excludes_its_case(release, content):
     (release / "calcium_xml" / "12.xml").write_bytes(content)
     (case,) = CocaGatedCohort(path=release).cases()
-    with pytest.raises(CaseError, match=r"12\.xml"):
+    with pytest.raises(CaseError, match="the XML: "):
         case.source.digest()
 
 
-def test_two_series_folders_are_refused_by_name(release, phantom_scan):
+def test_two_series_folders_are_refused(release, phantom_scan):
     write_series(phantom_scan.image, release / "patient" / "12" / "other")
     (case,) = CocaGatedCohort(path=release).cases()
-    with pytest.raises(CaseError, match="other"):
+    with pytest.raises(CaseError, match="2 series folders"):
         case.source.load()
 
 

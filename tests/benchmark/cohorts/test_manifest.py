@@ -247,9 +247,9 @@ def test_a_manifest_that_is_missing_empty_or_no_text_is_refused(folder):
 @pytest.mark.parametrize(
     ("image", "mask", "reason"),
     [
-        ("nowhere.nii.gz", "mask.nii.gz", "nowhere.nii.gz: no such file"),
-        ("ct.nii.gz", "nowhere.nii.gz", "nowhere.nii.gz: no such file"),
-        ("ct.nii.gz", "empty.nii.gz", "empty.nii.gz: the mask is empty"),
+        ("nowhere.nii.gz", "mask.nii.gz", "the image: no such file"),
+        ("ct.nii.gz", "nowhere.nii.gz", "the mask coronary: no such file"),
+        ("ct.nii.gz", "empty.nii.gz", "the mask coronary: the mask is empty"),
         ("ct.nii.gz", "elsewhere.nii.gz", "another grid"),
         ("mask.nii.gz", "mask.nii.gz", "no HU range"),
     ],
@@ -262,7 +262,7 @@ def test_a_broken_case_is_refused_when_it_is_loaded(folder, image, mask, reason)
 
 def test_a_missing_file_has_no_digest(folder):
     case = only_case(folder, "case_id,image,label", "a,nowhere.nii.gz,1")
-    with pytest.raises(CaseError, match="nowhere"):
+    with pytest.raises(CaseError, match="the image: no such file"):
         case.source.digest()
 
 

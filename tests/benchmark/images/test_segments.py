@@ -100,7 +100,7 @@ def changed(path, old, new):
             (b"Segment0_LabelValue:=1", b"Segment0_LabelValue:=x"),
             "label value of its segment 'LAD' is no whole number",
         ),
-        ((b"list domain", b"time domain"), "not a 3-D image but 4-D"),
+        ((b"list domain", b"time domain"), "not a 3-D image, as its `dimension` says"),
         ((b"sizes: 2 12", b"sizes: 2 13"), "bytes of voxels, where its header means"),
         ((b"NRRD0004", b"NRRX0004"), "damaged or truncated"),
     ],

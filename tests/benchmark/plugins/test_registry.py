@@ -1,3 +1,9 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -44,6 +50,46 @@ def test_an_entry_point_of_the_wrong_kind_is_refused(monkeypatch):
     monkeypatch.setitem(BUILTINS["segmenter"], "wrong", "toy_plugins:ToyCohort")
     with pytest.raises(ValueError, match="plug-in 'wrong' is not a Segmenter"):
         plugin_class("segmenter", "wrong")
+
+
+BROKEN = """
+[cacbench.segmenters]
+gone = no_such_package:Segmenter
+falls = falls_over:Segmenter
+ends = ends_all:Segmenter
+strange = strange_state:Strange
+"""
+
+
+def test_a_broken_plug_in_of_another_package_hides_no_other(tmp_path):
+    folder = tmp_path / "broken-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(BROKEN)
+    (tmp_path / "falls_over.py").write_text("1 / 0\n")
+    (tmp_path / "ends_all.py").write_text("raise SystemExit(3)\n")
+    (tmp_path / "strange_state.py").write_text(
+        "from benchmark.plugins import Segmenter\n"
+        "class Strange(Segmenter):\n    def availability(self):\n        raise OSError('no disk')\n"
+        "    def segment(self, scan):\n        return scan.image\n"
+    )
+    command = [sys.executable, "-c", "import cacbench; cacbench.main()"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+    listed = subprocess.run([*command, "list", "--json"], env=environment, capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stderr
+    described = json.loads(listed.stdout)["segmenter"]
+    assert described["whole_image"]["state"] == "ready"
+    assert "'gone' of broken cannot be imported (ModuleNotFoundError" in described["gone"]["state"]
+    assert "(ZeroDivisionError: division by zero); update or uninstall" in described["falls"]["state"]
+    assert "'ends' of broken cannot be imported (SystemExit" in described["ends"]["state"]
+    assert described["strange"]["state"] == "broken: OSError: no disk"
+    scored = subprocess.run(
+        [*command, "score", str(tmp_path / "x.nii"), "--segmenter", "falls"],
+        env=environment, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert scored.returncode == 2, "whoever names it is told, in a sentence"
+    assert "'falls' of broken cannot be imported" in scored.stderr
+    assert "Traceback" not in scored.stderr
 
 
 def test_a_name_alone_means_a_plugin_declared_earlier_before_a_registered_one():

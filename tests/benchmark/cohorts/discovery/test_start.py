@@ -95,7 +95,10 @@ def test_dicom_folders_are_scans_without_masks_and_named_after_no_patient(tmp_pa
     write_series(phantom_scan.image, tmp_path / "d" / "Other" / "s1", uid="9.8.7")
     started = start_study(tmp_path / "d", tmp_path)
     table = pd.read_csv(started.manifest, dtype=str)
-    assert set(table["case_id"]) == {"case-0001", "Other_s1"}
+    assert list(table["case_id"]) == ["case-0001", "case-0002"]
+    (tmp_path / "labels.csv").write_text("case_id,label\nOther_s1,1\n")
+    named = start_study(tmp_path / "d", tmp_path / "named", tmp_path / "labels.csv")
+    assert "Other_s1" in list(pd.read_csv(named.manifest, dtype=str)["case_id"]), "the labels call it so"
     assert "Mustermann" not in started.study.read_text()
     assert set(read_study(started.study).segmenters) == {"heart_region", "dense"}
 

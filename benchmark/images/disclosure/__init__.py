@@ -1,0 +1,1 @@
+"""What may be written of a scan: terms on a list, and files by their place."""

@@ -1,0 +1,113 @@
+"""What is lost of a Dask cluster: a sentence within a minute, never a silent wait or a traceback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from toy_work import die_at_three, slowly
+
+from benchmark.errors import UserError
+from benchmark.execution.workers import WorkerDiedError, workers
+
+pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": f"{Path.cwd()}:{Path.cwd() / 'tests' / 'plugin_package'}",
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
+}
+
+
+@contextmanager
+def cluster(tmp_path, count, nanny=False):
+    """Start a scheduler and workers as processes of their own; yield its address and them."""
+    file = tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    common = {"env": ENVIRONMENT, "cwd": tmp_path, **quiet}
+    scheduler = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
+         "--no-dashboard", "--scheduler-file", str(file)], **common,
+    )  # fmt: skip
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1",
+             "--no-dashboard", "--nanny" if nanny else "--no-nanny", "--local-directory", str(tmp_path)], **common,
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+    try:
+        yield address_in(file), scheduler, started
+    finally:
+        for process in (*started, scheduler):
+            process.terminate() if nanny else process.kill()
+        for process in (*started, scheduler):
+            process.wait(timeout=30)
+
+
+def address_in(file):
+    for _ in range(400):
+        if file.exists():
+            return json.loads(file.read_text())["address"]
+        time.sleep(0.05)
+    raise AssertionError("the scheduler did not start")
+
+
+def wait_for_workers(pool_address, count):
+    from distributed import Client
+
+    with Client(pool_address) as client:
+        client.wait_for_workers(count, timeout=60)
+
+
+def after(results, count, act):
+    """Take `count` results, act, and return these with the others."""
+    taken = [next(results) for _ in range(count)]
+    act()
+    return dict([*taken, *results])
+
+
+def kill(*processes):
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+
+
+def test_half_of_the_workers_gone_changes_nothing_but_time(tmp_path):
+    with cluster(tmp_path, 4) as (address, _, started):
+        wait_for_workers(address, 4)
+        with workers(dask=address) as pool:
+            results = after(pool.map(slowly, range(40)), 10, lambda: kill(*started[:2]))
+    assert results == {x: x * x for x in range(40)}
+
+
+def test_all_workers_gone_end_it_in_a_sentence_within_a_minute(tmp_path):
+    with cluster(tmp_path, 2) as (address, _, started):
+        wait_for_workers(address, 2)
+        begin = time.monotonic()
+        sentence = "no worker is left for 40 s; what was finished is kept"
+        with pytest.raises(UserError, match=sentence), workers(dask=address) as pool:
+            after(pool.map(slowly, range(40)), 4, lambda: kill(*started))
+    assert time.monotonic() - begin < 60
+
+
+def test_the_scheduler_gone_ends_it_in_a_sentence_within_a_minute(tmp_path):
+    with cluster(tmp_path, 2) as (address, scheduler, _):
+        wait_for_workers(address, 2)
+        begin = time.monotonic()
+        sentence = "the scheduler is gone; what was finished is kept"
+        with pytest.raises(UserError, match=sentence), workers(dask=address) as pool:
+            after(pool.map(slowly, range(40)), 4, lambda: kill(scheduler))
+    assert time.monotonic() - begin < 60
+
+
+def test_an_item_that_kills_its_workers_is_left_out_and_no_other(tmp_path):
+    with cluster(tmp_path, 2, nanny=True) as (address, *_):
+        wait_for_workers(address, 2)
+        with workers(dask=address) as pool:
+            results = dict(pool.map(die_at_three, range(12)))
+    assert isinstance(results.pop(3), WorkerDiedError)
+    assert results == {x: x for x in range(12) if x != 3}

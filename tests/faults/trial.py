@@ -1,0 +1,136 @@
+"""One trial: a study is run, something is done to it, it is run again and held against an undisturbed run."""
+
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+STUDY = """
+name: {name}
+cohort: {{use: toy_cohort, zero: {cases}, nonzero: {cases}}}
+segmenters: {{toy_centre: {{}}}}
+extractors: {{moments: {{use: toy_moments, segmenter: toy_centre}}}}
+classifiers: {{toy_nearest: {{}}}}
+protocol: {{folds: 3, inner_folds: 2}}
+"""
+COMMAND = [sys.executable, "-c", "import cacbench; cacbench.main()", "run"]
+LONGEST_S = 240
+"""After which a run hangs."""
+
+
+@dataclass
+class Outcome:
+    """What a fault did, counted over its trials."""
+
+    times: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    wrong: int = 0
+    hung: int = 0
+    traceback: int = 0
+
+    def add(self, other):
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+
+class Trial:
+    """A folder with a study, and what an undisturbed run of it gave."""
+
+    def __init__(self, folder, reference=None, cases=30):
+        self.folder, self.reference, self.cases = folder, reference, cases
+        folder.mkdir(parents=True)
+        self.outcome = Outcome(times=1)
+        self.declare("toy")
+
+    def declare(self, name):
+        (self.folder / f"{name}.yaml").write_text(STUDY.format(name=name, cases=self.cases))
+
+    @property
+    def results(self):
+        return self.folder / "results"
+
+    def start(self, name="toy", **options):
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'plugin_package'}"}
+        command = [*COMMAND, f"{name}.yaml", "--jobs", "2", "--results", str(self.results), "--quiet"]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options,
+        )  # fmt: skip
+
+    def finish(self, process):
+        """Wait for a process; return its exit code and what it said. A hang and a traceback are counted."""
+        try:
+            said = process.communicate(timeout=LONGEST_S)[1]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            said = process.communicate()[1]
+            self.outcome.hung += 1
+        if "Traceback" in said:
+            self.outcome.traceback += 1
+            print(said, file=sys.stderr)
+        return process.returncode, said
+
+    def wait_for_records(self, count, process):
+        while process.poll() is None and len(list(self.results.glob("store/*/*/*"))) < count:
+            time.sleep(0.02)
+
+    def run_again(self, names=("toy",), logged=1):
+        """Run to the end, count what differs from undisturbed results, and return how many records were made twice.
+
+        `logged`: how often it may stand in MLflow; results that were computed again are, on purpose, logged again.
+        """
+        before = {file: file.stat().st_mtime_ns for file in self.results.glob("store/*/*/[0-9a-f]*")}
+        for name in names:
+            code, said = self.finish(self.start(name))
+            if code != 0:
+                self.outcome.lost += 1
+                print(said, file=sys.stderr)
+        kept = {file for file, made in before.items() if file.exists() and file.stat().st_mtime_ns == made}
+        self.check(names, logged)
+        return len(before) - len(kept)
+
+    def check(self, names=("toy",), logged=1):
+        if self.reference is None:
+            return
+        for name in names:
+            self.outcome.wrong += tables(self.results / name) != self.reference
+            finished = tracked(self.results / "mlflow.db", name)
+            self.outcome.lost += finished == 0
+            self.outcome.duplicated += max(0, finished - logged)
+        leftovers = [file for file in self.results.rglob(".*") if file.is_file() and ".partial" in file.name]
+        self.outcome.lost += bool(leftovers)
+
+
+def tables(folder):
+    """The digest of every table of a study's results, but for how long things took."""
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted((folder / "tables").glob("*.csv"))
+        if b"seconds" not in file.read_bytes().partition(b"\n")[0]
+    }
+
+
+def tracked(database, name):
+    """How often a study's own run stands in MLflow's database as finished, repeats of it aside."""
+    with sqlite3.connect(database, timeout=30) as connection:
+        (count,) = connection.execute(
+            "select count(*) from runs where status = 'FINISHED' and name = ? and lifecycle_stage = 'active'",
+            (name,),
+        ).fetchone()
+    return count
+
+
+def copied(base, folder, cases):
+    """A trial that begins with the database of an undisturbed run and nothing else: to make one takes half a minute."""
+    trial = Trial(folder, base.reference, cases)
+    trial.results.mkdir()
+    shutil.copy(base.empty_database, trial.results / "mlflow.db")
+    return trial
