@@ -6,8 +6,6 @@ them; the folds are fitted on made-up tables of the study's size and kept by nob
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +15,7 @@ import numpy as np
 
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
+from benchmark.execution.environment import peak_memory_mb
 from benchmark.execution.execution import Execution
 from benchmark.pipeline.cases import IdentifiedCases, identify_cases, list_cases
 from benchmark.pipeline.features import extract_features, lacking_features
@@ -91,7 +90,7 @@ def forecast(study: Study, execution: Execution, scans: int = 3) -> Forecast:
         len(identified.unread),
         [each_scan, *folds],
         hashing,
-        _peak_mb(),
+        peak_memory_mb(),
         len(left) * written / 1e6,
     )
 
@@ -141,9 +140,3 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def _bytes(execution: Execution) -> int:
     return sum(file.stat().st_size for file in execution.store.folder.rglob("*") if file.is_file())
-
-
-def _peak_mb() -> float:
-    # kB on Linux, bytes on macOS
-    unit = 1e6 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

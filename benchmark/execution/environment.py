@@ -47,6 +47,18 @@ def machine() -> dict[str, str]:
     }
 
 
+def peak_memory_mb() -> float:
+    """Return the most memory that this program has held, in MB; of a child process not what its parent held before."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource
+
+    unit = 1e6 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
 def all_packages() -> list[str]:
     """Return every installed distribution as ``name==version``, as a requirements file has it."""
     return sorted({f"{item.metadata['Name']}=={item.version}" for item in distributions()}, key=str.lower)

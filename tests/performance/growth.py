@@ -6,7 +6,6 @@ Each size runs in a process of its own, whose peak memory is its own: ``python -
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+
+from benchmark.execution.environment import peak_memory_mb
 
 SIZES = (100, 1_000, 10_000, 100_000)
 STUDY = """
@@ -51,14 +52,14 @@ def measure(cases: int, columns: int = 100) -> dict[str, float]:
     plan = plan_evaluation(study, Features(about, tables, [], {}, dict.fromkeys(tables, 0.1)))
     tasks = plan.fold_tasks()
     planned = time.perf_counter()
-    found = {"cases": cases, "tasks": len(tasks), "plan_s": planned - begin, "plan_mb": _peak_mb()}
+    found = {"cases": cases, "tasks": len(tasks), "plan_s": planned - begin, "plan_mb": peak_memory_mb()}
     records = {place: _record(random, plan.labels[task.test]) for place, task in tasks.items()}
     begin = time.perf_counter()
     predictions = plan.predictions(records)
     folds = plan.fold_scores(predictions)
     result = StudyResult(study, plan.features, plan.case_ids, folds, predictions, _choices(records), {})
     report_of(result)
-    return found | {"report_s": time.perf_counter() - begin, "report_mb": _peak_mb()}
+    return found | {"report_s": time.perf_counter() - begin, "report_mb": peak_memory_mb()}
 
 
 def in_own_process(cases: int) -> dict[str, float]:
@@ -89,10 +90,6 @@ def _record(random: np.random.Generator, label: np.ndarray) -> dict[str, object]
         "threshold": 0.5,
         "probabilities": probabilities,
     }
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def rows(data: Path) -> Iterator[Row]:
     source = PhantomCohort(zero=0, nonzero=1).cases()[0].source
     shape = source.load().image.GetSize()
     yield Row(
-        "a phantom of the default study", "its noise alone", "≤ 3 times as long",
+        "a phantom of the default study", "a volume of white noise", "≤ 3 times as long",
         *paired(source.load, lambda: np.random.default_rng(0).normal(size=shape).astype(np.int16), 5),
     )  # fmt: skip
     for command, goal in COMMANDS.items():
