@@ -64,7 +64,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "xgboost": "classifiers.xgboost:XGBoost",
         "lightgbm": "classifiers.lightgbm:LightGBM",
         "logistic_regression": "classifiers.logistic_regression:LogisticRegression",
-        "combat": "classifiers.combat:CombatClassifier",
+        "combat": "classifiers.combat.classifier:CombatClassifier",
         "early_fusion": "classifiers.fusion.early:EarlyFusion",
         "late_fusion": "classifiers.fusion.late:LateFusion",
         "finetuned": "classifiers.finetuned.classifier:Finetuned",

@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from benchmark.evaluation.ordinal import OrdinalClassifier
 from cacbench.scan_features import ScanFeatures
-from classifiers.combat import CombatStep
+from classifiers.combat.step import CombatStep
 from classifiers.finetuned.estimator import FinetunedNetwork
 from classifiers.preprocessing import CorrelationFilter
 

@@ -17,7 +17,7 @@ from benchmark.plugins.registry import build
 from benchmark.report.study_report import report_of
 from benchmark.report.tables import summary
 from benchmark.statistics.harmonisation.combat import fit_combat
-from classifiers.combat import CombatStep
+from classifiers.combat.step import CombatStep
 
 INNER = {"use": "logistic_regression", "grid": {"C": [0.1, 1.0]}}
 SITES = {"use": "toy_cohort", "zero": 40, "nonzero": 40, "sites": [0.0, 900.0, -900.0]}

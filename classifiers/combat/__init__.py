@@ -1,0 +1,1 @@
+"""Classifiers behind ComBat, which takes the scanners' part out of the features."""
