@@ -52,7 +52,7 @@ EXAMPLES = {
     "power": ("power runs.yaml --run radiomics/xgboost --sizes 200,400",),
     "robustness": ("robustness studies/robustness.yaml",),
     "score": ("score scan.nii.gz --mask calcium.nii.gz", "score dicom_folder --segmenter denseraunet --json"),
-    "convert": ("convert dicom_folders nifti --numbered",),
+    "convert": ("convert dicom_folders nifti --key numbers.csv",),
     "phantom": ("phantom ten_scans --zero 5 --nonzero 5",),
     "list": ("list --json",),
     "schema": ("schema --out runs.schema.json",),

@@ -113,7 +113,6 @@ def _located(module: str) -> Path | None:
     return None
 
 
-@cache
 def _source_digest(module: str) -> str:
     file = _file(module)
     source = file.read_bytes()
@@ -127,6 +126,7 @@ def _file(module: str) -> Path:
     return file
 
 
+@cache
 def _code(source: bytes) -> str:
     """Return Python source without comments, docstrings and layout."""
     return ast.unparse(_WithoutDocstrings().visit(ast.parse(source)))

@@ -10,6 +10,8 @@ from benchmark.evaluation.ordinal import OrdinalClassifier
 from cacbench.scan_features import ScanFeatures
 from classifiers.combat.step import CombatStep
 from classifiers.finetuned.estimator import FinetunedNetwork
+from classifiers.fusion.blocks import Blocks, TermWeights, VaryingColumns
+from classifiers.fusion.stacking import StackedReport
 from classifiers.preprocessing import CorrelationFilter
 
 
@@ -31,9 +33,10 @@ def test_scikit_learns_own_checks_pass(estimator, at_least):
 
 
 def test_no_estimator_of_ours_is_left_out():
-    # A network takes an extractor's activations, (cases, views, …), and ComBat a last column of scanners: no check of
-    # scikit-learn hands these over.
-    checked = {CorrelationFilter, OrdinalClassifier, ScanFeatures, FinetunedNetwork, CombatStep}
+    # A network takes an extractor's activations, (cases, views, …), ComBat a last column of scanners, and fusion
+    # columns of two kinds, told by their place: no check of scikit-learn hands these over.
+    joined = {Blocks, StackedReport, TermWeights, VaryingColumns}
+    checked = {CorrelationFilter, OrdinalClassifier, ScanFeatures, FinetunedNetwork, CombatStep, *joined}
     ours = {
         cls
         for cls in _below(BaseEstimator)

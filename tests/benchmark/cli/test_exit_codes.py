@@ -121,7 +121,8 @@ def test_results_that_cannot_be_written_are_refused_before_the_work(cacbench, to
     done = cacbench(command, *names, toy / study, "--results", toy / "file")
     assert done.returncode == 2
     assert done.stderr.strip() == (
-        f"cacbench: {toy / 'file'}: nothing can be written there (File exists); name a folder that can be written to"
+        f"cacbench: {toy / 'file'}: nothing can be written there (Not a directory); "
+        "name a folder that can be written to"
     )
     assert (toy / "file").read_text() == "in the way"
 

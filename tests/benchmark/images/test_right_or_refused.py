@@ -60,7 +60,7 @@ SENTENCES = [
     ("NIfTI", "pixdim against sform", r"contradicts itself: .* by pixdim, .* by sform"),
     ("NIfTI", "qform against sform", "contradicts itself"),
     ("NIfTI", "a sheared sform", "contradicts itself|sheared"),
-    ("NIfTI", "a slice fewer in its header", "bytes, where its header means"),
+    ("NIfTI", "a slice fewer in its header", "more bytes than its header means"),
     ("NIfTI", "four dimensions", "not a 3-D image"),
     ("NRRD", "no spacing", "gives no voxel spacing"),
     ("NRRD", "spacings that are no numbers", "spacings in its header give no length"),
