@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -99,12 +100,10 @@ def _extracted(
     study: Study, execution: Execution, identified: IdentifiedCases, case_ids: Sequence[str]
 ) -> tuple[Features, float]:
     """Return the features of some cases, and CPU seconds of one; the first, which loads what is needed, not counted."""
-    *_, features = found = [
-        _timed(lambda chosen=chosen: extract_features(study, execution, _only(identified, chosen)))  # type: ignore[misc]
-        for chosen in (case_ids[:1], case_ids[1:])
-        if chosen
-    ]
-    return features[0], found[-1][1] / max(1, len(case_ids) - 1)
+    parts = [part for part in (case_ids[:1], case_ids[1:]) if part]
+    for part in parts:
+        features, seconds = _timed(partial(extract_features, study, execution, _only(identified, part)))
+    return features, seconds / len(parts[-1])
 
 
 def _only(identified: IdentifiedCases, case_ids: Sequence[str]) -> IdentifiedCases:
@@ -122,7 +121,7 @@ def _folds(study: Study, features: Features, cases: int) -> Iterator[Step]:
         if run.extractor in features.tables and not learner.learns_from_activations:
             columns = features.tables[run.extractor].shape[1]
             task = _made_up(study, run, random.normal(size=(used, columns)))
-            _, seconds = _timed(lambda task=task: evaluate(task))  # type: ignore[misc]
+            _, seconds = _timed(partial(evaluate, task))
             yield Step(f"folds of {run.name}", many, many, seconds * cases / used)
 
 

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,22 +24,20 @@ def rows(data: Path) -> Iterator[Row]:
     """Yield a row for a NIfTI, a DICOM series, a phantom and each command."""
     nifti = data / "lung1_001" / "image.nii.gz"
     series = data / "thorax_ct" / "example_ct_dicom"
-    yield Row(
-        "a NIfTI of 134 slices", "SimpleITK", "≤ 1.2 times as long",
-        *paired(lambda: read_image(nifti), lambda: sitk.ReadImage(str(nifti)), 5),
-    )  # fmt: skip
-    yield Row(
-        f"a DICOM series of {len(list(series.iterdir()))} slices", "SimpleITK", "≤ 1.2 times as long",
-        *paired(lambda: read_image(series), lambda: _series(series), 5),
-    )  # fmt: skip
+    limit = "≤ 1.2 times as long"
+    times = paired(lambda: read_image(nifti), lambda: sitk.ReadImage(str(nifti)), 5)
+    yield Row("a NIfTI of 134 slices", "SimpleITK", limit, *times)
+    times = paired(lambda: read_image(series), lambda: _series(series), 5)
+    yield Row(f"a DICOM series of {len(list(series.iterdir()))} slices", "SimpleITK", limit, *times)
     source = PhantomCohort(zero=0, nonzero=1).cases()[0].source
-    shape = source.load().image.GetSize()
-    yield Row(
-        "a phantom of the default study", "a volume of white noise", "≤ 3 times as long",
-        *paired(source.load, lambda: np.random.default_rng(0).normal(size=shape).astype(np.int16), 5),
-    )  # fmt: skip
+    times = paired(source.load, partial(_noise, source.load().image.GetSize()), 5)
+    yield Row("a phantom of the default study", "a volume of white noise", "≤ 3 times as long", *times)
     for command, goal in COMMANDS.items():
         yield Row(f"cacbench {' '.join(command)}", "–", goal, [_command(command) for _ in range(5)])
+
+
+def _noise(size: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=size).astype(np.int16)
 
 
 def _series(folder: Path) -> sitk.Image:
