@@ -1,13 +1,20 @@
 """A failure of MLflow's own database costs no result and is made up; what is there is not logged again."""
 
 import sqlite3
+from pathlib import Path
 
 import mlflow
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from benchmark.analyses.study_run import read
+from benchmark.analyses.study_run import run as start
 from benchmark.cli import app
+from benchmark.execution.progress import silent
+from benchmark.report.folder import claim_folder
+from benchmark.report.report import publish
+from benchmark.report.study_report import report_of
 from benchmark.report.tracking import database
 from benchmark.report.tracking.destination import destination, tracking_uri
 from benchmark.report.tracking.live import live_run
@@ -146,3 +153,16 @@ def test_a_run_that_is_filled_as_work_goes_on_survives_the_loss_of_its_database(
     with live_run(destination(tmp_path / "other"), "training", "net", {}) as log:
         log(lambda module: module.log_metrics({"loss": 1.0}, step=0))
     assert capsys.readouterr().err == ""
+
+
+def test_results_that_took_another_time_are_the_same_results(tmp_path, toy_declaration):
+    """Two studies that start together compute the same scans, and the store keeps the seconds of one of them."""
+    file = tmp_path / "toy.yaml"
+    file.write_text(yaml.safe_dump(toy_declaration))
+    study = read(file)
+    result = start(study, tmp_path / "r", progress=silent).result
+    result.features.seconds = {name: seconds + 1 for name, seconds in result.features.seconds.items()}
+    result.features.computed = result.fitted = 0
+    where = destination(tmp_path / "r", None, None)
+    claim = claim_folder(where, Path(study.name), file, {"": study.cohort}, False)
+    assert "a repeat of run" in publish(report_of(result), claim).logged.place
