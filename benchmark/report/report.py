@@ -137,8 +137,9 @@ def publish(report: Report, claim: Claim) -> Published:
 
 
 def _finished(report: Report, claim: Claim) -> Finished:
-    # How long things took is no result: of two studies at once each has its own.
-    facts = {name: value for name, value in report.facts.items() if name != "seconds_per_case"}
+    facts = report.facts
+    if isinstance(facts, dict):  # how long things took is no result: of two studies at once each has its own
+        facts = {name: value for name, value in facts.items() if name != "seconds_per_case"}
     content = json_text([report.study, report.name, dict(report.parameters), facts])
     attempt = claim.attempt_file(report.folder)
     return Finished(report.study, report.name, digest_of(content), not report.computed, attempt)
