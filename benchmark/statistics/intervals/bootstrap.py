@@ -22,7 +22,7 @@ Labels = NDArray[np.intp]
 
 _BLOCK, _WEIGHTS = 2000, 20_000_000  # at most so many replicates, and weights of cases, are in memory at once
 _DRAWN_ONE_BY_ONE = 5000
-"""Members of a stratum above which they are drawn one by one: the same chances, ten times as fast, other draws."""
+"""Members of a stratum above which they are drawn one by one: the same chances, six times as fast, other draws."""
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _auc_of(
     below = np.zeros((len(well) + 1, weights.shape[1]))
     for place, case in enumerate(
         well
-    ):  # a row at a time: np.cumsum goes down each column, forty times as slow
+    ):  # a row at a time: np.cumsum goes down each column, five times as slow
         np.add(below[place], weights[case], out=below[place + 1])
     of_sick = weights[sick]
     won = np.einsum("ij,ij->j", of_sick, below[first]) + np.einsum("ij,ij->j", of_sick, below[last])
