@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
@@ -112,14 +113,17 @@ def _only(identified: IdentifiedCases, case_ids: Sequence[str]) -> IdentifiedCas
 
 
 def _folds(study: Study, features: Features, cases: int) -> Iterator[Step]:
-    """Yield, for every run that can be fitted, its folds and its final fit."""
+    """Yield, for every run that can be fitted, its folds and its final fit, all of them as left.
+
+    Whether some are stored is not known before all features are there, for they are part of a fold's key.
+    """
     many = study.protocol.folds * study.protocol.repeats + 1
     random = np.random.default_rng(0)
     used = min(cases, FITTED_ON)
     for run in study.all_runs():
         learner = study.learner(run)
-        if run.extractor in features.tables and not learner.learns_from_activations:
-            columns = features.tables[run.extractor].shape[1]
+        columns = features.tables.get(run.extractor, pd.DataFrame()).shape[1]
+        if columns and not learner.learns_from_activations:
             task = _made_up(study, run, random.normal(size=(used, columns)))
             _, seconds = _timed(partial(evaluate, task))
             yield Step(f"folds of {run.name}", many, many, seconds * cases / used)

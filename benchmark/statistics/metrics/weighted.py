@@ -111,9 +111,8 @@ def _auc_of(
     Of the sorted `well` cases, as many as `first` score below each of the `sick`, and as many as `last` not above it.
     """
     below = np.zeros((len(well) + 1, weights.shape[1]))
-    for place, case in enumerate(
-        well
-    ):  # a row at a time: np.cumsum goes down each column, five times as slow
+    # A row at a time: np.cumsum goes down each column, five times as slow.
+    for place, case in enumerate(well):
         np.add(below[place], weights[case], out=below[place + 1])
     of_sick = weights[sick]
     won = np.einsum("ij,ij->j", of_sick, below[first]) + np.einsum("ij,ij->j", of_sick, below[last])
