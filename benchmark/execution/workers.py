@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -53,15 +55,14 @@ class Workers:
             return
         suspects: list[int] = []
         # Two for each process: the next item lies ready when one is done, and an interruption loses no more than these.
-        for position, result in self._window(function, items, range(len(items)), 2 * self.jobs):
-            if _killed(result):
+        for position, outcome in self._window(function, items, range(len(items)), 2 * self.jobs):
+            if isinstance(outcome, _Lost):
                 suspects.append(position)
             else:
-                yield position, result
+                yield position, outcome
         for position in suspects:
-            result = next(self._window(function, items, [position], 1))[1]
-            died = WorkerDiedError("its worker process was killed (out of memory?)")
-            yield position, died if _killed(result) else result
+            outcome = next(self._window(function, items, [position], 1))[1]
+            yield position, outcome.reason() if isinstance(outcome, _Lost) else outcome
 
     def _window(
         self, function: Callable[[Item], Any], items: Sequence[Item], order: Iterable[int], size: int
@@ -83,10 +84,10 @@ class Workers:
 
     def _submit(self, function: Callable[[Item], Any], item: Item) -> Future[Any]:
         try:
-            return self._live_executor().submit(function, item)
+            return self._live_executor().submit(_attempt, function, item)
         except BrokenProcessPool:
             self._executor = None
-            return self._live_executor().submit(function, item)
+            return self._live_executor().submit(_attempt, function, item)
 
     def _live_executor(self) -> Executor:
         if self._executor is None:
@@ -165,8 +166,9 @@ def _dask_workers(address: str) -> Iterator[Workers]:
         ) from None
     watch = ClusterWatch(client, address)
     with client:
-        # At least two: a single job would be done in this process (see `map`) and not on the cluster.
-        yield Workers(client.get_executor, max(2, watch.workers()), watch.lost)
+        # At least two: a single job would be done in this process (see `map`) and not on the cluster. Not `pure`: an
+        # item that is tried again would be answered by the loss that the cluster remembers.
+        yield Workers(partial(client.get_executor, pure=False), max(2, watch.workers()), watch.lost)
 
 
 @contextmanager
@@ -183,15 +185,28 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@dataclass(frozen=True)
+class _Lost:
+    """An item that came back without a result: its worker, or that of a neighbour, was killed."""
+
+    error: BaseException
+
+    def reason(self) -> BaseException:
+        """Return what is told of an item that was lost when it was alone."""
+        by_dask = type(self.error).__name__ == "KilledWorker"  # of `distributed`, which may not be installed
+        if by_dask or isinstance(self.error, BrokenProcessPool | CancelledError):
+            return WorkerDiedError("its worker process was killed (out of memory?)")
+        return self.error
+
+
 def _outcome(future: Future[Any]) -> Any:
-    """Return a finished item's result or exception."""
-    return CancelledError() if future.cancelled() else future.exception() or future.result()
+    """Return a finished item's result, or `_Lost`.
 
-
-def _killed(result: Any) -> bool:
-    """Say whether an item came back without a result because its worker, or that of a neighbour, was killed."""
-    by_dask = type(result).__name__ == "KilledWorker"  # of `distributed`, which may not be installed
-    return by_dask or isinstance(result, BrokenProcessPool | CancelledError)
+    What a function raises is among the results (see `_attempt`), so an exception is of the pool or the cluster, which
+    have many: Dask's executor raises a `TypeError` for a result that was lost between its announcement and its use.
+    """
+    error = CancelledError() if future.cancelled() else future.exception()
+    return future.result() if error is None else _Lost(error)
 
 
 def _attempt(function: Callable[[Item], Any], item: Item) -> Any:

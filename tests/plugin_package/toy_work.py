@@ -29,3 +29,7 @@ def die_at_three(x):
 def slowly(x):
     time.sleep(0.1)
     return x * x
+
+
+def no_traveller(_):
+    return lambda: None

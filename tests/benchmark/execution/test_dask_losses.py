@@ -44,7 +44,7 @@ def cluster(tmp_path, count, nanny=False):
         yield address_in(file), scheduler, started
     finally:
         for process in (*started, scheduler):
-            process.terminate() if nanny else process.kill()
+            process.kill()  # a nanny's worker ends with it
         for process in (*started, scheduler):
             process.wait(timeout=30)
 

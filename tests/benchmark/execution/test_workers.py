@@ -1,10 +1,11 @@
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from toy_work import die_at_three, fail_at_three, square, threads
+from toy_work import die_at_three, fail_at_three, no_traveller, square, threads
 
 from benchmark.errors import UserError
-from benchmark.execution.workers import WorkerDiedError, workers
+from benchmark.execution.workers import WorkerDiedError, Workers, workers
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -27,6 +28,30 @@ def test_a_killed_worker_costs_the_item_that_killed_it_and_no_other():
         results = dict(pool.map(die_at_three, range(12)))
     assert isinstance(results.pop(3), WorkerDiedError)
     assert results == {x: x for x in range(12) if x != 3}
+
+
+class LosesTheFirst(ThreadPoolExecutor):
+    """Loses a result as Dask's executor does where its worker dies before the result is fetched."""
+
+    lost = False
+
+    def submit(self, function, *args):
+        if self.lost:
+            return super().submit(function, *args)
+        self.lost, future = True, Future()
+        future.set_exception(TypeError("cannot unpack non-iterable int object"))
+        return future
+
+
+def test_a_result_that_is_lost_on_its_way_is_made_again():
+    assert dict(Workers(LosesTheFirst, jobs=2).map(square, range(6))) == {x: x * x for x in range(6)}
+
+
+def test_a_result_that_cannot_travel_is_told_as_such():
+    with workers(2) as pool:
+        (_, result), *_ = pool.map(no_traveller, [0])
+    assert not isinstance(result, WorkerDiedError)
+    assert "pickle" in str(result)
 
 
 def test_threads_and_processes_never_exceed_the_cores():
