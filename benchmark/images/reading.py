@@ -57,8 +57,7 @@ def read_grid(path: Path, series: SeriesChoice | None = None) -> Grid:
     known = _format_of(path)
     try:
         known.check(path)
-        _keep_itk_quiet()
-        grid = nifti.second_grid(path) if known is nifti and nifti.is_second(path) else _itk_grid(path)
+        grid = _grid_of(path, known)
     except (OSError, RuntimeError) as error:
         raise CaseError(f"{path.name}: {DAMAGED}") from error
     grid.refuse_implausible(path.name)
@@ -114,10 +113,12 @@ def _read_file(path: Path) -> sitk.Image:
     known = _format_of(path)
     try:
         known.check(path)
-        known.check_bytes(path)
-        _keep_itk_quiet()
-        second = known is nifti and nifti.is_second(path)
-        image = nifti.read_second(path) if second else sitk.ReadImage(str(path))
+        if known is nifti:
+            image = nifti.read(path, _grid_of(path, known))
+        else:
+            known.check_bytes(path)
+            _keep_itk_quiet()
+            image = sitk.ReadImage(str(path))
     except (OSError, RuntimeError) as error:
         raise CaseError(f"{path.name}: {DAMAGED}") from error
     Grid.of(image).refuse_implausible(path.name)
@@ -142,9 +143,13 @@ def _keep_itk_quiet() -> None:
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
 
-def _itk_grid(path: Path) -> Grid:
+def _grid_of(path: Path, known: ModuleType) -> Grid:
+    """Return the grid as ITK reads it from the header; of NIfTI-2, which ITK does not know, as nibabel does."""
     import SimpleITK as sitk
 
+    if known is nifti and nifti.is_second(path):
+        return nifti.second_grid(path)
+    _keep_itk_quiet()
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()

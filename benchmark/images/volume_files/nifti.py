@@ -7,13 +7,12 @@ NIfTI-2, which is read with nibabel. The format: https://nifti.nimh.nih.gov/nift
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
+from isal import igzip, isal_zlib
 
 from benchmark.errors import CaseError
 from benchmark.images.geometry import Grid, refuse_sheared
@@ -27,20 +26,26 @@ SUFFIXES = (".nii", ".nii.gz")
 NOT_FINITE = "it holds values that are not finite (NaN or infinite)"
 MILLIMETRES = (0, 2)
 """The codes of an unnamed unit, which everybody takes for mm, and of mm; 1 is metre, 3 micrometre."""
+LARGEST_NUMBER = 8
+"""Bytes: larger ones are no voxels to ITK."""
 LONGEST_HEADER = 1 << 26
 """Bytes before the voxels: extensions may stand there."""
 AGREEMENT = 0.01
 """How far spacings that a header gives twice may differ, as a fraction."""
 
+_UNPACKING_FAILED: Any = isal_zlib.error
+
 
 def check(path: Path) -> None:
     """Raise `CaseError` unless the header is that of a 3-D volume in mm and agrees with itself."""
     header = _header(path)
-    shape = header.get_data_shape()
-    if int(header["bitpix"]) != 8 * header.get_data_dtype().itemsize:
+    shape, stored = header.get_data_shape(), header.get_data_dtype()
+    if int(header["bitpix"]) != 8 * stored.itemsize:
         raise CaseError(f"{path.name}: datatype and bitpix of its header contradict each other; {DAMAGED}")
-    if len(shape) != 3 or header["datatype"] in (128, 2304):
-        raise CaseError(f"{path.name}: not a 3-D image of one value per voxel: its shape is {shape}")
+    if len(shape) != 3 or stored.kind not in "iuf" or stored.itemsize > LARGEST_NUMBER:
+        raise CaseError(
+            f"{path.name}: not a 3-D image of one value per voxel: its shape is {shape}, its values {stored}"
+        )
     if min(shape) < 1:
         raise CaseError(f"{path.name}: a size in its header is not positive: {shape}")
     if int(header["xyzt_units"]) & 7 not in MILLIMETRES:
@@ -56,29 +61,58 @@ def check(path: Path) -> None:
         )
 
 
-def check_bytes(path: Path) -> None:
-    """Raise `CaseError` unless the file holds the bytes its header promises, no more and no fewer, all finite."""
+def read(path: Path, grid: Grid) -> sitk.Image:
+    """Read the voxels onto its grid; `check` has passed.
+
+    They are those of ITK to the last bit, but unpacked once, with their checksum. Raises `CaseError` unless the file
+    holds the bytes that its header promises, no more and no fewer, all finite.
+    """
+    import SimpleITK as sitk
+
     header = _header(path)
+    voxels = _voxels(path, header)
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
+        raise CaseError(f"{path.name}: {NOT_FINITE}")
+    image = sitk.GetImageFromArray(_scaled(voxels, header))
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    return image
+
+
+def _voxels(path: Path, header: Any) -> NDArray[Any]:
+    """Return what is stored, (z, y, x)."""
     if not int(header["sizeof_hdr"]) <= header["vox_offset"] <= LONGEST_HEADER:
         raise CaseError(
             f"{path.name}: its voxels would begin inside its header or far behind it; write it as one NIfTI file"
         )
+    shape = header.get_data_shape()
     offset = int(header["vox_offset"])
-    expected = offset + math.prod(header.get_data_shape()) * int(header["bitpix"]) // 8
-    floats = header.get_data_dtype() if header.get_data_dtype().kind == "f" else None
+    expected = offset + math.prod(shape) * int(header["bitpix"]) // 8
     try:
         with _opened(path) as stream:
-            size = len(stream.read(offset))
-            while size <= expected and (block := stream.read(1 << 20)):
-                size += len(block)
-                if floats and not np.isfinite(np.frombuffer(block[: len(block) // 8 * 8], floats)).all():
-                    raise CaseError(f"{path.name}: {NOT_FINITE}")
-    except (EOFError, zlib.error, OSError) as error:
+            content = stream.read(expected)
+            further = len(stream.read(1))  # reaches the checksum, too
+    except (EOFError, OSError, _UNPACKING_FAILED) as error:
         raise CaseError(f"{path.name}: a truncated or damaged gzip file; fetch or write it again") from error
-    if size < expected:
-        raise CaseError(f"{path.name}: truncated, {size} of {expected} bytes; fetch or write it again")
-    if size > expected:
+    if len(content) < expected:
+        raise CaseError(
+            f"{path.name}: truncated, {len(content)} of {expected} bytes; fetch or write it again"
+        )
+    if further:
         raise CaseError(f"{path.name}: more bytes than its header means; {DAMAGED}")
+    stored: NDArray[Any] = np.frombuffer(content, header.get_data_dtype(), offset=offset)
+    return stored.astype(stored.dtype.newbyteorder("="), copy=False).reshape(shape[::-1])
+
+
+def _scaled(voxels: NDArray[Any], header: Any) -> NDArray[Any]:
+    """Return the values that the header's slope and intercept make of them: as 32-bit floats, which ITK gives."""
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if not math.isfinite(slope) or slope == 0 or (slope, intercept) == (1, 0):
+        return voxels
+    kind = np.dtype(np.float64 if voxels.dtype == np.float64 else np.float32)
+    exact: NDArray[np.float64] = voxels.astype(kind).astype(np.float64)
+    return (exact * slope + intercept).astype(kind)
 
 
 def is_second(path: Path) -> bool:
@@ -95,19 +129,6 @@ def second_grid(path: Path) -> Grid:
     return Grid(
         header.get_data_shape(), *(tuple(item.tolist()) for item in (spacing, matrix[:, 3], direction))
     )
-
-
-def read_second(path: Path) -> sitk.Image:
-    """Read a NIfTI-2 file."""
-    import nibabel
-    import SimpleITK as sitk
-
-    file: Any = nibabel.load(path)
-    grid, image = second_grid(path), sitk.GetImageFromArray(np.asarray(file.dataobj).transpose())
-    image.SetSpacing(grid.spacing)
-    image.SetOrigin(grid.origin)
-    image.SetDirection(grid.direction)
-    return image
 
 
 def _header(path: Path) -> Any:
@@ -131,7 +152,8 @@ def _header(path: Path) -> Any:
 
 
 def _opened(path: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb"))
+    unpacking: Any = igzip.open
+    return cast("BinaryIO", unpacking(path) if path.suffix.lower() == ".gz" else path.open("rb"))
 
 
 def _refuse_contradictions(path: Path, header: Any) -> None:
