@@ -32,6 +32,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "coca_gated": "benchmark.cohorts.coca_gated:CocaGatedCohort",
         "coca_nongated": "benchmark.cohorts.coca_nongated:CocaNongatedCohort",
         "orcascore": "benchmark.cohorts.orcascore:OrCaScoreCohort",
+        "qrm": "benchmark.phantom.qrm:QrmCohort",
         "implanted": "benchmark.cohorts.implanted:ImplantedCohort",
     },
     "segmenter": {

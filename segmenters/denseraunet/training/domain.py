@@ -35,6 +35,7 @@ def with_domain(
 ) -> WeightsFile:
     """Return the header with the ranges of `plan.domain_scans` scans of the training cohort, drawn by their ids.
 
+    Of `cohort` alone: with a calibration phantom beside it, phantoms would pass for patients.
     Without domain if none of them can be measured: a training that took hours is worth more than its warnings.
     """
     cases = sorted(plan.cohort.cases(), key=lambda case: derive_seed(plan.seed, "domain", case.case_id))

@@ -56,7 +56,7 @@ def learn_lesion_check(
     Raises `UserError` if the check's cohort has a patient of the training's, or the network finds only one kind of
     lesion in it.
     """
-    if known := {case.case_id for case in plan.cohort.cases()} & {
+    if known := {case.case_id for cohort in plan.cohorts() for case in cohort.cases()} & {
         case.case_id for case in check.cohort.cases()
     }:
         raise UserError(

@@ -182,7 +182,7 @@ class Training:
         """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""
         # The scans stand for the cohort, the architecture for the networks; the check is learnt afterwards.
         declared = self.plan.model_dump(
-            mode="json", exclude={"cohort", "validation_cohort", "networks", "lesion_check"}
+            mode="json", exclude={"cohort", "beside", "validation_cohort", "networks", "lesion_check"}
         )
         scans = [
             [scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]

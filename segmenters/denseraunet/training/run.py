@@ -41,7 +41,7 @@ def train(plan: TrainingPlan, job: TrainingJob) -> str:
         training.restore(job.checkpoint)
     with job.watch(_on_record(plan, training, job) | before, plan.steps, training.progress.step) as report:
         training.run(job.checkpoint, report)
-    header, tensors = training.result({"cohort": plan.cohort.parameters(), "seed": plan.seed, **before})
+    header, tensors = training.result({**plan.learnt_from(), "seed": plan.seed, **before})
     if plan.lesion_check is not None:
         with job.execution() as execution:
             header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, execution)
@@ -65,10 +65,11 @@ def _measured_again(plan: TrainingPlan, job: TrainingJob) -> str:
 
 
 def _on_record(plan: TrainingPlan, training: Training, job: TrainingJob) -> dict[str, Any]:
-    left_out: Any = {"cohort": True, "networks": True, "lesion_check": {"cohort"}, "validation_cohort": True}
+    cohorts = dict.fromkeys(("cohort", "beside", "validation_cohort"), True)
+    left_out: Any = {**cohorts, "networks": True, "lesion_check": {"cohort"}}
     return {
         **plan.model_dump(mode="json", exclude=left_out),
-        "cohort": plan.cohort.parameters(),
+        **plan.learnt_from(),
         "network": plan.networks[job.network].model_dump(mode="json"),
         "device": training.device,
         "precision": training.precision,

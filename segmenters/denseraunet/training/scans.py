@@ -80,7 +80,7 @@ def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
 
     Raises `UserError` where no case can be used, or none of those to learn from, or of the others, has calcium.
     """
-    cases = {case.case_id: case for case in plan.cohort.cases()}
+    cases = _learnt_from(plan)
     others = {} if plan.validation_cohort is None else _others(plan.validation_cohort, cases)
     if len(cases) + len(others) < 2:
         raise UserError(
@@ -105,13 +105,26 @@ def read_training_set(plan: TrainingPlan, execution: Execution) -> TrainingSet:
     return TrainingSet(tuple(parts[0]), tuple(parts[1]), excluded)
 
 
+def _learnt_from(plan: TrainingPlan) -> dict[str, Case]:
+    """Return the cases to learn from by their ids. Raises `UserError` where two cohorts share one."""
+    cases: dict[str, Case] = {}
+    for cohort in plan.cohorts():
+        of_cohort = {case.case_id: case for case in cohort.cases()}
+        if shared := sorted(of_cohort.keys() & cases.keys()):
+            raise UserError(
+                f"training: {shared[0]} is in `cohort` and `beside` it, or twice there; name it once"
+            )
+        cases |= of_cohort
+    return cases
+
+
 def _others(cohort: Cohort, learning: Mapping[str, Case]) -> dict[str, Case]:
     """Return the cases of a cohort to stop by. Raises `UserError` if one of them is learnt from."""
     others = {case.case_id: case for case in cohort.cases()}
     learnt = learning.keys() | {_patient(case) for case in learning.values()}
     if shared := sorted((others.keys() | {_patient(case) for case in others.values()}) & learnt):
         raise UserError(
-            f"training: {shared[0]} is in `cohort` and in `validation_cohort`: "
+            f"training: {shared[0]} is learnt from and in `validation_cohort`: "
             "stop by patients that are not learnt from"
         )
     return others

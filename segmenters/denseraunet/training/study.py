@@ -7,7 +7,7 @@ marked *ours* is a choice of this reconstruction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -119,6 +119,9 @@ class TrainingPlan(Declaration):
     """Everything that decides the weights, but for the cohort's bytes and the library versions."""
 
     cohort: Annotated[Cohort, declared("cohort")] = Field(description="scans to learn from")
+    beside: tuple[Annotated[Cohort, declared("cohort")], ...] = Field(
+        (), description="further cohorts to learn from: other protocols, a calibration phantom"
+    )
     networks: Mapping[str, Network] = Field(
         {"denseraunet": DenseRAUnet(), "basic_unet": BasicUNet()},
         min_length=1,
@@ -148,3 +151,12 @@ class TrainingPlan(Declaration):
         200, ge=1, description="training scans whose figures say, beside the weights, what was learnt from"
     )
     lesion_check: LesionCheckPlan | None = Field(None, description="none: every lesion found is kept")
+
+    def cohorts(self) -> tuple[Cohort, ...]:
+        """Return all that is learnt from, `cohort` first."""
+        return (self.cohort, *self.beside)
+
+    def learnt_from(self) -> dict[str, Any]:
+        """Return the parameters of `cohort`, and of those beside it where there are any."""
+        beside = [cohort.parameters() for cohort in self.beside]
+        return {"cohort": self.cohort.parameters()} | ({"beside": beside} if beside else {})

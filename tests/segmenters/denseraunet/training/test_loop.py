@@ -218,8 +218,20 @@ def test_a_cohort_of_its_own_stops_the_training_and_shares_no_case(tmp_path):
     found = read(plan(validation_cohort=Others()), tmp_path)
     assert len(found.learning) == 12
     assert [scan.case_id for scan in found.validation] == ["other-0", "other-1", "other-2"]
-    with pytest.raises(UserError, match="spot-00 is in `cohort` and in `validation_cohort`"):
+    with pytest.raises(UserError, match="spot-00 is learnt from and in `validation_cohort`"):
         read(plan(validation_cohort=SpotCohort(count=2)), tmp_path)
+
+
+def test_cohorts_beside_the_first_are_learnt_from_and_share_no_case(tmp_path):
+    class Others(SpotCohort):
+        def cases(self):
+            return [Case(f"other-{k}", SpotSource(100 + k), label=1) for k in range(3)]
+
+    alone, more = read(plan(), tmp_path), read(plan(beside=[Others()]), tmp_path)
+    assert len(more.learning) + len(more.validation) == len(alone.learning) + len(alone.validation) + 3
+    assert plan(beside=[Others()]).learnt_from()["beside"] == [Others().parameters()]
+    with pytest.raises(UserError, match="spot-00 is in `cohort` and `beside` it"):
+        read(plan(beside=[SpotCohort(count=2)]), tmp_path)
 
 
 def test_scans_without_a_heart_region_cannot_stop_a_training_that_is_judged_within_it(tmp_path):
