@@ -20,7 +20,7 @@ from benchmark.statistics.metrics.without_each import metrics_without_each
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
-_BLOCK, _WEIGHTS = 2000, 20_000_000  # at most so many replicates, and weights of cases, are in memory at once
+_BLOCK, _WEIGHTS = 2000, 40_000_000  # at most so many replicates, and weights of cases, are in memory at once
 _DRAWN_ONE_BY_ONE = 5000
 """Members of a stratum above which they are drawn one by one: the same chances, six times as fast, other draws."""
 
