@@ -46,8 +46,8 @@ MOST_PANELS, MOST_CURVES = 8, 4
 """So many runs, or methods, a figure may have with panels for each and still be shown at once."""
 _ON_P = "p: accuracy against the reference, corrected resampled t-test (Nadeau and Bengio), adjusted by Holm"
 _ON_CURVES = (
-    "Of each method, pooled over the out-of-fold predictions, and in grey each fold. Net benefit with its 95 % band "
-    "(patients resampled): of treating whoever is above the threshold, everybody, or nobody."
+    "Of each method, pooled over the out-of-fold predictions with 95 % bands (patients resampled), and in grey each "
+    "fold. Net benefit: of treating whoever is above the threshold, everybody, or nobody."
 )
 _ON_PAIRS = (
     "Row minus column in points of accuracy; in brackets the p-value of the corrected resampled t-test (Nadeau and "
@@ -197,6 +197,7 @@ def _by_case(
             otherwise="None.",
             captions={_picture(place): text for place, text in enumerate(said)},
         ),
+        Section("Flow of cases", tables["flow"], figures=["flow"]),
         Section("Exclusions", tables["exclusions"], otherwise="None."),
         Section(
             "Warnings of segmenters",

@@ -144,7 +144,7 @@ def test_no_figure_is_blank(visit, results):
     }))""")
     pictures = list((results / "toy" / "hard_cases").glob("*.png"))
     assert pictures
-    assert len(colours) == 5 + len(pictures)
+    assert len(colours) == 6 + len(pictures)
     assert min(colours) > 20
 
 
