@@ -11,7 +11,7 @@ NO_PYTHON := cacbench needs Python 3.11, 3.12 or 3.13, and none is on the path: 
 	(Debian, Ubuntu: apt install python3-venv python3-dev) or name it: make PYTHON=/path/to/python3
 ACTIVATE := `. $(BIN)/activate` makes `cacbench` found in this shell
 
-.PHONY: bench test check controls lint environment performance faults clean
+.PHONY: bench test check controls lint environment docs performance faults clean
 
 bench: environment ## the main job: compare the methods of runs.yaml
 	$(BIN)/cacbench run runs.yaml --jobs $(JOBS)
@@ -33,6 +33,11 @@ lint: environment
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: ## the documentation as a site, in site/; a link or a name that leads nowhere is an error
+	$(MAKE) environment EXTRAS=docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo 'site/index.html'
+
 environment: $(VENV)/.complete-$(EXTRAS)
 
 $(VENV)/.complete-$(EXTRAS): pyproject.toml constraints.txt
@@ -50,4 +55,4 @@ faults: environment ## kills, damages, crowds and moves a small study for an hou
 	$(BIN)/python -m tests.faults.run
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache

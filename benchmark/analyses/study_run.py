@@ -52,6 +52,7 @@ def run(
     """
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline.run import run_study
+    from benchmark.report.cases.pictures import pictures_of_hard_cases
     from benchmark.report.folder import claim_folder
     from benchmark.report.study_report import report_of
     from benchmark.report.tracking.destination import destination
@@ -64,7 +65,8 @@ def run(
     claim = claim_folder(where, Path(study.name), study.file, {"": study.cohort}, force)
     with open_execution(where.results, jobs, dask, progress, verbose) as execution:
         result = run_study(study, execution)
-    return FinishedStudy(result, publish(report_of(result), claim))
+        pictures = pictures_of_hard_cases(result, execution)
+    return FinishedStudy(result, publish(report_of(result, pictures), claim))
 
 
 @dataclass(frozen=True, repr=False)

@@ -109,14 +109,15 @@ def _find_and_show(
 
 
 def _write(found: ScoredScan, content: dict[str, Any], declared: str, out: Path) -> None:
-    from benchmark.analyses.single_scan.lesion_montage import lesion_montage
     from benchmark.execution.store import json_text, write_atomically
     from benchmark.images.writing import write_nifti
+    from benchmark.report.cases.lesion_montage import lesion_montage
 
     agatston = content["total"]["agatston"]
     note = "; ".join(map(str, found.severe or found.warnings))
+    searched = {} if found.gate is None else {"searched": found.gate}
     picture = lesion_montage(
-        found.image, found.calcium, found.gate, f"{declared}: Agatston {agatston:.0f}", note
+        found.image, found.calcium, searched, f"{declared}: Agatston {agatston:.0f}", note
     )
     try:
         out.mkdir(parents=True, exist_ok=True)

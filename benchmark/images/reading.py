@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from benchmark.images.dicom_selection import SeriesChoice
 
 
-def read_image(path: Path) -> sitk.Image:
+def read_image(path: str | Path) -> sitk.Image:
     """Read a CT image in HU from a NIfTI, NRRD, MHD or MHA file, or from a folder holding one DICOM series.
 
     Raises `CaseError` when the file is missing, damaged or not 3-D, when its header gives no spacing in mm or
     contradicts itself, or when its values cannot be HU.
     """
-    return read_image_noting(path)[0]
+    return read_image_noting(Path(path))[0]
 
 
 def read_image_noting(
@@ -65,7 +65,7 @@ def read_grid(path: Path, series: SeriesChoice | None = None) -> Grid:
 
 
 def read_mask(
-    path: Path, image: sitk.Image | None = None, *, resample: bool = False, empty: bool = False
+    path: str | Path, image: sitk.Image | None = None, *, resample: bool = False, empty: bool = False
 ) -> sitk.Image:
     """Read a label image (0 is background) as unsigned 8- or 16-bit integers.
 
@@ -75,6 +75,7 @@ def read_mask(
     """
     import SimpleITK as sitk
 
+    path = Path(path)
     mask = _labels(path)
     if image is not None:
         if resample and not same_grid(image, mask):

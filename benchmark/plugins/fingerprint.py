@@ -9,6 +9,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -95,6 +96,9 @@ def _module(name: str) -> str:
 @cache
 def _located(module: str) -> Path | None:
     """Return the file of a module without importing it or its parents, as `importlib.util.find_spec` would do."""
+    if module == "__main__":  # a plug-in in a script, tried before it has a module of its own
+        script = getattr(sys.modules[module], "__file__", None)
+        return Path(script) if script else None
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None:
@@ -121,6 +125,10 @@ def _source_digest(module: str) -> str:
 
 def _file(module: str) -> Path:
     file = _located(module)
+    if file is None and module == "__main__":
+        raise ModuleNotFoundError(
+            "what is typed into a notebook or a prompt has no file to be hashed: write it into one"
+        )
     if file is None:
         raise ModuleNotFoundError(f"there is no module {module!r}: what depends on its code cannot be stored")
     return file

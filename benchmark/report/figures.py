@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
+from benchmark.report.cases.flow import flow_figure
 from benchmark.report.curves.method_curves import curves_figure
 from benchmark.report.details import ranking
 from benchmark.report.verdict.methods import methods_of
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
 
 
 def detail_figures(result: StudyResult, tables: dict[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Return the figures by name: ``confusion``; of two classes ``calibration``, ``curves``; of groups the ranks."""
-    figures = {"confusion": confusion_figure(tables["confusion"], result.study.target.classes)}
+    """Return the figures by name: confusion, flow; of two classes calibration, curves; of groups the ranks."""
+    figures = {
+        "confusion": confusion_figure(tables["confusion"], result.study.target.classes),
+        "flow": flow_figure(tables["flow"]),
+    }
     if result.study.target.binary:
         figures["calibration"] = calibration_figure(tables["calibration"])
-        figures["curves"] = curves_figure(methods_of(result), tables["decision_curve"])
+        figures["curves"] = curves_figure(methods_of(result), tables["decision_curve"], tables["curve_bands"])
     ranked = ranking(result, tables["groups"])
     if ranked is not None:
         title = "accuracy, ranked within each group of the cohort"

@@ -38,6 +38,8 @@ class Section:
     where: Literal["everywhere", "page", "console"] = "everywhere"
     otherwise: str = ""
     """What to say where the table has no row; nothing: the section is left out."""
+    captions: Mapping[str, str] = field(default_factory=dict)
+    """What the page says above a figure or picture, by its name."""
     figures_folded: bool = False
     """Whether the page shows the figures when asked to: of many panels."""
     text: str = ""
@@ -133,7 +135,8 @@ def publish(report: Report, claim: Claim) -> Published:
     logged = log_once(
         claim.tracking, _finished(report, claim), lambda mlflow: _fill(mlflow, report, written, claim)
     )
-    return Published(report, [page, *pictures.values(), *([tables] if report.tables else [])], logged)
+    shown = dict.fromkeys(file if file.parent == folder else file.parent for file in pictures.values())
+    return Published(report, [page, *shown, *([tables] if report.tables else [])], logged)
 
 
 def _finished(report: Report, claim: Claim) -> Finished:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
+from benchmark.report.cases.pictures import captions
 from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import detail_figures
 from benchmark.report.headline import DECLARED, facts_of
@@ -44,8 +46,8 @@ MOST_PANELS, MOST_CURVES = 8, 4
 """So many runs, or methods, a figure may have with panels for each and still be shown at once."""
 _ON_P = "p: accuracy against the reference, corrected resampled t-test (Nadeau and Bengio), adjusted by Holm"
 _ON_CURVES = (
-    "Of each method, pooled over the out-of-fold predictions, and in grey each fold. Net benefit with its 95 % band "
-    "(patients resampled): of treating whoever is above the threshold, everybody, or nobody."
+    "Of each method, pooled over the out-of-fold predictions with 95 % bands (patients resampled), and in grey each "
+    "fold. Net benefit: of treating whoever is above the threshold, everybody, or nobody."
 )
 _ON_PAIRS = (
     "Row minus column in points of accuracy; in brackets the p-value of the corrected resampled t-test (Nadeau and "
@@ -62,8 +64,8 @@ _SHORT = {
 }
 
 
-def report_of(result: StudyResult) -> Report:
-    """Return the report of a study."""
+def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyType({})) -> Report:
+    """Return the report of a study; `pictures` are PNGs of hard cases by case id."""
     tables = all_tables(result)
     facts = facts_of(result, tables["summary"])
     findings = diagnose(result, tables["summary"])
@@ -90,12 +92,13 @@ def report_of(result: StudyResult) -> Report:
         lead=_lead(facts),
         sections=[
             _first(facts, tables["methods"], overview),
-            *map(_on_page_alone, [*_behind(facts, tables), *paper]),
+            *map(_on_page_alone, [*_behind(facts, tables, list(pictures)), *paper]),
         ],
         texts=texts,
         tables=tables,
         facts=facts,
         figures=figures,
+        pictures={_picture(place): png for place, png in enumerate(pictures.values())},
         sentences=facts["verdict"],
         of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted "
         "in this execution",
@@ -129,8 +132,13 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
     return said
 
 
-def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Section]:
-    """Return what lies behind the first table."""
+def _picture(place: int) -> str:
+    """Return what the picture of a hard case is called; case ids may be no names of files."""
+    return f"hard_cases/{place + 1:02d}"
+
+
+def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Sequence[str]) -> list[Section]:
+    """Return what lies behind the first table; `pictured` are the cases with a picture."""
     methods = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
     many = len(facts["runs"]) > MOST_PANELS
     return [
@@ -163,12 +171,15 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame]) -> list[Sect
             figures=["curves"] if "decision_curve" in tables else [],
             figures_folded=len(methods) > MOST_CURVES,
         ),
-        *_by_case(tables),
+        *_by_case(tables, methods, pictured),
     ]
 
 
-def _by_case(tables: dict[str, pd.DataFrame]) -> list[Section]:
+def _by_case(
+    tables: dict[str, pd.DataFrame], methods: Sequence[str], pictured: Sequence[str]
+) -> list[Section]:
     """Return what there is of groups, bands and single cases."""
+    said = captions(tables["hard_cases"], pictured, methods)
     groups = tables["groups"].round(3) if tables["groups"]["group"].nunique() > 1 else None
     return [
         Section(
@@ -178,7 +189,15 @@ def _by_case(tables: dict[str, pd.DataFrame]) -> list[Section]:
             ["critical_difference"] if groups is not None else [],
         ),
         Section("Bands of the Agatston score", bands_side_by_side(tables["bands"]), _ON_BANDS),
-        Section("Hard cases", tables["hard_cases"], _ON_HARD_CASES, otherwise="None."),
+        Section(
+            "Hard cases",
+            tables["hard_cases"],
+            _ON_HARD_CASES,
+            [_picture(place) for place in range(len(pictured))],
+            otherwise="None.",
+            captions={_picture(place): text for place, text in enumerate(said)},
+        ),
+        Section("Flow of cases", tables["flow"], figures=["flow"]),
         Section("Exclusions", tables["exclusions"], otherwise="None."),
         Section(
             "Warnings of segmenters",

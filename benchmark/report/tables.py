@@ -13,10 +13,11 @@ from benchmark.execution.seeds import derive_seed
 from benchmark.execution.store import write_atomically
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.cases.bands import band_table
+from benchmark.report.cases.flow import flow_table
 from benchmark.report.cases.hard import hard_cases
-from benchmark.report.curves.method_curves import decision_table
+from benchmark.report.curves.method_curves import decision_table, table_of_bands
 from benchmark.report.details import detail_tables
-from benchmark.report.verdict.methods import methods_of
+from benchmark.report.verdict.methods import Methods, methods_of
 from benchmark.report.verdict.standing import standing_tables
 from benchmark.statistics.comparison.pairwise import COLUMNS, compare_all
 from benchmark.statistics.intervals.alignment import align_cases
@@ -47,13 +48,14 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
         "intervals": confidence,
         "comparisons": comparisons(result),
         **standing_tables(result, methods),
-        **({"decision_curve": decision_table(result, methods)} if result.study.target.binary else {}),
+        **(_curves(result, methods) if result.study.target.binary else {}),
         "bands": band_table(result, methods),
         "hard_cases": hard_cases(result, methods),
         **detail_tables(result),
         "folds": result.folds,
         "predictions": result.predictions,
         "choices": result.choices,
+        "flow": flow_table(result),
         "exclusions": pd.DataFrame(
             [item.row() for item in result.features.exclusions],
             columns=["case_id", "extractor", "stage", "reason"],
@@ -62,6 +64,10 @@ def all_tables(result: StudyResult) -> dict[str, pd.DataFrame]:
         "runs_without_result": pd.DataFrame(result.failed.items(), columns=["run", "reason"]),
         "cases": result.features.cases.reset_index(),
     }
+
+
+def _curves(result: StudyResult, methods: Methods) -> dict[str, pd.DataFrame]:
+    return {"decision_curve": decision_table(result, methods), "curve_bands": table_of_bands(result, methods)}
 
 
 def intervals(result: StudyResult) -> pd.DataFrame:

@@ -38,7 +38,7 @@ def start_study(folder: Path, out: Path, labels: Path | None = None) -> Started:
     `UserError` for that, for a folder without scans, and where nothing can be written.
     """
     found = _look(folder, labels)
-    study = out / f"{safe(folder.resolve().name)}.yaml"
+    study = out / f"{safe(Path(os.path.abspath(folder)).name)}.yaml"
     manifest = out / MANIFEST if found.use == "manifest" else None
     for file in filter(None, (study, manifest)):
         if file.exists():

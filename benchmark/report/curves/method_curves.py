@@ -9,6 +9,7 @@ import pandas as pd
 from benchmark.execution.seeds import derive_seed
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.verdict.methods import Methods
+from benchmark.statistics.curves.bands import curve_bands
 from benchmark.statistics.intervals.bootstrap import Resampling
 from benchmark.statistics.intervals.decision_curve import decision_curve
 
@@ -30,14 +31,30 @@ def decision_table(result: StudyResult, methods: Methods) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 
-def curves_figure(methods: Methods, decisions: pd.DataFrame) -> Figure:
-    """Draw a row per method: ROC and precision–recall pooled and, in grey, of each fold; net benefit with its band."""
+def table_of_bands(result: StudyResult, methods: Methods) -> pd.DataFrame:
+    """Return the bands of each method's curves, columns as of `curve_bands` after method; of repeats the first."""
+    resampling = Resampling(replicates=2000, seed=derive_seed(result.study.seed, "bands"))
+    parts = []
+    for name, rows in _of_methods(methods):
+        whose = rows["case_id"].map(result.features.cases["patient"])
+        bands = curve_bands(rows["label"], rows["score"], resampling=resampling, patient=whose)
+        bands.insert(0, "method", name)
+        parts.append(bands)
+    return pd.concat(parts, ignore_index=True)
+
+
+def curves_figure(methods: Methods, decisions: pd.DataFrame, bands: pd.DataFrame) -> Figure:
+    """Draw a row per method: ROC and precision–recall, pooled with its band and in grey of each fold; net benefit."""
     from matplotlib.figure import Figure
 
     rows = list(_of_methods(methods))
     figure = Figure(figsize=(8.4, 2.6 * len(rows)), layout="constrained")
     grid: Any = figure.subplots(len(rows), 3, squeeze=False)
     for (name, cases), (roc, precision, benefit) in zip(rows, grid, strict=True):
+        mine = bands[bands["method"] == name]
+        for axis, curve in ((roc, "roc"), (precision, "precision_recall")):
+            band = mine[mine["curve"] == curve]
+            axis.fill_between(band["place"], band["low"], band["high"], color="C0", alpha=0.2, linewidth=0)
         for _, fold in cases.groupby("fold"):
             _ranked(roc, precision, fold, "0.75", 0.8)
         _ranked(roc, precision, cases, "C0", 1.8)

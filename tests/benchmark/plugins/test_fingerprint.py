@@ -1,11 +1,16 @@
 import importlib
 import importlib.util
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from benchmark.plugins.fingerprint import CONTRACT, PROJECT, code_digest, code_of, digest_of
 
+ROOT = Path(__file__).resolve().parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 SOURCE = """
 class Rule:
     def area(self, radius):
@@ -136,3 +141,17 @@ def test_a_compiled_module_has_the_digest_of_its_bytes_and_a_missing_one_is_an_e
         code_digest("no_such_module_anywhere")
     with pytest.raises(ModuleNotFoundError, match=r"no module 'benchmark\.no_such'"):
         code_digest("benchmark.no_such")
+
+
+def test_a_script_counts_by_its_file_and_a_prompt_says_that_it_has_none(tmp_path):
+    asked = "from benchmark.plugins.fingerprint import code_digest; print(code_digest('__main__'))"
+    (tmp_path / "script.py").write_text(f"{asked}\n")
+    (tmp_path / "other.py").write_text(f"number = 1\n{asked}\n")
+    said = [
+        subprocess.run([sys.executable, *told], cwd=ROOT, capture_output=True, text=True, env=ENVIRONMENT)
+        for told in ((tmp_path / "script.py",), (tmp_path / "other.py",), ("-c", asked))
+    ]
+    one, other, prompt = said
+    assert len(one.stdout.strip()) == len(other.stdout.strip()) == 64
+    assert one.stdout != other.stdout
+    assert "notebook or a prompt has no file to be hashed: write it into one" in prompt.stderr

@@ -1,6 +1,7 @@
 """The nine analyses hand over alike: a page, tables, figures, JSON, and a run of MLflow with the study's file."""
 
 import json
+from itertools import product
 
 import mlflow
 import numpy as np
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from benchmark.cli import app
 from benchmark.report.report import with_interval
 from benchmark.report.tracking.destination import tracking_uri
+from tests.benchmark.report.browser import chromium, serious_violations, why_no_browser
 
 SEGMENTATION = {
     "name": "few",
@@ -117,6 +119,24 @@ def test_every_analysis_is_handed_over_alike(done):
     artifacts = held[named.get(command, command)]
     assert {"report.html", "environment"} <= artifacts
     assert any(path.endswith(".yaml") for path in artifacts)
+
+
+@pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
+def test_every_page_fits_says_nothing_on_the_console_and_can_be_read_by_all(done):
+    command, _, _, results = done
+    with chromium() as browser:
+        for width, scheme in product((1280, 390), ("light", "dark")):
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            said = []
+            page.on("console", lambda message, said=said: said.append(message.text))
+            page.on("pageerror", lambda error, said=said: said.append(str(error)))
+            page.goto((results / ANALYSES[command][1] / "report.html").as_uri())
+            page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, scheme)
+            assert serious_violations(page) == [], (width, scheme)
+            assert said == []
+            assert page.locator("img").count() >= 1
+            page.close()
 
 
 def test_the_same_results_give_the_same_page(studies):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -157,6 +158,14 @@ def test_an_editor_finds_the_schema_beside_the_study(tmp_path):
     jsonschema.validate(declared, json.loads(schema.read_text()))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**declared, "protocoll": {}}, json.loads(schema.read_text()))
+
+
+def test_the_study_is_named_after_the_folder_as_it_was_given(tmp_path, monkeypatch):
+    write(tmp_path / "disk" / "p1" / "ct.nii.gz")
+    (tmp_path / "ours").symlink_to(tmp_path / "disk")
+    assert start_study(tmp_path / "ours", tmp_path / "a").study.name == "ours.yaml"
+    monkeypatch.chdir(tmp_path / "disk" / "p1")
+    assert start_study(Path(".."), tmp_path / "b").study.name == "disk.yaml"
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import auc, roc_auc_score
+from sklearn.metrics import auc, roc_auc_score, roc_curve
 
-from benchmark.report.curves.method_curves import curves_figure, decision_table
+from benchmark.report.curves.method_curves import curves_figure, decision_table, table_of_bands
 from benchmark.report.verdict.methods import Methods
 
 
@@ -33,15 +33,23 @@ def methods():
 
 
 @pytest.fixture
-def decisions(methods):
+def result():
     cases = pd.DataFrame({"patient": [f"c{n}" for n in range(60)]}, index=[f"c{n}" for n in range(60)])
-    return decision_table(
-        SimpleNamespace(features=SimpleNamespace(cases=cases), study=SimpleNamespace(seed=0)), methods
-    )
+    return SimpleNamespace(features=SimpleNamespace(cases=cases), study=SimpleNamespace(seed=0))
 
 
-def test_the_drawn_curve_has_the_area_that_scikit_learn_computes(methods, decisions):
-    figure = curves_figure(methods, decisions)
+@pytest.fixture
+def decisions(result, methods):
+    return decision_table(result, methods)
+
+
+@pytest.fixture
+def bands(result, methods):
+    return table_of_bands(result, methods)
+
+
+def test_the_drawn_curve_has_the_area_that_scikit_learn_computes(methods, decisions, bands):
+    figure = curves_figure(methods, decisions, bands)
     assert len(figure.axes) == 6
     for row, name in enumerate(methods.names):
         rows = methods.predictions[methods.predictions["run"] == name]
@@ -62,8 +70,18 @@ def test_net_benefit_is_counted_from_the_cases(methods, decisions):
     assert at["low"] < at["net_benefit"] < at["high"]
 
 
-def test_a_fold_that_tests_one_label_alone_has_no_curve_and_stops_nothing(methods, decisions):
+def test_a_fold_that_tests_one_label_alone_has_no_curve_and_stops_nothing(methods, decisions, bands):
     one = methods.predictions["label"] == 1
     methods.predictions.loc[one, "fold"] = 9
-    figure = curves_figure(methods, decisions)
+    figure = curves_figure(methods, decisions, bands)
     assert sum(line.get_color() == "0.75" for line in figure.axes[0].lines) == 0
+
+
+def test_the_pooled_curves_lie_in_their_bands_and_the_blind_one_around_the_diagonal(methods, bands):
+    roc = bands[bands["curve"] == "roc"].set_index(["method", "place"])
+    assert (roc.loc["blind"]["low"] < roc.loc["blind"].index).mean() > 0.9
+    assert (roc.loc["good"]["low"] > roc.loc["good"].index)[5:40].all()
+    rows = methods.predictions[methods.predictions["run"] == "good"]
+    false, true, _ = roc_curve(rows["label"], rows["score"])
+    pooled = np.interp(roc.loc["good"].index, false, true)
+    assert ((roc.loc["good"]["low"] <= pooled) & (pooled <= roc.loc["good"]["high"])).all()

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from benchmark.analyses.single_scan.lesion_montage import lesion_montage
+from benchmark.report.cases.lesion_montage import Look, lesion_montage
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def scan():
     images = [sitk.GetImageFromArray(each) for each in (voxels, calcium, region)]
     for image in images:
         image.SetSpacing((0.8, 0.8, 3.0))
-    return images
+    return [images[0], images[1], {"searched": images[2]}]
 
 
 def pixels(picture):
@@ -42,17 +42,18 @@ def test_lesions_are_red_and_the_region_is_outlined_in_cyan(scan):
     picture = lesion_montage(*scan, "toy")
     assert red(picture) > 500
     assert cyan(picture) > 100
-    assert cyan(lesion_montage(scan[0], scan[1], None, "toy")) == 0
+    assert cyan(lesion_montage(scan[0], scan[1], {}, "toy")) == 0
 
 
 def test_a_scan_without_lesions_has_its_picture_too(scan):
-    picture = lesion_montage(scan[0], scan[2] * 0, scan[2], "toy")
+    picture = lesion_montage(scan[0], scan[1] * 0, scan[2], "toy")
     assert red(picture) == 0
     assert cyan(picture) > 50
 
 
 def test_the_order_of_the_axes_does_not_matter(scan):
-    turned = [sitk.PermuteAxes(image, (1, 2, 0)) for image in scan]
+    image, calcium, region = (sitk.PermuteAxes(each, (1, 2, 0)) for each in (*scan[:2], scan[2]["searched"]))
+    turned = [image, calcium, {"searched": region}]
     assert lesion_montage(*turned, "toy") == lesion_montage(*scan, "toy")
 
 
@@ -68,3 +69,19 @@ def test_no_more_than_24_tiles_are_drawn_however_much_is_called(scan):
     called.CopyInformation(image)
     height, width, _ = pixels(lesion_montage(image, called, region, "toy")).shape
     assert height < width
+
+
+def test_outlined_calcium_hides_less_and_each_region_has_a_colour_of_its_own(scan):
+    image, calcium, regions = scan
+    filled, outlined = (
+        lesion_montage(image, calcium, regions, "toy", look=Look(filled=each)) for each in (True, False)
+    )
+    assert 0 < red(outlined) < red(filled) / 2
+    two = lesion_montage(image, calcium, {**regions, "other": regions["searched"]}, "toy")
+    found = pixels(two)
+    assert ((found[..., 0] > 220) & (abs(found[..., 1] - 165) < 30) & (found[..., 2] < 60)).sum() > 50
+
+
+def test_a_place_that_holds_more_than_is_shown_says_how_many(scan):
+    small = lesion_montage(*scan, "toy", look=Look(most=1, columns=2))
+    assert pixels(small).shape[1] < pixels(lesion_montage(*scan, "toy")).shape[1] / 2

@@ -1,0 +1,1 @@
+"""Curves over all thresholds, and how far other patients could move them."""
