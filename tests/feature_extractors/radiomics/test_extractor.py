@@ -4,13 +4,15 @@ import csv
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from benchmark.errors import CaseError
 from feature_extractors.radiomics.extractor import FAMILIES, INTERPOLATORS, RadiomicsExtractor
-from tests.feature_extractors import ibsi
+from feature_extractors.radiomics.preparation import resampled_about_the_middle
+from tests.feature_extractors import ibsi, ibsi_chest
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +184,124 @@ def test_the_ibsi_consensus_holds_where_the_definitions_are_alike(real_data):
         assert convert(features[name]) == pytest.approx(expected, abs=tolerance), (name, tag)
 
 
-def test_the_documented_table_is_current(real_data):
-    assert ibsi.DOCUMENT.read_text(encoding="utf-8") == ibsi.table(real_data / "ibsi_digital")
+def test_the_documented_tables_are_current(real_data):
+    assert ibsi.DOCUMENT.read_text(encoding="utf-8") == ibsi_chest.document(real_data)
+
+
+@pytest.mark.parametrize("configuration", ibsi_chest.CONFIGURATIONS)
+def test_every_value_that_ibsi_defines_agrees_on_the_chest_ct(real_data, configuration):
+    for name, (value, expected, tolerance) in ibsi_chest.compared(
+        real_data / "ibsi_ct", configuration
+    ).items():
+        assert value == pytest.approx(expected, abs=tolerance, rel=0), name
+
+
+def test_the_comparison_sees_what_ibsi_has_otherwise(real_data):
+    def others(configuration, **changed):
+        found = ibsi_chest.compared(real_data / "ibsi_ct", configuration, **changed)
+        return {name for name, row in found.items() if not ibsi_chest.agrees(*row)}
+
+    assert len(others("C", bins_from_hu=None)) == 22, "grey levels counted from the lowest HU"
+    assert len(others("C", grid="pyradiomics")) == 76, "a grid about the image's corner"
+    assert len(others("A", by_slice=False)) > 20
+    assert "original_firstorder_Kurtosis" in others("D", resegment_sd=None)
+    assert len(others("E", bin_count=33)) > 20
+
+
+# Before the features
+
+
+def test_grids_with_the_same_middle_keep_a_ramp_and_its_region():
+    _, y, x = np.mgrid[:6, :9, :10].astype(np.float64)
+    image = sitk.GetImageFromArray(4 * x + 2 * y)
+    image.SetSpacing((1.5, 1.0, 3.0))
+    image.SetOrigin((10.0, -5.0, 7.0))
+    region = sitk.GetImageFromArray(((x > 2) & (x < 8)).astype(np.uint8))
+    region.CopyInformation(image)
+    found, inside = resampled_about_the_middle(image, region, (2.0, 2.0, 0.0), "sitkLinear")
+    assert found.GetSpacing() == (2.0, 2.0, 3.0)
+    assert found.GetSize() == (8, 5, 6)
+    for one, other in ((image, found), (image, inside)):
+        middles = [
+            np.array(each.TransformContinuousIndexToPhysicalPoint((np.array(each.GetSize()) - 1) / 2))
+            for each in (one, other)
+        ]
+        assert middles[0] == pytest.approx(middles[1])
+    x_mm = 10 + 4.5 * 1.5 + (np.arange(8) - 3.5) * 2
+    y_mm = -5 + 4 + (np.arange(5) - 2) * 2
+    expected = 4 * np.clip((x_mm - 10) / 1.5, 0, 9)[None, :] + 2 * (y_mm[:, None] + 5)
+    assert np.abs(sitk.GetArrayFromImage(found)[0] - expected).max() <= 0.5 + 1e-9
+    covered = np.interp((x_mm - 10) / 1.5, np.arange(10), (np.arange(10) > 2) & (np.arange(10) < 8)) >= 0.5
+    assert (sitk.GetArrayFromImage(inside)[0, 0] == covered).all()
+
+
+def test_resegmentation_leaves_shape_and_takes_the_rest_from_what_is_left(vessel):
+    image, roi = vessel
+    values = sitk.GetArrayFromImage(image)[sitk.GetArrayFromImage(roi) > 0].astype(float)
+    low, high = np.percentile(values, [10, 90])
+    plain = RadiomicsExtractor().extract(image, roi)
+    found = RadiomicsExtractor(resegment_hu=(low, high)).extract(image, roi)
+    shape = [name for name in plain.index if "_shape_" in name]
+    assert found[shape].equals(plain[shape])
+    kept = values[(values >= low) & (values <= high)]
+    assert found["original_firstorder_Mean"] == pytest.approx(kept.mean())
+    assert found["original_firstorder_Energy"] == pytest.approx((kept**2).sum())
+    within = values[np.abs(values - values.mean()) <= 1.5 * values.std()]
+    found = RadiomicsExtractor(resegment_sd=1.5).extract(image, roi)
+    assert found["original_firstorder_Mean"] == pytest.approx(within.mean())
+    both = values[(values >= low) & (values <= high) & (np.abs(values - values.mean()) <= 1.5 * values.std())]
+    found = RadiomicsExtractor(resegment_sd=1.5, resegment_hu=(low, high)).extract(image, roi)
+    assert found["original_firstorder_Mean"] == pytest.approx(both.mean())
+
+
+def test_grey_levels_counted_from_the_bin_of_the_lowest_are_pyradiomics_own(vessel):
+    image, roi = vessel
+    low = sitk.GetArrayFromImage(image)[sitk.GetArrayFromImage(roi) > 0].min()
+    plain = RadiomicsExtractor().extract(image, roi)
+    same = RadiomicsExtractor(bins_from_hu=float(low - low % 25)).extract(image, roi)
+    pd.testing.assert_series_equal(same, plain, rtol=1e-12)
+    lower = RadiomicsExtractor(bins_from_hu=float(low - low % 25 - 50)).extract(image, roi)
+    changed = [name for name in plain.index if lower[name] != pytest.approx(plain[name], rel=1e-9)]
+    assert lower["original_glcm_JointAverage"] == pytest.approx(plain["original_glcm_JointAverage"] + 2)
+    assert not [name for name in changed if "firstorder" in name or "shape" in name]
+
+
+def test_a_fixed_number_of_bins_and_slices_are_pyradiomics_own(vessel):
+    image, roi = vessel
+    theirs = pyradiomics(image, roi, binCount=16, force2D=True, force2Ddimension=0)
+    expected = {
+        name: float(value)
+        for name, value in theirs.items()
+        if name.startswith("original_") and "_shape_" not in name
+    }
+    assert len(expected) == 93
+    found = RadiomicsExtractor(bin_count=16, by_slice=True).extract(image, roi)
+    assert found[list(expected)].to_dict() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"resegment_hu": (5000, 6000)}, "resegmentation leaves 0 of the ROI's"),
+        ({"bins_from_hu": 3000.0}, "the ROI has .* HU, below `bins_from_hu: 3000`"),
+        ({"resampled_spacing": (90, 90, 90), "grid": "ibsi"}, "leaves nothing of the ROI|single voxel"),
+    ],
+)
+def test_what_leaves_no_region_or_no_bin_is_refused(vessel, parameters, reason):
+    with pytest.raises(CaseError, match=reason):
+        RadiomicsExtractor(**parameters).extract(*vessel)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"resegment_hu": (400, -500)}, "must rise"),
+        ({"bin_count": 8, "bins_from_hu": -500}, "leave it or bin_count out"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_refused(parameters, reason):
+    with pytest.raises(ValueError, match=reason):
+        RadiomicsExtractor(**parameters)
 
 
 # What is refused
