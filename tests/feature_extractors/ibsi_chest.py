@@ -115,11 +115,13 @@ A value within the tolerance stands alone; one that is not would have the consen
 PyRadiomics does not define: IBSI's local intensity, intensity–volume histogram, other densities of shape, most of the
 intensity histogram, distance zones, matrices merged before averaging (`…_comb`), averages over slices (`…_2D`).
 
-PyRadiomics' own grid begins at the image's corner, its bins at the ROI's lowest HU. Without `bins_from_hu` 22 of the
-102 values of C do not agree, those that weigh grey levels by their number; with PyRadiomics' grid 76.
+PyRadiomics' own grid begins at the image's corner, its bins at the ROI's lowest HU. Without `bins_from_hu` 22 of C's
+102 values do not agree, those that weigh grey levels by their number; with PyRadiomics' grid 76.
 
-Not built: filters (LoG, wavelets, Laws, Gabor) and so nothing of IBSI 2, whose reference response maps are not among
-the public data at hand; `mirp` as a second back end; perturbation.
+**Filters.** `log_sigma_mm` and `wavelet` are PyRadiomics' own (tests: its values on the whole scan; closed forms of a
+Gaussian blob, a flat image and an edge). IBSI 2's Laplacian of Gaussian is not multiplied by the square of its width, as
+this one is. IBSI 2's reference response maps are not among the public data at hand, so nothing is compared with them;
+its mean, Laws and Gabor filters, perturbation, and `mirp` as a second back end are not built.
 
 | configuration | `radiomics:` | compared | agree |
 |---|---|---|---|"""

@@ -11,6 +11,7 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from benchmark.errors import CaseError
 from feature_extractors.radiomics.extractor import FAMILIES, INTERPOLATORS, RadiomicsExtractor
+from feature_extractors.radiomics.filters import responses
 from feature_extractors.radiomics.preparation import resampled_about_the_middle
 from tests.feature_extractors import ibsi, ibsi_chest
 
@@ -279,11 +280,80 @@ def test_a_fixed_number_of_bins_and_slices_are_pyradiomics_own(vessel):
     assert found[list(expected)].to_dict() == pytest.approx(expected, rel=1e-12)
 
 
+FILTERS = {
+    "LoG": ({"sigma": [1.0, 3.0]}, {"log_sigma_mm": (1.0, 3.0)}, 2),
+    "Wavelet": ({}, {"wavelet": True}, 8),
+}
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_features_of_a_filtered_image_are_those_of_pyradiomics_on_the_whole_scan(vessel, kind):
+    image, roi = vessel
+    settings, parameters, images = FILTERS[kind]
+    theirs = RadiomicsFeatureExtractor()
+    theirs.disableAllImageTypes()
+    theirs.enableImageTypeByName(kind, customArgs=settings)
+    expected = {
+        name: float(value)
+        for name, value in theirs.execute(image, roi, label=1).items()
+        if np.ndim(value) == 0 and name.startswith(("log-", "wavelet-"))
+    }
+    found = RadiomicsExtractor(**parameters).extract(image, roi)
+    assert len(found) == 107 + 93 * images
+    assert len(expected) == 93 * images
+    assert found[list(expected)].to_dict() == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert found.iloc[:107].equals(RadiomicsExtractor().extract(image, roi))
+
+
+def test_the_response_to_a_gaussian_blob_is_the_closed_form():
+    """Of a blob of width s the Laplacian of Gaussian of width σ is that of width √(s² + σ²), times σ²."""
+    s, sigma, spacing = 3.0, 2.0, (0.8, 0.8, 0.8)
+    place = (np.stack(np.meshgrid(*3 * [np.arange(61)], indexing="ij")) - 30) * 0.8
+    r2 = (place**2).sum(0)
+    image = sitk.GetImageFromArray(1000 * np.exp(-r2 / (2 * s**2)))
+    image.SetSpacing(spacing)
+    region = sitk.GetImageFromArray((r2 < 100).astype(np.uint8))
+    region.SetSpacing(spacing)
+    ((name, response),) = responses(image, region, [sigma], wavelet=False)
+    width2 = s**2 + sigma**2
+    box = tuple(slice(int(along.min()), int(along.max()) + 1) for along in np.nonzero(r2 < 100))
+    blurred = 1000 * (s**2 / width2) ** 1.5 * np.exp(-r2 / (2 * width2))
+    expected = sigma**2 * blurred * (r2 / width2 - 3) / width2
+    assert name == "log-sigma-2-0-mm-3D"
+    assert np.abs(sitk.GetArrayFromImage(response) - expected[box]).max() < 0.01 * np.abs(expected).max()
+
+
+def test_the_parts_of_the_wavelet_transform_tell_a_flat_image_and_the_direction_of_an_edge():
+    x = np.mgrid[:24, :24, :24][2].astype(float)
+    region = np.zeros((24, 24, 24), np.uint8)
+    region[9:15, 9:15, 9:15] = 1
+    roi = sitk.GetImageFromArray(region)
+    flat = dict(responses(sitk.GetImageFromArray(np.full_like(x, 50.0)), roi, [], wavelet=True))
+    edge = dict(responses(sitk.GetImageFromArray(np.where(x < 12, 0.0, 100.0)), roi, [], wavelet=True))
+    high = {name: np.abs(sitk.GetArrayFromImage(found)).max() for name, found in edge.items()}
+    assert set(high) == {f"wavelet-{a}{b}{c}" for a in "LH" for b in "LH" for c in "LH"}
+    for name, found in flat.items():
+        # Each low pass multiplies what is constant by √2, each high pass removes it.
+        level = 50 * 2**1.5 if name == "wavelet-LLL" else 0
+        assert sitk.GetArrayFromImage(found) == pytest.approx(np.full((6, 6, 6), level), abs=1e-9)
+    assert {name for name, most in high.items() if most > 1e-9} == {"wavelet-LLL", "wavelet-HLL"}
+
+
+def test_filters_leave_out_the_voxels_that_resegmentation_does(vessel):
+    image, roi = vessel
+    found = RadiomicsExtractor(log_sigma_mm=(3.0,), resegment_hu=(0, 100)).extract(image, roi)
+    values, inside = sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(roi) > 0
+    theirs = sitk.LaplacianRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat64), 3.0, True)
+    kept = sitk.GetArrayFromImage(theirs)[inside & (values >= 0) & (values <= 100)]
+    assert found["log-sigma-3-0-mm-3D_firstorder_Mean"] == pytest.approx(kept.mean(), rel=1e-4, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
         ({"resegment_hu": (5000, 6000)}, "resegmentation leaves 0 of the ROI's"),
         ({"bins_from_hu": 3000.0}, "the ROI has .* HU, below `bins_from_hu: 3000`"),
+        ({"log_sigma_mm": (300.0,)}, "too few for a Laplacian of Gaussian of 300 mm"),
         ({"resampled_spacing": (90, 90, 90), "grid": "ibsi"}, "leaves nothing of the ROI|single voxel"),
     ],
 )
@@ -296,6 +366,8 @@ def test_what_leaves_no_region_or_no_bin_is_refused(vessel, parameters, reason):
     ("parameters", "reason"),
     [
         ({"resegment_hu": (400, -500)}, "must rise"),
+        ({"log_sigma_mm": (0, 1)}, "widths above 0, each once"),
+        ({"log_sigma_mm": (1, 1)}, "widths above 0, each once"),
         ({"bin_count": 8, "bins_from_hu": -500}, "leave it or bin_count out"),
     ],
 )
