@@ -106,10 +106,11 @@ HEADING = """
 # The chest CT, configurations A to E
 
 The same features on the IBSI 1 chest CT under the five configurations of the reference manual: 510 values, all within
-the consensus tolerance. `grid: ibsi` resamples about the image's middle, rounds to whole HU and takes the ROI where at
-least half of it is; `resegment_hu` and `resegment_sd` leave voxels out of everything but shape; `bins_from_hu` counts
-grey levels from the lower end of the range. All are off by default. By slice (A, B) matrices are counted over all slices
-together, by direction (IBSI's `2_5D_avg`); in C to E in three dimensions (`3D_avg`). Conversions are those above.
+the consensus tolerance. `grid: ibsi` resamples about the image's middle, rounds to whole HU and takes the ROI where
+at least half of it is; `resegment_hu` and `resegment_sd` leave voxels out of everything but shape; `bins_from_hu`
+counts grey levels from the lower end of the range. All are off by default. By slice (A, B) matrices are counted over
+all slices together, by direction (IBSI's `2_5D_avg`); in C to E in three dimensions (`3D_avg`). Conversions are those
+above.
 
 A value within the tolerance stands alone; one that is not would have the consensus in brackets. What is left out
 PyRadiomics does not define: IBSI's local intensity, intensity–volume histogram, other densities of shape, most of the
@@ -119,9 +120,9 @@ PyRadiomics' own grid begins at the image's corner, its bins at the ROI's lowest
 102 values do not agree, those that weigh grey levels by their number; with PyRadiomics' grid 76.
 
 **Filters.** `log_sigma_mm` and `wavelet` are PyRadiomics' own (tests: its values on the whole scan; closed forms of a
-Gaussian blob, a flat image and an edge). IBSI 2's Laplacian of Gaussian is not multiplied by the square of its width, as
-this one is. IBSI 2's reference response maps are not among the public data at hand, so nothing is compared with them;
-its mean, Laws and Gabor filters, perturbation, and `mirp` as a second back end are not built.
+Gaussian blob, a flat image and an edge). IBSI 2's Laplacian of Gaussian is not multiplied by the square of its width,
+as this one is. IBSI 2's reference response maps are not among the public data at hand, so nothing is compared with
+them; its mean, Laws and Gabor filters, perturbation, and `mirp` as a second back end are not built.
 
 | configuration | `radiomics:` | compared | agree |
 |---|---|---|---|"""
