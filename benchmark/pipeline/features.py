@@ -88,13 +88,15 @@ def _wanted(study: Study) -> tuple[list[Wanted], dict[str, list[str]], dict[str,
     wanted, keys = [], {}
     for name, declared in study.extractors.items():
         item = Wanted(name, study.segmenter_of(name), declared.extractor)
-        if name in unavailable or isinstance(declared.extractor, ReportExtractor):
+        if name in unavailable:
             continue
         try:
-            keys[name] = _made_of(item)
+            made_of = _made_of(item)
         except UserError as error:  # the weights could not be had after all
             unavailable[name] = str(error)
-        else:
+            continue
+        if not isinstance(declared.extractor, ReportExtractor):
+            keys[name] = made_of
             wanted.append(item)
     for name, declared in study.extractors.items():  # whose neighbour failed only now is not whole either
         if declared.beside in unavailable and name not in unavailable:

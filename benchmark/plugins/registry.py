@@ -59,6 +59,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
         "control": "feature_extractors.control:ControlExtractor",
         "image_diagnostics": "feature_extractors.image_diagnostics:ImageDiagnosticsExtractor",
         "report_bow": "feature_extractors.reports.bag_of_words:ReportBagOfWords",
+        "report_embedding": "feature_extractors.reports.embedding:ReportEmbedding",
     },
     "classifier": {
         "random_forest": "classifiers.random_forest:RandomForest",

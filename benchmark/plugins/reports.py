@@ -15,6 +15,8 @@ OF_REPORT = "report: "
 """What the name of every feature of a report begins with, by which a classifier knows it among others."""
 GIVEN = f"{OF_REPORT}given"
 """The feature that is 1 where there is a report, and 0 where all others are 0 for want of one."""
+COORDINATE = f"{OF_REPORT}embedding "
+"""What the name of each coordinate of an embedding begins with: it is standardised, where counts are weighed."""
 
 
 class ReportExtractor(FeatureExtractor):

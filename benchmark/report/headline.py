@@ -76,13 +76,16 @@ def cohort_hash(result: StudyResult) -> str:
 
 
 def _weights(result: StudyResult) -> dict[str, str]:
-    """Return the digests of the weights behind the runs, by what the study calls the plug-in."""
-    found = {}
+    """Return the digests of the weights behind the runs, by what the study calls the plug-in.
+
+    A plug-in's own digest goes before those of the plug-ins within it: of several files it knows all.
+    """
+    found: dict[str, str] = {}
     for run in result.all_runs():
         for kind, plugin in result.study.plugins_of(run).items():
             for part in with_nested(plugin):
                 if digest := part.weights_digest():
-                    found[result.study.names_of(run)[kind]] = digest
+                    found.setdefault(result.study.names_of(run)[kind], digest)
     return found
 
 

@@ -27,7 +27,7 @@ from benchmark.report.readable.tables import (
 from benchmark.report.report import Report, Section, with_interval
 from benchmark.report.tables import all_tables
 from benchmark.report.tracking.runs import log_study
-from benchmark.report.verdict.pairs import pairs_side_by_side
+from benchmark.report.verdict.pairs import claims_in_words, pairs_side_by_side
 from benchmark.report.verdict.sentence import verdict
 from benchmark.report.writing.sections import for_the_paper
 
@@ -44,10 +44,17 @@ _ON_CALIBRATION = (
 )
 MOST_PANELS, MOST_CURVES = 8, 4
 """So many runs, or methods, a figure may have with panels for each and still be shown at once."""
+POOLED_APART = 0.01
+"""From which difference on an AUC as the mean of folds is marked: pooled it is another."""
 _ON_P = "p: accuracy against the reference, corrected resampled t-test (Nadeau and Bengio), adjusted by Holm"
 _ON_CURVES = (
     "Of each method, pooled over the out-of-fold predictions with 95 % bands (patients resampled), and in grey each "
     "fold. Net benefit: of treating whoever is above the threshold, everybody, or nobody."
+)
+_ON_CLAIMS = (
+    "Row minus what it is compared with: points of accuracy with the 95 % interval of the corrected resampled t-test, "
+    "the probability that it is better, practically equal or worse (its Bayesian reading), and its p-value adjusted by "
+    "Holm over the family named."
 )
 _ON_PAIRS = (
     "Row minus column in points of accuracy; in brackets the p-value of the corrected resampled t-test (Nadeau and "
@@ -149,6 +156,7 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Se
             f"{_ON_P}.",
             ["comparison"],
         ),
+        Section("What may be claimed", claims_in_words(tables["claims"]), _ON_CLAIMS),
         Section("Pairs of methods", pairs_side_by_side(tables["claims"], methods), _ON_PAIRS),
         Section("Comparisons", tables["comparisons"][SHOWN].round(4), _ON_COMPARISONS),
         Section(
@@ -228,10 +236,15 @@ def _overview(methods: pd.DataFrame) -> pd.DataFrame:
         shown |= {"skill": _skill(row)} if best else {}
         ends = {end: row[f"accuracy_{end}"] for end in ("low", "high", "method")}
         shown["accuracy"] = with_interval(row["accuracy"], **ends)
-        shown |= {short: f"{row[key]:.2f}" for key, short in _SHORT.items() if key in row}
+        shown |= {short: f"{row[key]:.2f}{_apart(row, key)}" for key, short in _SHORT.items() if key in row}
         ranks = "" if pd.isna(row["rank_low"]) else f"{row['rank_low']}–{row['rank_high']}"
         rows.append(shown | {"group": row["group"], "ranks": ranks})
     return pd.DataFrame(rows)
+
+
+def _apart(row: Mapping[Any, Any], metric: str) -> str:
+    """Return a star for an AUC that is another one where the folds are pooled."""
+    return "*" if metric == "roc_auc" and abs(row[metric] - row["roc_auc_pooled"]) >= POOLED_APART else ""
 
 
 def _skill(row: Mapping[Any, Any]) -> str:
@@ -250,8 +263,9 @@ def _note(best: str, facts: dict[str, Any]) -> str:
     )
     return (
         f"{rule}95 % intervals, patients resampled{_other_methods(facts)}; a method takes in each fold the classifier "
-        "with the best inner score; AUC: mean of the folds; methods that share a letter were not told apart; ranks: "
-        "95 % interval; every run: tables/summary.csv"
+        "with the best inner score; AUC: mean of the folds, * pooled it differs by a point or more, for ties or folds "
+        "calibrated apart; methods that share a letter were not told apart; ranks: 95 % interval; every run: "
+        "tables/summary.csv"
     )
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of columns of a joined table, each prepared as its kind needs, in the training fold."""
+"""The kinds of columns of a joined table, each prepared as its kind needs, in the training fold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from benchmark.plugins.reports import GIVEN, OF_REPORT
+from benchmark.plugins.reports import COORDINATE, GIVEN, OF_REPORT
 from classifiers.preprocessing import CorrelationFilter
 
 Floats = NDArray[np.float64]
@@ -22,6 +22,11 @@ Floats = NDArray[np.float64]
 def report_columns(names: Sequence[str]) -> tuple[int, ...]:
     """Return the places of the features of reports."""
     return tuple(place for place, name in enumerate(names) if name.startswith(OF_REPORT))
+
+
+def coordinate_columns(names: Sequence[str]) -> tuple[int, ...]:
+    """Return those of the reports' features that are coordinates of an embedding and no counts."""
+    return tuple(place for place, name in enumerate(names) if name.startswith(COORDINATE))
 
 
 def given_column(names: Sequence[str]) -> int | None:
@@ -65,27 +70,52 @@ class TermWeights(TransformerMixin, BaseEstimator):
         return weighted
 
 
+class CoordinateScaling(TransformerMixin, BaseEstimator):
+    """Standardise an embedding (cases, coordinates) over the cases that have one; a case without stays zero.
+
+    Then divide by the root of their number, so that a case is about 1 long, as `TermWeights` makes it.
+    """
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Learn means and deviations."""
+        values = validate_data(self, X, dtype=np.float64)
+        self.scaler_ = StandardScaler().fit(values[values.any(axis=1)])
+        return self
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Return the scaled coordinates."""
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=np.float64, reset=False)
+        given = values.any(axis=1, keepdims=True)
+        scaled: Floats = given * self.scaler_.transform(values) / np.sqrt(values.shape[1])
+        return scaled
+
+
 class Blocks(TransformerMixin, BaseEstimator):
-    """Image features filtered and standardised, and beside them the weights of the report's terms.
+    """Image features filtered and standardised, and beside them the report's: terms weighed, an embedding scaled.
 
     Parameters
     ----------
     report : tuple of int
         Which columns are of reports; the others are the image's. Either may be none.
+    coordinates : tuple of int
+        Which of those are an embedding's coordinates and no counts.
     correlation_threshold : float or None
         Of the image features' filter.
     report_weight : float
-        What the weights of terms, no larger than 1, are multiplied by beside standardised features: a penalised
+        What the report's columns, no longer than about 1, are multiplied by beside standardised features: a penalised
         model trusts the larger of two columns more.
     """
 
     def __init__(
         self,
         report: tuple[int, ...] = (),
+        coordinates: tuple[int, ...] = (),
         correlation_threshold: float | None = 0.9,
         report_weight: float = 1.0,
     ) -> None:
         self.report = report
+        self.coordinates = coordinates
         self.correlation_threshold = correlation_threshold
         self.report_weight = report_weight
 
@@ -103,10 +133,9 @@ class Blocks(TransformerMixin, BaseEstimator):
         """Return the prepared columns, the image's first."""
         check_is_fitted(self)
         values: Floats = validate_data(self, X, dtype=np.float64, reset=False)
-        scale = {"image": 1.0, "report": self.report_weight}
         return np.hstack(
             [
-                scale[name] * made.transform(values[:, columns])
+                (1.0 if name == "image" else self.report_weight) * made.transform(values[:, columns])
                 for name, (columns, made) in self.parts_.items()
             ]
         )
@@ -125,11 +154,13 @@ class Blocks(TransformerMixin, BaseEstimator):
         return np.concatenate(kept)
 
     def _parts(self, width: int) -> list[tuple[str, NDArray[np.intp], Pipeline]]:
-        report = np.asarray(self.report, dtype=np.intp)
-        image = np.setdiff1d(np.arange(width), report)
+        report, coordinates = (
+            np.asarray(columns, dtype=np.intp) for columns in (self.report, self.coordinates)
+        )
         parts = [
-            ("image", image, image_steps(self.correlation_threshold)),
-            ("report", report, report_steps()),
+            ("image", np.setdiff1d(np.arange(width), report), image_steps(self.correlation_threshold)),
+            ("terms", np.setdiff1d(report, coordinates), _report_steps(TermWeights())),
+            ("coordinates", coordinates, _report_steps(CoordinateScaling())),
         ]
         return [part for part in parts if len(part[1])]
 
@@ -142,6 +173,5 @@ def image_steps(correlation_threshold: float | None) -> Pipeline:
     return Pipeline([("varying", VaryingColumns()), *uncorrelated, ("scaled", StandardScaler())])
 
 
-def report_steps() -> Pipeline:
-    """Return constant filter → TF-IDF."""
-    return Pipeline([("varying", VaryingColumns()), ("weighted", TermWeights())])
+def _report_steps(weighing: TransformerMixin) -> Pipeline:
+    return Pipeline([("varying", VaryingColumns()), ("weighed", weighing)])

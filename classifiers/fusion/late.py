@@ -14,7 +14,7 @@ Numbers = tuple[float, ...]
 
 
 class LateFusion(Classifier):
-    """Stacked logistic regressions of image features and of a report's terms; without a report the image alone decides.
+    """Stacked logistic regressions of image features and of a report's; without a report the image alone decides.
 
     Each fold of the stacking lies in the training fold and keeps patients whole. For extractors with another `beside`.
     """
@@ -57,7 +57,7 @@ class LateFusion(Classifier):
         """Return the pipeline, in which the stack does all there is to do."""
         from sklearn.pipeline import Pipeline
 
-        from classifiers.fusion.blocks import given_column, report_columns
+        from classifiers.fusion.blocks import coordinate_columns, given_column, report_columns
         from classifiers.fusion.stacking import StackedReport
 
         columns = self._columns
@@ -65,6 +65,7 @@ class LateFusion(Classifier):
             report_columns(columns),
             given_column(columns),
             columns.index(WHOLE) if WHOLE in columns else None,
+            coordinates=coordinate_columns(columns),
             correlation_threshold=self.correlation_threshold,
             folds=self.folds,
             seed=seed,

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from benchmark.errors import CaseError
-from classifiers.fusion.blocks import image_steps, report_steps
+from classifiers.fusion.blocks import Blocks, image_steps
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -34,6 +34,8 @@ class StackedReport(ClassifierMixin, BaseEstimator):
         The column that is 1 where there is a report.
     whole : int or None
         The column of codes of what no fold may part, which is learnt from by no model; None: cases alone.
+    coordinates : tuple of int
+        Which columns of reports are an embedding's coordinates and no counts.
     image_c, report_c : float
         Of the two logistic regressions.
     correlation_threshold : float or None
@@ -48,6 +50,7 @@ class StackedReport(ClassifierMixin, BaseEstimator):
         report: tuple[int, ...] = (),
         given: int | None = None,
         whole: int | None = None,
+        coordinates: tuple[int, ...] = (),
         image_c: float = 0.03,
         report_c: float = 3.0,
         correlation_threshold: float | None = 0.9,
@@ -57,6 +60,7 @@ class StackedReport(ClassifierMixin, BaseEstimator):
         self.report = report
         self.given = given
         self.whole = whole
+        self.coordinates = coordinates
         self.image_c = image_c
         self.report_c = report_c
         self.correlation_threshold = correlation_threshold
@@ -133,7 +137,10 @@ class StackedReport(ClassifierMixin, BaseEstimator):
         return _with_regression(image_steps(self.correlation_threshold), self.image_c)
 
     def _report_model(self) -> Pipeline:
-        return _with_regression(report_steps(), self.report_c)
+        places = tuple(range(len(self.report)))  # among the report's columns
+        coordinates = tuple(np.flatnonzero(np.isin(self.report, self.coordinates)).tolist())
+        blocks = Pipeline([("blocks", Blocks(places, coordinates))])
+        return _with_regression(blocks, self.report_c)
 
 
 def _with_regression(steps: Pipeline, C: float) -> Pipeline:

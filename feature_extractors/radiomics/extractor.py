@@ -10,24 +10,31 @@ volume, their ratio and sphericity differ by rounding (1e-13).
 | `families`          | enabled feature classes, with all features not deprecated |
 | `bin_width`         | `binWidth`                                                |
 | `energy_shift_hu`   | `voxelArrayShift`                                         |
+| `bin_count`         | `binCount`                                                |
+| `by_slice`          | `force2D`, `force2Ddimension` 0                           |
+| `log_sigma_mm`      | image type LoG, `sigma`                                   |
+| `wavelet`           | image type Wavelet                                        |
 | `resampled_spacing` | `resampledPixelSpacing`                                   |
 | `interpolator`      | `interpolator`                                            |
 | `diagnostics`       | the scalar ones of `additionalInfo`                       |
 
-All others stay at PyRadiomics' defaults: 3-D (`force2D` off), `distances` [1], `padDistance` 5, no
-normalisation, resegmentation or weighting, `gldm_a` 0, image type Original, `minimumROIDimensions` 2.
+All others stay at PyRadiomics' defaults: `distances` [1], `padDistance` 5, no normalisation or weighting, `gldm_a` 0,
+`minimumROIDimensions` 2. Resegmentation and the grid `ibsi` are ours (`preparation.py`).
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from benchmark.errors import CaseError
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.declaration import Once
+from feature_extractors.radiomics.filters import responses
+from feature_extractors.radiomics.preparation import lowest, resampled_about_the_middle, resegmented
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +54,23 @@ class RadiomicsExtractor(FeatureExtractor):
         FAMILIES, min_length=1, description="feature families to compute"
     )
     bin_width: float = Field(25.0, gt=0, description="width of the grey-level bins in HU")
+    bin_count: int | None = Field(
+        None, ge=2, le=1024, description="so many bins from the lowest to the highest HU; none: `bin_width`"
+    )
+    bins_from_hu: float | None = Field(
+        None,
+        description="the HU at which grey level 1 begins, as IBSI has it at the lower end of `resegment_hu`; none: at "
+        "the bin of the ROI's lowest HU",
+    )
+    by_slice: bool = Field(False, description="texture within axial slices instead of in three dimensions")
+    resegment_hu: tuple[float, float] | None = Field(
+        None, description="leave out voxels outside of this range of HU; shape keeps them"
+    )
+    resegment_sd: float | None = Field(
+        None,
+        gt=0,
+        description="leave out voxels so many standard deviations off the ROI's mean; shape keeps them",
+    )
     energy_shift_hu: int = Field(
         0, description="added to the voxels for energy, total energy and root mean square"
     )
@@ -57,9 +81,39 @@ class RadiomicsExtractor(FeatureExtractor):
     interpolator: Literal["nearest", "linear", "bspline"] = Field(
         "bspline", description="how the image is resampled; the ROI always takes the nearest voxel"
     )
+    log_sigma_mm: tuple[float, ...] = Field(
+        (), description="add the families but shape of Laplacians of Gaussian, so many mm wide"
+    )
+    wavelet: bool = Field(
+        False, description="add the families but shape of the eight parts of a wavelet transform (coif1)"
+    )
+    grid: Literal["pyradiomics", "ibsi"] = Field(
+        "pyradiomics",
+        description="ibsi: resampled about the image's middle, HU whole, the ROI where at least half of it is",
+    )
     diagnostics: bool = Field(
         False, description="add five scalar diagnostics, of which three describe the whole image"
     )
+
+    @model_validator(mode="after")
+    def _no_bins_of_both_kinds(self) -> RadiomicsExtractor:
+        if self.bin_count is not None and self.bins_from_hu is not None:
+            raise ValueError("bins_from_hu is where bins of `bin_width` begin: leave it or bin_count out")
+        return self
+
+    @field_validator("log_sigma_mm")
+    @classmethod
+    def _each_once(cls, sigmas: tuple[float, ...]) -> tuple[float, ...]:
+        if any(sigma <= 0 for sigma in sigmas) or len(set(sigmas)) < len(sigmas):
+            raise ValueError("must name widths above 0, each once, as [1, 3] does")
+        return sigmas
+
+    @field_validator("resegment_hu")
+    @classmethod
+    def _rising(cls, hu: tuple[float, float] | None) -> tuple[float, float] | None:
+        if hu is not None and hu[0] >= hu[1]:
+            raise ValueError("must rise, as [-500, 400] does")
+        return hu
 
     def extract(self, image: sitk.Image, roi: sitk.Image) -> pd.Series:
         """Return the features by PyRadiomics' names, e.g. ``original_firstorder_Mean``.
@@ -79,7 +133,9 @@ class RadiomicsExtractor(FeatureExtractor):
                 "the ROI is empty" if self.label is None else f"the ROI has no label {self.label}"
             )
         values = self._diagnostics(image, region) if self.diagnostics else {}
-        values |= self._features(*self._box(image, region))
+        if self.resampled_spacing is not None:
+            image, region = self._resampled(image, region)
+        values |= self._features(image, region)
         features = pd.Series(values, dtype=np.float64)
         broken = features.index[~np.isfinite(features.to_numpy())]
         if len(broken):
@@ -87,11 +143,9 @@ class RadiomicsExtractor(FeatureExtractor):
         return features
 
     def _box(self, image: sitk.Image, region: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
-        """Return image and region in the region's box, resampled first where that is asked for."""
+        """Return image and region in the region's box."""
         from benchmark.images.geometry import crop_to_roi
 
-        if self.resampled_spacing is not None:
-            image, region = self._resampled(image, region)
         image, region = crop_to_roi(image, region)
         sides = sum(size > 1 for size in region.GetSize())
         if sides < 2:
@@ -100,10 +154,13 @@ class RadiomicsExtractor(FeatureExtractor):
         return image, region
 
     def _resampled(self, image: sitk.Image, region: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
-        """Resample with PyRadiomics on the whole image: on a crop, ITK may round voxels to another integer."""
+        """Resample the whole image: on a crop, ITK may round voxels to another integer."""
         import SimpleITK as sitk
         from radiomics import imageoperations
 
+        if self.grid == "ibsi" and self.resampled_spacing is not None:
+            how = INTERPOLATORS[self.interpolator]
+            return resampled_about_the_middle(image, region, self.resampled_spacing, how)
         image, region = imageoperations.resampleImage(
             image,
             sitk.Cast(region, sitk.sitkUInt32),
@@ -116,16 +173,36 @@ class RadiomicsExtractor(FeatureExtractor):
         return image, region
 
     def _features(self, image: sitk.Image, region: sitk.Image) -> dict[str, float]:
+        """Return the features of the image and of what filters make of it."""
+        box, whole = self._box(image, region)
+        kept = whole
+        if self.resegment_hu is not None or self.resegment_sd is not None:
+            kept = resegmented(box, whole, self.resegment_hu, self.resegment_sd)
+        if self.bins_from_hu is not None and (low := lowest(box, kept)) < self.bins_from_hu:
+            raise CaseError(f"the ROI has {low:g} HU, below `bins_from_hu: {self.bins_from_hu:g}`")
+        shape = [family for family in self.families if family == "shape"]
+        others = [family for family in self.families if family != "shape"]
+        values = self._of_image("original", box, whole, shape)
+        values |= self._of_image("original", box, kept, others, binOrigin=self.bins_from_hu)
+        for name, response in responses(image, region, self.log_sigma_mm, self.wavelet):
+            values |= self._of_image(name, response, kept, others)
+        return values
+
+    def _of_image(
+        self, name: str, image: sitk.Image, region: sitk.Image, families: Sequence[Family], **more: Any
+    ) -> dict[str, float]:
         from feature_extractors.radiomics.families import feature_classes
 
         classes = feature_classes()
-        settings = {"binWidth": self.bin_width, "voxelArrayShift": self.energy_shift_hu, "label": 1}
+        settings = {"voxelArrayShift": self.energy_shift_hu, "label": 1, **more}
+        settings |= {"binCount": self.bin_count} if self.bin_count else {"binWidth": self.bin_width}
+        settings |= {"force2D": self.by_slice, "force2Ddimension": 0}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused by name
             return {
-                f"original_{family}_{name}": float(value)
-                for family in self.families
-                for name, value in classes[family](image, region, **settings).execute().items()
+                f"{name}_{family}_{feature}": float(value)
+                for family in families
+                for feature, value in classes[family](image, region, **settings).execute().items()
             }
 
     def _diagnostics(self, image: sitk.Image, region: sitk.Image) -> dict[str, float]:

@@ -5,16 +5,42 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+TEXTURE = ("glcm", "glrlm", "glszm", "gldm", "ngtdm")
+
 
 @cache
 def feature_classes() -> dict[str, Any]:
-    """Return PyRadiomics' feature classes by family; `shape` and `glrlm` are ours, with the same features."""
+    """Return PyRadiomics' feature classes by family; `shape` and `glrlm` are ours, with the same features.
+
+    Those of texture know one setting more: ``binOrigin``, the HU at which grey level 1 begins.
+    """
     import logging
 
     import radiomics
 
     logging.getLogger("radiomics").setLevel(logging.CRITICAL)  # it warns of every symmetrical GLCM
-    return {**radiomics.getFeatureClasses(), "shape": _shape(), "glrlm": _glrlm()}
+    classes = {**radiomics.getFeatureClasses(), "shape": _shape(), "glrlm": _glrlm()}
+    return classes | {name: _with_origin(classes[name]) for name in TEXTURE}
+
+
+def _with_origin(texture: Any) -> Any:
+    import numpy as np
+
+    class FromOrigin(texture):
+        """Texture of grey levels that are counted from a given HU on, where one is given."""
+
+        def _applyBinning(self, matrix: Any) -> Any:  # noqa: N802
+            if (origin := self.settings.get("binOrigin")) is None:
+                return super()._applyBinning(matrix)
+            levels = np.zeros(matrix.shape, int)
+            inside = matrix[self.maskArray].astype(np.float64)
+            levels[self.maskArray] = np.floor((inside - origin) / self.settings["binWidth"]) + 1
+            self.coefficients["grayLevels"] = np.unique(levels[self.maskArray])
+            self.coefficients["Ng"] = int(levels.max())
+            return levels
+
+    FromOrigin.__module__ = texture.__module__  # by which PyRadiomics names the logger that is kept quiet
+    return FromOrigin
 
 
 def _shape() -> Any:
@@ -55,7 +81,11 @@ def _glrlm() -> Any:
         def _calculateMatrix(self, voxelCoordinates: None = None) -> Any:  # noqa: N802
             """Return the runs as (1, grey level of the ROI, length, angle)."""
             angles = cMatrices.generate_angles(
-                np.array(self.imageArray.shape), np.array([1]), False, False, 0
+                np.array(self.imageArray.shape),
+                np.array([1]),
+                False,
+                self.settings.get("force2D", False),
+                self.settings.get("force2Ddimension", 0),
             )
             runs = run_lengths(self.imageArray, self.maskArray, angles)
             runs = runs[None, self.coefficients["grayLevels"] - 1][..., runs.any(axis=(0, 1))]

@@ -16,8 +16,8 @@ from benchmark.evaluation.fold import FoldTask, evaluate
 from benchmark.evaluation.ordinal import Ordinal
 from benchmark.evaluation.protocol import Protocol
 from benchmark.plugins.base import WHOLE
-from benchmark.plugins.reports import GIVEN, OF_REPORT
-from classifiers.fusion.blocks import TermWeights
+from benchmark.plugins.reports import COORDINATE, GIVEN, OF_REPORT
+from classifiers.fusion.blocks import CoordinateScaling, TermWeights
 from classifiers.fusion.early import EarlyFusion
 from classifiers.fusion.late import LateFusion
 from classifiers.preprocessing import CorrelationFilter
@@ -107,6 +107,69 @@ def test_a_term_that_no_training_case_has_changes_nothing():
     X[TEST, -1] = 5
     assert probabilities(EARLY, X, y) == pytest.approx(before)
     assert NAMES[-1] not in evaluate(task(EARLY, X, y))["kept"]
+
+
+# An embedding of the report in the place of its terms
+
+
+EMBEDDED = tuple(name.replace(f"{OF_REPORT}t", f"{COORDINATE}") for name in NAMES)
+
+
+def embedded(seed=0, missing=0.2):
+    """Image features and an embedding with a wide spread, of which one coordinate tells something of y."""
+    X, y = cases(missing=missing, seed=seed)
+    random = np.random.default_rng(seed)
+    coordinates = random.normal(3, 10, (len(y), TERMS)) + 12 * y[:, None] * (np.arange(TERMS) < 1)
+    X[:, IMAGE + 1 :] = coordinates * X[:, [IMAGE]]
+    return X, y
+
+
+def scaled(X, rows):
+    """Coordinates standardised over the reports among `rows`, about 1 long, and zero without a report."""
+    given = X[:, IMAGE] > 0
+    known = X[rows][given[rows], IMAGE + 1 :]
+    return given[:, None] * (X[:, IMAGE + 1 :] - known.mean(0)) / known.std(0) / np.sqrt(TERMS)
+
+
+def test_an_embedding_is_standardised_over_the_cases_that_have_one():
+    X, _ = embedded()
+    ours = CoordinateScaling().fit(X[TRAIN, IMAGE + 1 :]).transform(X[:, IMAGE + 1 :])
+    assert ours == pytest.approx(scaled(X, TRAIN))
+    assert not ours[X[:, IMAGE] == 0].any()
+    assert np.linalg.norm(ours[X[:, IMAGE] > 0], axis=1).mean() == pytest.approx(1, abs=0.1)
+
+
+def test_early_fusion_with_an_embedding_is_a_regression_on_its_scaled_coordinates():
+    X, y = embedded()
+    image = make_pipeline(CorrelationFilter(0.9), StandardScaler()).fit(X[TRAIN, :IMAGE])
+    joined = np.c_[image.transform(X[:, :IMAGE]), 2.0 * X[:, [IMAGE]], 2.0 * scaled(X, TRAIN)]
+    expected = LogisticRegression(C=0.3, max_iter=5000).fit(joined[TRAIN], y[TRAIN])
+    ours = probabilities(EARLY, X, y, EMBEDDED)
+    assert ours == pytest.approx(expected.predict_proba(joined[TEST]), abs=1e-6)
+    assert ours != pytest.approx(probabilities(EARLY, np.abs(X), y), abs=0.01), "coordinates are no counts"
+
+
+@pytest.mark.parametrize("classifier", [EARLY, LATE])
+def test_an_embedding_helps_the_image_and_nothing_is_learnt_from_tested_ones(classifier):
+    X, y = embedded()
+    fused = probabilities(classifier, X, y, EMBEDDED)
+    alone = probabilities(EARLY, X[:, :IMAGE], y, EMBEDDED[:IMAGE])
+    right = y[TEST]
+    assert np.mean(np.log(fused[np.arange(30), right])) > np.mean(np.log(alone[np.arange(30), right]))
+    other = X.copy()
+    other[TEST[1:], IMAGE + 1 :] *= -5
+    assert (probabilities(classifier, other, y, EMBEDDED)[0] == fused[0]).all()
+
+
+def test_late_fusion_with_an_embedding_has_the_image_s_answer_without_a_report():
+    X, y = embedded(missing=0.3)
+    silent = X[TEST, IMAGE] == 0
+    expected = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
+    expected.fit(X[TRAIN, :IMAGE], y[TRAIN])
+    ours = probabilities(LATE, X, y, EMBEDDED)
+    assert silent.any()
+    assert ours[silent] == pytest.approx(expected.predict_proba(X[TEST][silent, :IMAGE]))
+    assert ours[~silent] != pytest.approx(expected.predict_proba(X[TEST][~silent, :IMAGE]), abs=0.05)
 
 
 # Late

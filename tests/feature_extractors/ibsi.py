@@ -1,12 +1,11 @@
 """How PyRadiomics' features correspond to those of the Image Biomarker Standardisation Initiative (IBSI 1).
 
-Zwanenburg et al., Radiology 2020;295:328. Run as a module to write docs/radiomics_ibsi.md anew:
-``python -m tests.feature_extractors.ibsi FOLDER_OF_THE_DIGITAL_PHANTOM``.
+Zwanenburg et al., Radiology 2020;295:328. `python -m tests.feature_extractors.ibsi_chest`
+writes docs/radiomics_ibsi.md anew.
 """
 
 import csv
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,11 +214,8 @@ GLRLM features are averaged over the 13 directions (IBSI's `3D_avg`). PyRadiomic
 PyRadiomics' bins begin at multiples of the bin width, IBSI's at the lowest grey level of the ROI (or of the
 resegmentation range). The phantom's grey levels are whole, so the two agree here; on other images they need not.
 
-This file is written by `python -m tests.feature_extractors.ibsi FOLDER`, and a test holds it to be current.
+This file is written by `python -m tests.feature_extractors.ibsi_chest FOLDER_OF_REAL_DATA`, and a test holds it to
+be current. Below: [the chest CT under configurations A to E](#the-chest-ct-configurations-a-to-e).
 
 | feature | IBSI tag | value | agrees | difference of definition |
 |---|---|---|---|---|"""
-
-if __name__ == "__main__":
-    DOCUMENT.parent.mkdir(exist_ok=True)
-    DOCUMENT.write_text(table(Path(sys.argv[1])), encoding="utf-8")

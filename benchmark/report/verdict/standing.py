@@ -14,6 +14,7 @@ from benchmark.statistics.comparison.pairwise import Pair, compare_all
 from benchmark.statistics.intervals.alignment import align_cases
 from benchmark.statistics.intervals.bootstrap import Resampling, resample
 from benchmark.statistics.intervals.headline import intervals_of
+from benchmark.statistics.metrics.scores import decided_metric
 
 
 def standing_tables(result: StudyResult, methods: Methods) -> dict[str, pd.DataFrame]:
@@ -109,15 +110,25 @@ def _letters(methods: Methods, rows: pd.DataFrame, claims: pd.DataFrame) -> dict
 def _values(
     result: StudyResult, methods: Methods, tables: Mapping[str, pd.DataFrame]
 ) -> Iterator[dict[str, object]]:
-    """Yield each method's accuracy with its interval, its other metrics pooled, and its AUC as the mean of folds."""
+    """Yield each method's accuracy with its interval, other metrics pooled, and the AUC as mean of folds and pooled."""
     for name, table in tables.items():
         shown = table[table["shown"]].set_index("metric")
         values: dict[str, object] = {"method": name}
         values |= {metric: shown.loc[metric, "value"] for metric in shown.index}
         if "roc_auc" in result.study.target.metrics:
             values["roc_auc"] = methods.folds.loc[methods.folds["run"] == name, "roc_auc"].mean()
+            values["roc_auc_pooled"] = _pooled_auc(methods.predictions[methods.predictions["run"] == name])
         values["kind"] = "rule" if name in methods.rules else "method"
         yield values | {f"{RANKED_BY}_{end}": shown.loc[RANKED_BY, end] for end in ("low", "high", "method")}
+
+
+def _pooled_auc(predictions: pd.DataFrame) -> float:
+    """Return the AUC over the cases of all folds together, the mean over repeats."""
+    of_repeats = [
+        decided_metric("roc_auc", *(rows[name].to_numpy() for name in ("label", "predicted", "score")))
+        for _, rows in predictions.groupby("repeat")
+    ]
+    return sum(of_repeats) / len(of_repeats)
 
 
 def _resampled(result: StudyResult, methods: Methods) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:

@@ -1,6 +1,7 @@
 """Reports beside scans in a whole study: the same cases and folds, and no word of a report in what is written."""
 
 import io
+import json
 import zipfile
 from dataclasses import replace
 
@@ -35,6 +36,7 @@ from benchmark.study.study import Study
 COARSE = {"field_of_view_mm": 60, "pixel_mm": 3.0, "coverage_mm": 30, "slice_thickness_mm": 3.0}
 MOMENTS = {"use": "toy_moments", "segmenter": "whole_image"}
 TEXT = {"use": "report_bow", "segmenter": "whole_image"}
+EMBEDDED = {"use": "report_embedding", "segmenter": "whole_image", "max_tokens": 32}
 
 
 def declaration(reports=None, **changes):
@@ -239,6 +241,55 @@ def applied(folder, file):
     refused = CliRunner().invoke(app, arguments)
     assert "without cannot give the features of both/late" in str(refused.exception)
     assert "none of the 16 cases has one" in str(refused.exception)
+
+
+def test_an_embedding_of_the_reports_is_learnt_from_alone_beside_and_behind_the_image(tmp_path):
+    pytest.importorskip("transformers")
+    from tests.feature_extractors.sentence_encoders import write_encoder
+
+    write_encoder(tmp_path / "encoder")
+    file, meaning = tmp_path / "fusion.yaml", {**EMBEDDED, "weights": {"folder": "encoder"}}
+    extractors = {"image": MOMENTS, "meaning": meaning, "both": {**MOMENTS, "beside": "meaning"}}
+    runs = ["image/early", "meaning/early", "meaning/plain", "both/early", "both/late"]
+    file.write_text(yaml.safe_dump(declaration(extractors=extractors, runs=runs)))
+    study = read(file)
+    result = run(study, tmp_path, progress=silent)
+    facts = json.loads((tmp_path / "fusion" / "study.json").read_text())
+    assert set(facts["runs"]) == set(runs)
+    assert facts["weights"]["meaning"] == study.extractors["meaning"].extractor.weights_digest()
+    assert len(set(result.tables["predictions"].groupby("run")["case_id"].apply(frozenset))) == 1
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        content = unpacked(path.read_bytes())
+        assert not [
+            word for word in ("Heart size", "heart size is", "Dictated") if word.encode() in content
+        ], path
+
+
+def test_without_its_encoder_a_row_is_unavailable_with_the_reason_and_the_others_have_results(execution):
+    extractors = {
+        "image": MOMENTS,
+        "text": TEXT,
+        "meaning": {**EMBEDDED, "weights": {"folder": "nowhere"}},
+        "both": {**MOMENTS, "beside": "meaning"},
+    }
+    runs = ["image/early", "text/early", "meaning/early", "both/late"]
+    result = run_study(declared(extractors=extractors, runs=runs), execution)
+    assert set(result.failed) == {"meaning/early", "both/late"}
+    for reason in result.failed.values():
+        assert reason.startswith("unavailable: ")
+        assert "no such weights file" in reason or "pip install 'cacbench[reports]'" in reason
+
+
+def test_an_encoder_that_lacks_a_file_makes_its_row_unavailable_and_no_other(tmp_path, execution):
+    pytest.importorskip("transformers")
+    from tests.feature_extractors.sentence_encoders import write_encoder
+
+    folder = write_encoder(tmp_path)
+    (folder / "tokenizer.json").unlink()
+    extractors = {"image": MOMENTS, "text": {**EMBEDDED, "weights": {"folder": str(folder)}}}
+    result = run_study(declared(extractors=extractors, runs=["image/early", "text/early"]), execution)
+    assert "tokenizer.json: no such weights file" in result.failed["text/early"]
+    assert set(result.failed) == {"text/early"}
 
 
 def unpacked(content):

@@ -4,13 +4,16 @@ import csv
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from benchmark.errors import CaseError
 from feature_extractors.radiomics.extractor import FAMILIES, INTERPOLATORS, RadiomicsExtractor
-from tests.feature_extractors import ibsi
+from feature_extractors.radiomics.filters import responses
+from feature_extractors.radiomics.preparation import resampled_about_the_middle
+from tests.feature_extractors import ibsi, ibsi_chest
 
 
 @pytest.fixture(scope="module")
@@ -182,8 +185,195 @@ def test_the_ibsi_consensus_holds_where_the_definitions_are_alike(real_data):
         assert convert(features[name]) == pytest.approx(expected, abs=tolerance), (name, tag)
 
 
-def test_the_documented_table_is_current(real_data):
-    assert ibsi.DOCUMENT.read_text(encoding="utf-8") == ibsi.table(real_data / "ibsi_digital")
+def test_the_documented_tables_are_current(real_data):
+    assert ibsi.DOCUMENT.read_text(encoding="utf-8") == ibsi_chest.document(real_data)
+
+
+@pytest.mark.parametrize("configuration", ibsi_chest.CONFIGURATIONS)
+def test_every_value_that_ibsi_defines_agrees_on_the_chest_ct(real_data, configuration):
+    for name, (value, expected, tolerance) in ibsi_chest.compared(
+        real_data / "ibsi_ct", configuration
+    ).items():
+        assert value == pytest.approx(expected, abs=tolerance, rel=0), name
+
+
+def test_the_comparison_sees_what_ibsi_has_otherwise(real_data):
+    def others(configuration, **changed):
+        found = ibsi_chest.compared(real_data / "ibsi_ct", configuration, **changed)
+        return {name for name, row in found.items() if not ibsi_chest.agrees(*row)}
+
+    assert len(others("C", bins_from_hu=None)) == 22, "grey levels counted from the lowest HU"
+    assert len(others("C", grid="pyradiomics")) == 76, "a grid about the image's corner"
+    assert len(others("A", by_slice=False)) > 20
+    assert "original_firstorder_Kurtosis" in others("D", resegment_sd=None)
+    assert len(others("E", bin_count=33)) > 20
+
+
+# Before the features
+
+
+def test_grids_with_the_same_middle_keep_a_ramp_and_its_region():
+    _, y, x = np.mgrid[:6, :9, :10].astype(np.float64)
+    image = sitk.GetImageFromArray(4 * x + 2 * y)
+    image.SetSpacing((1.5, 1.0, 3.0))
+    image.SetOrigin((10.0, -5.0, 7.0))
+    region = sitk.GetImageFromArray(((x > 2) & (x < 8)).astype(np.uint8))
+    region.CopyInformation(image)
+    found, inside = resampled_about_the_middle(image, region, (2.0, 2.0, 0.0), "sitkLinear")
+    assert found.GetSpacing() == (2.0, 2.0, 3.0)
+    assert found.GetSize() == (8, 5, 6)
+    for one, other in ((image, found), (image, inside)):
+        middles = [
+            np.array(each.TransformContinuousIndexToPhysicalPoint((np.array(each.GetSize()) - 1) / 2))
+            for each in (one, other)
+        ]
+        assert middles[0] == pytest.approx(middles[1])
+    x_mm = 10 + 4.5 * 1.5 + (np.arange(8) - 3.5) * 2
+    y_mm = -5 + 4 + (np.arange(5) - 2) * 2
+    expected = 4 * np.clip((x_mm - 10) / 1.5, 0, 9)[None, :] + 2 * (y_mm[:, None] + 5)
+    assert np.abs(sitk.GetArrayFromImage(found)[0] - expected).max() <= 0.5 + 1e-9
+    covered = np.interp((x_mm - 10) / 1.5, np.arange(10), (np.arange(10) > 2) & (np.arange(10) < 8)) >= 0.5
+    assert (sitk.GetArrayFromImage(inside)[0, 0] == covered).all()
+
+
+def test_resegmentation_leaves_shape_and_takes_the_rest_from_what_is_left(vessel):
+    image, roi = vessel
+    values = sitk.GetArrayFromImage(image)[sitk.GetArrayFromImage(roi) > 0].astype(float)
+    low, high = np.percentile(values, [10, 90])
+    plain = RadiomicsExtractor().extract(image, roi)
+    found = RadiomicsExtractor(resegment_hu=(low, high)).extract(image, roi)
+    shape = [name for name in plain.index if "_shape_" in name]
+    assert found[shape].equals(plain[shape])
+    kept = values[(values >= low) & (values <= high)]
+    assert found["original_firstorder_Mean"] == pytest.approx(kept.mean())
+    assert found["original_firstorder_Energy"] == pytest.approx((kept**2).sum())
+    within = values[np.abs(values - values.mean()) <= 1.5 * values.std()]
+    found = RadiomicsExtractor(resegment_sd=1.5).extract(image, roi)
+    assert found["original_firstorder_Mean"] == pytest.approx(within.mean())
+    both = values[(values >= low) & (values <= high) & (np.abs(values - values.mean()) <= 1.5 * values.std())]
+    found = RadiomicsExtractor(resegment_sd=1.5, resegment_hu=(low, high)).extract(image, roi)
+    assert found["original_firstorder_Mean"] == pytest.approx(both.mean())
+
+
+def test_grey_levels_counted_from_the_bin_of_the_lowest_are_pyradiomics_own(vessel):
+    image, roi = vessel
+    low = sitk.GetArrayFromImage(image)[sitk.GetArrayFromImage(roi) > 0].min()
+    plain = RadiomicsExtractor().extract(image, roi)
+    same = RadiomicsExtractor(bins_from_hu=float(low - low % 25)).extract(image, roi)
+    pd.testing.assert_series_equal(same, plain, rtol=1e-12)
+    lower = RadiomicsExtractor(bins_from_hu=float(low - low % 25 - 50)).extract(image, roi)
+    changed = [name for name in plain.index if lower[name] != pytest.approx(plain[name], rel=1e-9)]
+    assert lower["original_glcm_JointAverage"] == pytest.approx(plain["original_glcm_JointAverage"] + 2)
+    assert not [name for name in changed if "firstorder" in name or "shape" in name]
+
+
+def test_a_fixed_number_of_bins_and_slices_are_pyradiomics_own(vessel):
+    image, roi = vessel
+    theirs = pyradiomics(image, roi, binCount=16, force2D=True, force2Ddimension=0)
+    expected = {
+        name: float(value)
+        for name, value in theirs.items()
+        if name.startswith("original_") and "_shape_" not in name
+    }
+    assert len(expected) == 93
+    found = RadiomicsExtractor(bin_count=16, by_slice=True).extract(image, roi)
+    assert found[list(expected)].to_dict() == pytest.approx(expected, rel=1e-12)
+
+
+FILTERS = {
+    "LoG": ({"sigma": [1.0, 3.0]}, {"log_sigma_mm": (1.0, 3.0)}, 2),
+    "Wavelet": ({}, {"wavelet": True}, 8),
+}
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_features_of_a_filtered_image_are_those_of_pyradiomics_on_the_whole_scan(vessel, kind):
+    image, roi = vessel
+    settings, parameters, images = FILTERS[kind]
+    theirs = RadiomicsFeatureExtractor()
+    theirs.disableAllImageTypes()
+    theirs.enableImageTypeByName(kind, customArgs=settings)
+    expected = {
+        name: float(value)
+        for name, value in theirs.execute(image, roi, label=1).items()
+        if np.ndim(value) == 0 and name.startswith(("log-", "wavelet-"))
+    }
+    found = RadiomicsExtractor(**parameters).extract(image, roi)
+    assert len(found) == 107 + 93 * images
+    assert len(expected) == 93 * images
+    assert found[list(expected)].to_dict() == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert found.iloc[:107].equals(RadiomicsExtractor().extract(image, roi))
+
+
+def test_the_response_to_a_gaussian_blob_is_the_closed_form():
+    """Of a blob of width s the Laplacian of Gaussian of width σ is that of width √(s² + σ²), times σ²."""
+    s, sigma, spacing = 3.0, 2.0, (0.8, 0.8, 0.8)
+    place = (np.stack(np.meshgrid(*3 * [np.arange(61)], indexing="ij")) - 30) * 0.8
+    r2 = (place**2).sum(0)
+    image = sitk.GetImageFromArray(1000 * np.exp(-r2 / (2 * s**2)))
+    image.SetSpacing(spacing)
+    region = sitk.GetImageFromArray((r2 < 100).astype(np.uint8))
+    region.SetSpacing(spacing)
+    ((name, response),) = responses(image, region, [sigma], wavelet=False)
+    width2 = s**2 + sigma**2
+    box = tuple(slice(int(along.min()), int(along.max()) + 1) for along in np.nonzero(r2 < 100))
+    blurred = 1000 * (s**2 / width2) ** 1.5 * np.exp(-r2 / (2 * width2))
+    expected = sigma**2 * blurred * (r2 / width2 - 3) / width2
+    assert name == "log-sigma-2-0-mm-3D"
+    assert np.abs(sitk.GetArrayFromImage(response) - expected[box]).max() < 0.01 * np.abs(expected).max()
+
+
+def test_the_parts_of_the_wavelet_transform_tell_a_flat_image_and_the_direction_of_an_edge():
+    x = np.mgrid[:24, :24, :24][2].astype(float)
+    region = np.zeros((24, 24, 24), np.uint8)
+    region[9:15, 9:15, 9:15] = 1
+    roi = sitk.GetImageFromArray(region)
+    flat = dict(responses(sitk.GetImageFromArray(np.full_like(x, 50.0)), roi, [], wavelet=True))
+    edge = dict(responses(sitk.GetImageFromArray(np.where(x < 12, 0.0, 100.0)), roi, [], wavelet=True))
+    high = {name: np.abs(sitk.GetArrayFromImage(found)).max() for name, found in edge.items()}
+    assert set(high) == {f"wavelet-{a}{b}{c}" for a in "LH" for b in "LH" for c in "LH"}
+    for name, found in flat.items():
+        # Each low pass multiplies what is constant by √2, each high pass removes it.
+        level = 50 * 2**1.5 if name == "wavelet-LLL" else 0
+        assert sitk.GetArrayFromImage(found) == pytest.approx(np.full((6, 6, 6), level), abs=1e-9)
+    assert {name for name, most in high.items() if most > 1e-9} == {"wavelet-LLL", "wavelet-HLL"}
+
+
+def test_filters_leave_out_the_voxels_that_resegmentation_does(vessel):
+    image, roi = vessel
+    found = RadiomicsExtractor(log_sigma_mm=(3.0,), resegment_hu=(0, 100)).extract(image, roi)
+    values, inside = sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(roi) > 0
+    theirs = sitk.LaplacianRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat64), 3.0, True)
+    kept = sitk.GetArrayFromImage(theirs)[inside & (values >= 0) & (values <= 100)]
+    assert found["log-sigma-3-0-mm-3D_firstorder_Mean"] == pytest.approx(kept.mean(), rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"resegment_hu": (5000, 6000)}, "resegmentation leaves 0 of the ROI's"),
+        ({"bins_from_hu": 3000.0}, "the ROI has .* HU, below `bins_from_hu: 3000`"),
+        ({"log_sigma_mm": (300.0,)}, "too few for a Laplacian of Gaussian of 300 mm"),
+        ({"resampled_spacing": (90, 90, 90), "grid": "ibsi"}, "leaves nothing of the ROI|single voxel"),
+    ],
+)
+def test_what_leaves_no_region_or_no_bin_is_refused(vessel, parameters, reason):
+    with pytest.raises(CaseError, match=reason):
+        RadiomicsExtractor(**parameters).extract(*vessel)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"resegment_hu": (400, -500)}, "must rise"),
+        ({"log_sigma_mm": (0, 1)}, "widths above 0, each once"),
+        ({"log_sigma_mm": (1, 1)}, "widths above 0, each once"),
+        ({"bin_count": 8, "bins_from_hu": -500}, "leave it or bin_count out"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_refused(parameters, reason):
+    with pytest.raises(ValueError, match=reason):
+        RadiomicsExtractor(**parameters)
 
 
 # What is refused
