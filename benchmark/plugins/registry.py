@@ -46,7 +46,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
     },
     "feature_extractor": {
         "radiomics": "feature_extractors.radiomics.extractor:RadiomicsExtractor",
-        "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
+        "ct_fm": "feature_extractors.ct_fm.extractor:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
         "slices": "feature_extractors.slices.extractor:SlicesExtractor",
         "finetune_slices": "feature_extractors.slices.finetuning.extractor:FinetuneSlicesExtractor",

@@ -13,7 +13,8 @@ from benchmark.networks.weights import Published, WeightsSource
 from benchmark.plugins.base import Licence
 from benchmark.plugins.declaration import mistake
 from benchmark.plugins.fingerprint import digest_of
-from feature_extractors.embedding import FrozenEmbedding, HURange
+from feature_extractors.embedding import HURange
+from feature_extractors.one_size import OneSize
 from feature_extractors.slices.network import Pixels
 from feature_extractors.slices.planes import Region
 from feature_extractors.slices.presets import EFFICIENTNET_LITE0, HUB, PRESETS, SOFT_TISSUE_HU
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT = "imagenet"
 
 
-class SlicesExtractor(FrozenEmbedding):
+class SlicesExtractor(OneSize):
     """Axial slices through a 2-D encoder, pooled over pixels and slices; by default one trained on ImageNet."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "SimpleITK")
@@ -127,7 +128,7 @@ class SlicesExtractor(FrozenEmbedding):
         loaded = load(self.encoder, self.weights, self.input_size, self.pixels, self.device, self.precision)
         encoder = loaded.encoder
         shown = Shown(loaded.side, self.window_hu, encoder.interpolation, encoder.smooth)
-        planes = square_planes(image, roi, self.region, self.margin_mm, shown)
+        planes = square_planes(image, roi, self.region, self.margin_mm, shown, cube=self.cube_size)
         features: NDArray[np.float64] = (
             embed(loaded, planes, self.pixels, self.batch_slices).double().cpu().numpy()
         )

@@ -25,8 +25,9 @@ from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.images.reading import read_image
 from benchmark.networks.inference import to_device
 from benchmark.networks.torchvision_repair import import_timm
-from feature_extractors import ct_fm_network, radimagenet_network
-from feature_extractors.ct_fm import CTFMExtractor
+from feature_extractors import radimagenet_network
+from feature_extractors.ct_fm import network as ct_fm_network
+from feature_extractors.ct_fm.extractor import CTFMExtractor
 from feature_extractors.embedding import FrozenEmbedding
 from feature_extractors.radimagenet import RadImageNetExtractor
 

@@ -90,7 +90,7 @@ class FinetuneSlicesExtractor(SlicesExtractor, TrainableExtractor):
 
         encoder = loaded.encoder
         shown = Shown(loaded.side, self.window_hu, encoder.interpolation, encoder.smooth)
-        grey = square_planes(image, roi, self.region, self.margin_mm, shown, self.slabs)
+        grey = square_planes(image, roi, self.region, self.margin_mm, shown, self.slabs, self.cube_size)
         return (grey * 255).round_().to(torch.uint8)
 
     def _loaded(self, precision: Precision | None = None) -> Loaded:
