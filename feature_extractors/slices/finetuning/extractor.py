@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from feature_extractors.slices.network import Loaded
 
 
-class FinetuneSlicesExtractor(SlicesExtractor, TrainableExtractor):
+class FinetuneSlicesExtractor(TrainableExtractor, SlicesExtractor):
     """Slabs of a scan through a 2-D encoder, of which `depth` is trained by the classifier `finetuned`.
 
     Its table holds the frozen encoder's features of the same slabs, as `slices` has them of slices.
