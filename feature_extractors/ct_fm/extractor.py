@@ -14,7 +14,7 @@ from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
 from benchmark.networks.inference import to_device
 from benchmark.networks.weights import HubWeights, WeightsSource
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from feature_extractors.ct_fm import network as ct_fm_network
 from feature_extractors.embedding import HURange, oriented
 from feature_extractors.one_size import OneSize
@@ -48,7 +48,13 @@ class CTFMExtractor(OneSize):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "ct_fm"
-    licences: ClassVar[Mapping[str, Licence]] = {"ct_fm": Licence("Apache-2.0")}
+    provenance: ClassVar[Mapping[str, Provenance]] = {
+        "ct_fm": Provenance(
+            "Apache-2.0",
+            trained_on="148,000 CT of the Imaging Data Commons, self-supervised",
+            may_hold="public collections of CT, NLST among them",
+        )
+    }
     native_only: ClassVar[tuple[str, ...]] = (
         "preset",
         "spacing_mm",

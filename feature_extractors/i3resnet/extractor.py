@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeFloat, model_validator
 from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
 from benchmark.networks.weights import HubWeights, Published, ShardedWeights, WeightsSource
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from feature_extractors.one_size import OneSize
 from feature_extractors.volumes import box_around, resampled
 
@@ -62,9 +62,17 @@ class I3ResNetExtractor(OneSize):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "i3resnet"
-    licences: ClassVar[Mapping[str, Licence]] = {
-        "astra": Licence("MIT as stated, a third party's re-upload"),
-        "merlin": Licence("MIT"),
+    provenance: ClassVar[Mapping[str, Provenance]] = {
+        "astra": Provenance(
+            "MIT as stated, a third party's re-upload",
+            trained_on="abdominal CT (Merlin), then thoracoabdominal CT, with reports",
+            may_hold="Stanford, where COCA is from too, and the hospitals of its own scans",
+        ),
+        "merlin": Provenance(
+            "MIT",
+            trained_on="abdominal CT with reports and codes",
+            may_hold="Stanford, where COCA is from too",
+        ),
     }
     native_only: ClassVar[tuple[str, ...]] = ("size", "margin_mm")
 

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from benchmark.errors import CaseError
 from benchmark.networks.weights import HubWeights, WeightsSource
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from feature_extractors.monai_encoders.network import Encoder
 from feature_extractors.one_size import LEAST_VOXELS, OneSize
 from feature_extractors.volumes import box_around, resampled
@@ -29,6 +29,9 @@ PUBLISHED: dict[str, HubWeights] = {
     ),
     "vista3d": HubWeights(repo="MONAI/vista3d", filename="models/model.pt"),
 }
+_MEDICALNET = Provenance(
+    "MIT", trained_on="23 sets of segmented CT and MR", may_hold="public collections of CT and MR"
+)
 VISTA3D_HU = (-963.8247715525971, 1053.678477684517)
 """Scaled to 0…1, as the configuration of its bundle says; it was trained at 1.5 mm."""
 
@@ -38,10 +41,15 @@ class MONAIEncoderExtractor(OneSize):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "monai_encoder"
-    licences: ClassVar[Mapping[str, Licence]] = {
-        "medicalnet_18": Licence("MIT"),
-        "medicalnet_50": Licence("MIT"),
-        "vista3d": Licence("NVIDIA License", commercial=False),
+    provenance: ClassVar[Mapping[str, Provenance]] = {
+        "medicalnet_18": _MEDICALNET,
+        "medicalnet_50": _MEDICALNET,
+        "vista3d": Provenance(
+            "NVIDIA License",
+            commercial=False,
+            trained_on="11,454 CT with segmentations",
+            may_hold="public collections of CT",
+        ),
     }
     native_only: ClassVar[tuple[str, ...]] = ("spacing_mm", "margin_mm")
 

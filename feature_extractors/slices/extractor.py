@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, mode
 
 from benchmark.networks.inference import ResolvedPrecision
 from benchmark.networks.weights import Published, WeightsSource
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from benchmark.plugins.declaration import mistake
 from benchmark.plugins.fingerprint import digest_of
 from feature_extractors.embedding import HURange
@@ -33,7 +33,7 @@ class SlicesExtractor(OneSize):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "SimpleITK")
     published_name: ClassVar[str] = DEFAULT
-    licences: ClassVar[Mapping[str, Licence]] = {name: one.licence for name, one in PRESETS.items()}
+    provenance: ClassVar[Mapping[str, Provenance]] = {name: one.provenance for name, one in PRESETS.items()}
 
     encoder: str = Field(
         DEFAULT,
@@ -106,6 +106,11 @@ class SlicesExtractor(OneSize):
     def feature_stem(self) -> str:
         """The encoder's name in letters, digits and underscores."""
         return re.sub(r"\W+", "_", self.encoder.removeprefix(HUB))
+
+    def _published_provenance(self) -> Provenance | None:
+        from feature_extractors.slices.encoders import find
+
+        return find(self.encoder, self.weights).provenance
 
     def weights_digest(self) -> str:
         """Return the weights' SHA-256; of an encoder of the hub, which says what to build, that of both files."""
