@@ -21,7 +21,7 @@ REPOSITORY = "Lab-Rasool/RadImageNet"
 PROVENANCE = Provenance(
     "MIT, as re-uploaded",
     trained_on="1.35 million CT, MR and ultrasound images with 165 labels",
-    may_hold="the radiology practice that its images are from",
+    may_hold="the outpatient facility that its images are from",
 )
 Backbone = Literal["resnet50", "densenet121", "inception_v3"]
 

@@ -65,12 +65,12 @@ class I3ResNetExtractor(OneSize):
     provenance: ClassVar[Mapping[str, Provenance]] = {
         "astra": Provenance(
             "MIT as stated, a third party's re-upload",
-            trained_on="abdominal CT (Merlin), then thoracoabdominal CT, with reports",
-            may_hold="Stanford, where COCA is from too, and the hospitals of its own scans",
+            trained_on="90,678 thoracoabdominal CT with reports",
+            may_hold="the hospitals of CTRgDB; Stanford, if it began with Merlin's weights",
         ),
         "merlin": Provenance(
             "MIT",
-            trained_on="abdominal CT with reports and codes",
+            trained_on="15,331 abdominal CT with reports and codes",
             may_hold="Stanford, where COCA is from too",
         ),
     }

@@ -128,10 +128,10 @@ PRESETS: dict[str, Encoder] = {
         "vit_base_patch14_dinov2",
         HubWeights(repo="microsoft/rad-dino", filename="backbone_compatible.safetensors"),
         Provenance(
-            "Microsoft Research License, for research",
+            "Microsoft Research License, for research; later model cards say MIT",
             commercial=False,
-            trained_on="chest radiographs of public sets, self-supervised",
-            may_hold="the hospitals of public sets of radiographs, Stanford's CheXpert among them",
+            trained_on="chest radiographs of three countries, self-supervised",
+            may_hold="the hospitals of its chest radiographs",
         ),
         518,
         (0.5307,) * 3,

@@ -37,7 +37,7 @@ def test_the_table_names_published_weights_and_neither_controls_nor_what_has_non
 
 def test_licences_that_forbid_commercial_use_are_marked():
     assert used(use="monai_encoder", encoder="vista3d").terms == "NVIDIA License (NON-COMMERCIAL)"
-    assert used(use="slices", encoder="rad_dino").terms.endswith("(NON-COMMERCIAL)")
+    assert used(use="slices", encoder="dale_ct").terms.endswith("(NON-COMMERCIAL)")
     assert used(use="finetune_ct_fm").terms == "Apache-2.0"
 
 
