@@ -163,6 +163,13 @@ class Segmenter(Plugin):
         """Do what `segment` does and return why it is to be doubted, too; nothing unless a segmenter can tell."""
         return self.segment(scan), ()
 
+    def segment_once(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        """Do what `segment_noting` does, once per scan for all who ask; nobody may change the image."""
+        key = self.fingerprint()
+        if key not in scan.findings:
+            scan.findings[key] = self.segment_noting(scan)
+        return scan.findings[key]
+
 
 class FeatureExtractor(Plugin):
     """Turns an image and its ROI into one named vector."""
