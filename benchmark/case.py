@@ -56,6 +56,10 @@ class Scan:
     """What was met while reading."""
     regions: dict[str, sitk.Image | CaseError] = field(default_factory=dict, compare=False)
     """What expensive segmenters found in this scan, or why they failed, by what identifies the finding."""
+    findings: dict[str, tuple[sitk.Image, tuple[ScanWarning, ...]]] = field(
+        default_factory=dict, compare=False
+    )
+    """What `Segmenter.segment_once` found in it, by fingerprint; kept no longer than the scan."""
     reach_mm: float = 0.0
     """How far the calcium of a lesion may show beyond its mask: 0 where masks were drawn on the scan itself."""
     label_names: Mapping[str, Mapping[int, str]] = field(default_factory=dict)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
 from benchmark.errors import CaseError
 from benchmark.networks.inference import ResolvedDevice, ResolvedPrecision, resolve_device
-from benchmark.networks.weights import Published, UntrainedWeights, WeightsSource
+from benchmark.networks.weights import LocalWeights, Published, UntrainedWeights, WeightsSource
 from benchmark.plugins import Availability, FeatureExtractor
+from benchmark.plugins.base import Provenance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +83,16 @@ class FrozenEmbedding(FeatureExtractor):
     def untrained(self) -> bool:
         """Whether this is a control: the architecture without anything learnt."""
         return isinstance(self.weights, UntrainedWeights)
+
+    def provenance_used(self) -> Provenance | None:
+        """Return that of the published weights; a file on disk is taken at its word, and that is said."""
+        found = None if self.untrained else self._published_provenance()
+        if found is None or not isinstance(self.weights, LocalWeights):
+            return found
+        return replace(found, licence=f"{found.licence}, if the file is the published one")
+
+    def _published_provenance(self) -> Provenance | None:
+        return self.provenance.get(self.feature_stem)
 
     def named(self, values: NDArray[np.float64], parts: tuple[str, ...] = ("",)) -> pd.Series:
         """Return the vector under its names, e.g. ``ct_fm_007`` or ``ct_fm_untrained_007``.

@@ -13,10 +13,10 @@ from pydantic import Field, PositiveInt, model_validator
 
 from benchmark.errors import CaseError
 from benchmark.networks.weights import HubWeights, WeightsSource
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from feature_extractors import radimagenet_network
 from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
-from feature_extractors.radimagenet_network import BACKBONES, LICENCE, REPOSITORY, Backbone
+from feature_extractors.radimagenet_network import BACKBONES, PROVENANCE, REPOSITORY, Backbone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,7 @@ class RadImageNetExtractor(FrozenEmbedding):
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "SimpleITK")
     published_name: ClassVar[str] = "radimagenet"
-    licences: ClassVar[Mapping[str, Licence]] = {"radimagenet": LICENCE}
+    provenance: ClassVar[Mapping[str, Provenance]] = {"radimagenet": PROVENANCE}
 
     backbone: Backbone = Field("resnet50", description="network whose pooled activations are the features")
     weights: WeightsSource = Field(

@@ -11,14 +11,18 @@ from benchmark.networks.checkpoint import load_strictly
 from benchmark.networks.inference import Device, Precision, once_per_process, prepare, to_device
 from benchmark.networks.torchvision_repair import import_timm
 from benchmark.networks.weights import UntrainedWeights, Weights
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from feature_extractors.grey_planes import in_batches
 
 if TYPE_CHECKING:
     import torch
 
 REPOSITORY = "Lab-Rasool/RadImageNet"
-LICENCE = Licence("MIT, as re-uploaded")
+PROVENANCE = Provenance(
+    "MIT, as re-uploaded",
+    trained_on="1.35 million CT, MR and ultrasound images with 165 labels",
+    may_hold="the outpatient facility that its images are from",
+)
 Backbone = Literal["resnet50", "densenet121", "inception_v3"]
 
 

@@ -30,3 +30,23 @@ def resampled(
     ratio = np.asarray(wanted) / np.asarray(spacing)
     shape = tuple(int(np.round((n - 1) / r + 1)) for n, r in zip(volume.shape, ratio, strict=True))
     return affine_transform(volume.astype(np.float32), ratio, output_shape=shape, order=1, mode="nearest")
+
+
+def cube_about(
+    volume: NDArray[Any], spacing: tuple[float, ...], box: tuple[slice, ...], voxels: int, mm: float
+) -> NDArray[np.float32]:
+    """Resample linearly to a cube of `voxels` of `mm` a side about the middle of `box`; beyond, it is the minimum."""
+    import numpy as np
+    from scipy.ndimage import affine_transform
+
+    ratio = mm / np.asarray(spacing)
+    middle = np.array([(part.start + part.stop - 1) / 2 for part in box])
+    return affine_transform(
+        volume,
+        ratio,
+        offset=middle - ratio * (voxels - 1) / 2,
+        output_shape=(voxels,) * 3,
+        output=np.float32,
+        order=1,
+        cval=float(volume.min()),
+    )

@@ -57,7 +57,7 @@ class ThresholdSegmenter(Segmenter):
         """Do what `segment` does and return why the region is to be doubted, too."""
         import SimpleITK as sitk
 
-        region, warnings = self.within.segment_noting(scan)
+        region, warnings = self.within.segment_once(scan)
         scoring = CalciumScoring(
             threshold_hu=self.hu, connectivity=self.connectivity, minimum_area_mm2=self.minimum_area_mm2
         )

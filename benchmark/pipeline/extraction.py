@@ -123,7 +123,7 @@ def _load(task: ExtractionTask) -> Scan:
 
 def _segment(segmenter: Segmenter, scan: _Once[Scan]) -> Noted:
     image = scan.get().image
-    roi, warnings = _guarded("segment", lambda: segmenter.segment_noting(scan.get()))
+    roi, warnings = _guarded("segment", lambda: segmenter.segment_once(scan.get()))
     if roi.GetSize() != image.GetSize():
         raise _StageError("segment", f"the ROI's size {roi.GetSize()} is not the image's {image.GetSize()}")
     return roi, warnings

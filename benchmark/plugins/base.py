@@ -43,15 +43,19 @@ class Availability(BaseModel):
 
 
 @dataclass(frozen=True)
-class Licence:
-    """Under what somebody else's weights may be used."""
+class Provenance:
+    """Under what somebody else's weights may be used, and what they have learnt from."""
 
-    name: str
+    licence: str
     commercial: bool = True
+    trained_on: str = ""
+    may_hold: str = ""
+    """Whose patients may be among what it was trained on, so that a cohort of theirs was seen; empty: nobody's."""
 
-    def __str__(self) -> str:
-        """Name it, and mark one that forbids commercial use."""
-        return self.name if self.commercial else f"{self.name} (NON-COMMERCIAL)"
+    @property
+    def terms(self) -> str:
+        """The licence, marked where it forbids commercial use."""
+        return self.licence if self.commercial else f"{self.licence} (NON-COMMERCIAL)"
 
 
 class Plugin(Declaration, ABC):
@@ -59,8 +63,12 @@ class Plugin(Declaration, ABC):
 
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose version may change the result; part of the fingerprint."""
-    licences: ClassVar[Mapping[str, Licence]] = {}
+    provenance: ClassVar[Mapping[str, Provenance]] = {}
     """Of the published weights, by what one of its parameters may say; where there is but one, by their name."""
+
+    def provenance_used(self) -> Provenance | None:
+        """Return that of the weights it is declared with; None where they are nobody else's, or untrained."""
+        return None
 
     def availability(self) -> Availability:
         """Say whether the plug-in can run here. Cheap: no download, no heavy import."""
@@ -154,6 +162,13 @@ class Segmenter(Plugin):
     def segment_noting(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
         """Do what `segment` does and return why it is to be doubted, too; nothing unless a segmenter can tell."""
         return self.segment(scan), ()
+
+    def segment_once(self, scan: Scan) -> tuple[sitk.Image, tuple[ScanWarning, ...]]:
+        """Do what `segment_noting` does, once per scan for all who ask; nobody may change the image."""
+        key = self.fingerprint()
+        if key not in scan.findings:
+            scan.findings[key] = self.segment_noting(scan)
+        return scan.findings[key]
 
 
 class FeatureExtractor(Plugin):

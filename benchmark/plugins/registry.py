@@ -47,10 +47,12 @@ BUILTINS: dict[Kind, dict[str, str]] = {
     },
     "feature_extractor": {
         "radiomics": "feature_extractors.radiomics.extractor:RadiomicsExtractor",
-        "ct_fm": "feature_extractors.ct_fm:CTFMExtractor",
+        "ct_fm": "feature_extractors.ct_fm.extractor:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
         "slices": "feature_extractors.slices.extractor:SlicesExtractor",
         "finetune_slices": "feature_extractors.slices.finetuning.extractor:FinetuneSlicesExtractor",
+        "finetune_ct_fm": "feature_extractors.ct_fm.finetuning:FinetuneCTFMExtractor",
+        "finetune_i3resnet": "feature_extractors.i3resnet.finetuning:FinetuneI3ResNetExtractor",
         "i3resnet": "feature_extractors.i3resnet.extractor:I3ResNetExtractor",
         "monai_encoder": "feature_extractors.monai_encoders.extractor:MONAIEncoderExtractor",
         "denseraunet_features": "segmenters.denseraunet.embedding.extractor:DenseRAUnetFeaturesExtractor",

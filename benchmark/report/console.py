@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from benchmark.plugins.registry import BUILTINS, Kind, names, plugin_class
 
 if TYPE_CHECKING:
@@ -101,8 +101,10 @@ def print_plugins(described: dict[str, Any]) -> None:
         for name, about in plugins.items():
             parameters = "\n".join(f"{key} = {value}" for key, value in about["parameters"].items())
             named = Text.assemble(f"{name}\n", (about["summary"], "dim"))
-            for what, licence in about["licences"].items():
-                named.append(f"\n{what}: {Licence(**licence)}", "dim" if licence["commercial"] else "yellow")
+            for what, told in about["provenance"].items():
+                named.append(
+                    f"\n{what}: {Provenance(**told).terms}", "dim" if told["commercial"] else "yellow"
+                )
             table.add_row(named, about["state"], parameters, end_section=True)
         console.print(table)
 
@@ -163,7 +165,7 @@ def _described(kind: Kind, name: str) -> dict[str, Any]:
             if isinstance(error, ValueError)
             else f"broken: {type(error).__name__}: {error}"
         )
-        return {"summary": "", "state": said, "parameters": {}, "licences": {}, "descriptions": {}}
+        return {"summary": "", "state": said, "parameters": {}, "provenance": {}, "descriptions": {}}
 
 
 def _describe(kind: Kind, name: str) -> dict[str, Any]:
@@ -176,7 +178,7 @@ def _describe(kind: Kind, name: str) -> dict[str, Any]:
         "summary": (cls.__doc__ or "").strip().partition("\n")[0],
         "state": _state(cls),
         "parameters": parameters,
-        "licences": {what: asdict(licence) for what, licence in cls.licences.items()},
+        "provenance": {what: asdict(told) for what, told in cls.provenance.items()},
         "descriptions": {key: field.description or "" for key, field in cls.model_fields.items()},
     }
 

@@ -30,6 +30,7 @@ from benchmark.report.tracking.runs import log_study
 from benchmark.report.verdict.pairs import claims_in_words, pairs_side_by_side
 from benchmark.report.verdict.sentence import verdict
 from benchmark.report.writing.sections import for_the_paper
+from benchmark.report.writing.weights import weights_of_others
 
 SHOWN = ["metric", "run", "reference", "test", "difference", "low", "high", "p", "p_holm", "p_bh", "note"]
 _ON_COMPARISONS = (
@@ -62,6 +63,10 @@ _ON_PAIRS = (
 )
 _ON_BANDS = "Share of the cases of each band that a method calls rightly, with Wilson's 95 % interval."
 _ON_HARD_CASES = "Cases that at least half of the methods call wrongly, and what each method calls them."
+_ON_WEIGHTS = (
+    "Under which licence they may be used, those that forbid commercial use marked; what they were trained on, and "
+    "whose patients may have been among it: a cohort of theirs was perhaps seen before, without its labels."
+)
 _SHORT = {
     "sensitivity": "sens.",
     "specificity": "spec.",
@@ -77,6 +82,7 @@ def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyT
     facts = facts_of(result, tables["summary"])
     findings = diagnose(result, tables["summary"])
     tables["diagnosis"] = as_table(findings)
+    tables["weights"] = weights_of_others(result)
     facts["diagnosis"] = [str(finding) for finding in findings]
     facts["methods"] = {
         str(row.pop("method")): {key: None if pd.isna(value) else value for key, value in row.items()}
@@ -180,6 +186,7 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Se
             figures_folded=len(methods) > MOST_CURVES,
         ),
         *_by_case(tables, methods, pictured),
+        Section("Weights of others", tables["weights"], _ON_WEIGHTS, otherwise="None."),
     ]
 
 

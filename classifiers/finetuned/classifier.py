@@ -32,7 +32,10 @@ class Finetuned(Classifier):
     def learning_from(self, extractor: FeatureExtractor) -> Classifier:
         """Return the classifier with the network it trains. Raises `ValueError` where the extractor hands out none."""
         if not isinstance(extractor, TrainableExtractor):
-            raise ValueError("this classifier trains a network, name it with `use: finetune_slices`")
+            raise ValueError(
+                "this classifier trains a network, name it with `use: finetune_slices`, `finetune_ct_fm` or "
+                "`finetune_i3resnet`"
+            )
         return _Bound(training=self, extractor=extractor)
 
     def estimator(self, seed: int) -> Pipeline:

@@ -15,8 +15,8 @@ from pydantic import Field, NonNegativeFloat, model_validator
 from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
 from benchmark.networks.weights import HubWeights, Published, ShardedWeights, WeightsSource
-from benchmark.plugins.base import Licence
-from feature_extractors.embedding import FrozenEmbedding
+from benchmark.plugins.base import Provenance
+from feature_extractors.one_size import OneSize
 from feature_extractors.volumes import box_around, resampled
 
 if TYPE_CHECKING:
@@ -57,15 +57,24 @@ _SETS: dict[str, tuple[Published, str]] = {"astra": (ASTRA, "chest"), "merlin": 
 """Of each set of weights: where it is published, and with which preprocessing it was trained."""
 
 
-class I3ResNetExtractor(FrozenEmbedding):
+class I3ResNetExtractor(OneSize):
     """2048 features of Merlin's image encoder: with Astra's weights, from the package index, or Merlin's own."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "i3resnet"
-    licences: ClassVar[Mapping[str, Licence]] = {
-        "astra": Licence("MIT as stated, a third party's re-upload"),
-        "merlin": Licence("MIT"),
+    provenance: ClassVar[Mapping[str, Provenance]] = {
+        "astra": Provenance(
+            "MIT as stated, a third party's re-upload",
+            trained_on="90,678 thoracoabdominal CT with reports",
+            may_hold="the hospitals of CTRgDB; Stanford, if it began with Merlin's weights",
+        ),
+        "merlin": Provenance(
+            "MIT",
+            trained_on="15,331 abdominal CT with reports and codes",
+            may_hold="Stanford, where COCA is from too",
+        ),
     }
+    native_only: ClassVar[tuple[str, ...]] = ("size", "margin_mm")
 
     encoder: Literal["astra", "merlin"] = Field("astra", description="which set of weights")
     weights: WeightsSource = Field(ASTRA, description="where the weights come from; docs/encoders.md")
@@ -104,23 +113,29 @@ class I3ResNetExtractor(FrozenEmbedding):
         return self.named(network.embed(loaded, self.preprocess(image, roi)).double().cpu().numpy())
 
     def preprocess(self, image: sitk.Image, roi: sitk.Image) -> NDArray[np.float32]:
-        """Return what the network sees, 0…1, of `size` (z, y, x), its axes to superior, anterior and right."""
-        import numpy as np
+        """Return what the network sees, 0…1, of `size` or a cube, (z, y, x), its axes to superior, anterior, right."""
         import SimpleITK as sitk
 
         image = sitk.DICOMOrient(image, "RAS")
         volume, spacing = sitk.GetArrayFromImage(image), image.GetSpacing()[::-1]
-        if self.region == "roi":
-            inside = sitk.GetArrayFromImage(sitk.DICOMOrient(roi, "RAS")) != 0
-            volume = volume[box_around(inside, spacing, self.margin_mm)]
+        roi_only = self.region == "roi"
+        inside = sitk.GetArrayFromImage(sitk.DICOMOrient(roi, "RAS")) != 0 if roi_only else None
         how = PREPROCESSINGS[self.preprocessing]
+        if (cube := self.cube(volume, spacing, inside)) is not None:
+            return _scaled(cube, how)
+        if inside is not None:
+            volume = volume[box_around(inside, spacing, self.margin_mm)]
         if how.spacing_mm is None:
-            volume = _resized(volume, how.hu[0], self.size)
-        else:
-            volume = resampled(volume, spacing, how.spacing_mm)
-        low, high = map(np.float32, how.hu)
-        scaled = np.clip((volume.astype(np.float32) - low) / (high - low), 0, 1)
-        return scaled if how.spacing_mm is None else _padded_or_cropped(scaled, self.size)
+            return _scaled(_resized(volume, how.hu[0], self.size), how)
+        return _padded_or_cropped(_scaled(resampled(volume, spacing, how.spacing_mm), how), self.size)
+
+
+def _scaled(volume: NDArray[Any], how: _Preprocessing) -> NDArray[np.float32]:
+    import numpy as np
+
+    low, high = map(np.float32, how.hu)
+    scaled: NDArray[np.float32] = np.clip((volume.astype(np.float32) - low) / (high - low), 0, 1)
+    return scaled
 
 
 def _resized(volume: NDArray[Any], lowest: float, size: tuple[int, int, int]) -> NDArray[np.float32]:

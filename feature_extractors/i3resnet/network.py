@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+BLOCKS = (3, 8, 36, 3)
+WIDTHS = (64, 128, 256, 512)
+"""Of each stage: its blocks, and the channels inside them."""
 MERLIN = "encode_image.i3_resnet."
 """What the names in Merlin's own file begin with; Astra's are without."""
 _LEFT_OVER = tuple(MERLIN + head for head in ("classifier.", "contrastive_head."))
@@ -26,26 +29,31 @@ _BESIDE = ("encode_text.", "logit_scale")
 @once_per_process
 def load(weights: Weights, device: Device, precision: Precision) -> Any:
     """Return the network ready for `embed`; loaded once per process. Raises `UserError` for other weights."""
+    return prepare(built(weights), device, precision)
+
+
+def built(weights: Weights) -> Any:
+    """Return the network with `weights` as MONAI builds it, in float32. Raises `UserError` for other weights."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(weights.untrained if isinstance(weights, UntrainedWeights) else 0)
-        network = _built()
+        network = _inflated()
     if not isinstance(weights, UntrainedWeights):
         load_strictly(
             network, weights.path(), lambda name: name.removeprefix(MERLIN), (*_LEFT_OVER, *_BESIDE)
         )
-    return prepare(network, device, precision)
+    return network
 
 
-def _built() -> torch.nn.Module:
+def _inflated() -> torch.nn.Module:
     """Return MONAI's ResNet with the first convolution flat along z, as an inflated one has it."""
     from monai.networks.nets.resnet import ResNet
 
     network: torch.nn.Module = ResNet(
         block="bottleneck",
-        layers=[3, 8, 36, 3],
-        block_inplanes=[64, 128, 256, 512],
+        layers=list(BLOCKS),
+        block_inplanes=list(WIDTHS),
         spatial_dims=3,
         n_input_channels=3,
         conv1_t_size=(3, 7, 7),
@@ -64,8 +72,12 @@ def embed(network: Any, volume: NDArray[np.float32]) -> torch.Tensor:
     """
     import torch
 
-    grey = torch.from_numpy(volume).transpose(1, 2)[None, None]
-    channels = grey.expand(-1, 3, -1, -1, -1).contiguous(memory_format=torch.channels_last_3d)
+    seen = channels(torch.from_numpy(volume)[None]).contiguous(memory_format=torch.channels_last_3d)
     with torch.inference_mode():
-        features: torch.Tensor = network(to_device(channels, network))[0]
+        features: torch.Tensor = network(to_device(seen, network))[0]
     return features
+
+
+def channels(volumes: torch.Tensor) -> torch.Tensor:
+    """Return volumes (n, z, y, x) as the network takes them, (n, 3, z, x, y)."""
+    return volumes.transpose(2, 3)[:, None].expand(-1, 3, -1, -1, -1)

@@ -9,9 +9,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from benchmark.errors import CaseError
 from benchmark.networks.weights import HubWeights, WeightsSource
-from benchmark.plugins.base import Licence
-from feature_extractors.embedding import FrozenEmbedding
+from benchmark.plugins.base import Provenance
 from feature_extractors.monai_encoders.network import Encoder
+from feature_extractors.one_size import LEAST_VOXELS, OneSize
 from feature_extractors.volumes import box_around, resampled
 
 if TYPE_CHECKING:
@@ -29,34 +29,35 @@ PUBLISHED: dict[str, HubWeights] = {
     ),
     "vista3d": HubWeights(repo="MONAI/vista3d", filename="models/model.pt"),
 }
+_MEDICALNET = Provenance(
+    "MIT", trained_on="23 sets of segmented CT and MR", may_hold="public collections of CT and MR"
+)
 VISTA3D_HU = (-963.8247715525971, 1053.678477684517)
 """Scaled to 0…1, as the configuration of its bundle says; it was trained at 1.5 mm."""
-LEAST_VOXELS = 16
-"""A side that is halved four times must have."""
 
 
-class MONAIEncoderExtractor(FrozenEmbedding):
+class MONAIEncoderExtractor(OneSize):
     """512 (MedicalNet ResNet-18), 2048 (ResNet-50) or 768 (VISTA3D) features: the encoder's last level, averaged."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "monai_encoder"
-    licences: ClassVar[Mapping[str, Licence]] = {
-        "medicalnet_18": Licence("MIT"),
-        "medicalnet_50": Licence("MIT"),
-        "vista3d": Licence("NVIDIA License", commercial=False),
+    provenance: ClassVar[Mapping[str, Provenance]] = {
+        "medicalnet_18": _MEDICALNET,
+        "medicalnet_50": _MEDICALNET,
+        "vista3d": Provenance(
+            "NVIDIA License",
+            commercial=False,
+            trained_on="11,454 CT with segmentations",
+            may_hold="public collections of CT",
+        ),
     }
+    native_only: ClassVar[tuple[str, ...]] = ("spacing_mm", "margin_mm")
 
     encoder: Encoder = Field("medicalnet_18", description="which network and weights")
     weights: WeightsSource = Field(
         PUBLISHED["medicalnet_18"], description="where the weights come from; docs/encoders.md"
     )
     spacing_mm: PositiveFloat = Field(1.5, description="isotropic spacing the scan is resampled to")
-    cube_voxels: int | None = Field(
-        None,
-        ge=LEAST_VOXELS,
-        description="one size for all encoders: that many voxels a side about the middle of the region, cropped or "
-        "padded; null: the region as large as it is",
-    )
     region: Literal["whole", "roi"] = Field("roi", description="the scan, or the box around the ROI")
     margin_mm: NonNegativeFloat = Field(10.0, description="around the ROI's box, where `region` is roi")
 
@@ -89,12 +90,11 @@ class MONAIEncoderExtractor(FrozenEmbedding):
         axes = "RAS" if self.encoder == "vista3d" else "LPS"
         image = sitk.DICOMOrient(image, axes)
         volume, spacing = sitk.GetArrayFromImage(image), image.GetSpacing()[::-1]
-        if self.region == "roi":
-            inside = sitk.GetArrayFromImage(sitk.DICOMOrient(roi, axes)) != 0
-            volume = volume[box_around(inside, spacing, self.margin_mm)]
-        scaled = self._scaled(resampled(volume, spacing, (self.spacing_mm,) * 3))
-        if self.cube_voxels is not None:
-            scaled = _cube(scaled, self.cube_voxels)
+        inside = sitk.GetArrayFromImage(sitk.DICOMOrient(roi, axes)) != 0 if self.region == "roi" else None
+        if (seen := self.cube(volume, spacing, inside)) is None:
+            box = ... if inside is None else box_around(inside, spacing, self.margin_mm)
+            seen = resampled(volume[box], spacing, (self.spacing_mm,) * 3)
+        scaled = self._scaled(seen)
         if min(scaled.shape) < LEAST_VOXELS:
             raise CaseError(
                 f"the region has {' x '.join(map(str, scaled.shape))} voxels of {self.spacing_mm:g} mm, and "
@@ -114,12 +114,3 @@ class MONAIEncoderExtractor(FrozenEmbedding):
         if (spread := float(clipped.std(dtype=np.float64))) == 0:
             raise CaseError("every voxel of the region has the same HU")
         return np.asarray((clipped - clipped.mean(dtype=np.float64)) / spread, np.float32)
-
-
-def _cube(volume: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Pad with the lowest value on both sides, then crop about the middle."""
-    import numpy as np
-    from monai.transforms.croppad.array import CenterSpatialCrop, SpatialPad
-
-    padded = SpatialPad((side,) * 3, value=float(volume.min()))(volume[None])
-    return np.asarray(CenterSpatialCrop((side,) * 3)(padded)[0], np.float32)

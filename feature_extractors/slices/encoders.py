@@ -12,7 +12,7 @@ from typing import Any
 from benchmark.errors import UserError
 from benchmark.networks.torchvision_repair import import_timm
 from benchmark.networks.weights import HubWeights, LocalWeights, Published, Weights
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from feature_extractors.slices.presets import HUB, PRESETS, Encoder
 
 _NOT_COMMERCIAL = re.compile(r"\bnc\b|non-?commercial|amlr|research", re.IGNORECASE)
@@ -101,7 +101,7 @@ def _encoder(architecture: str, config: Mapping[str, Any], arguments: Mapping[st
     return Encoder(
         architecture,
         HubWeights(repo=repo, filename=filename) if repo else None,
-        Licence(licence, commercial=not _NOT_COMMERCIAL.search(licence)),
+        Provenance(licence, commercial=not _NOT_COMMERCIAL.search(licence)),
         int(config["input_size"][-1]),
         tuple(map(float, config["mean"])),
         tuple(map(float, config["std"])),

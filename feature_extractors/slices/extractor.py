@@ -10,10 +10,11 @@ from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, mode
 
 from benchmark.networks.inference import ResolvedPrecision
 from benchmark.networks.weights import Published, WeightsSource
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from benchmark.plugins.declaration import mistake
 from benchmark.plugins.fingerprint import digest_of
-from feature_extractors.embedding import FrozenEmbedding, HURange
+from feature_extractors.embedding import HURange
+from feature_extractors.one_size import OneSize
 from feature_extractors.slices.network import Pixels
 from feature_extractors.slices.planes import Region
 from feature_extractors.slices.presets import EFFICIENTNET_LITE0, HUB, PRESETS, SOFT_TISSUE_HU
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 DEFAULT = "imagenet"
 
 
-class SlicesExtractor(FrozenEmbedding):
+class SlicesExtractor(OneSize):
     """Axial slices through a 2-D encoder, pooled over pixels and slices; by default one trained on ImageNet."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "timm", "SimpleITK")
     published_name: ClassVar[str] = DEFAULT
-    licences: ClassVar[Mapping[str, Licence]] = {name: one.licence for name, one in PRESETS.items()}
+    provenance: ClassVar[Mapping[str, Provenance]] = {name: one.provenance for name, one in PRESETS.items()}
 
     encoder: str = Field(
         DEFAULT,
@@ -106,6 +107,11 @@ class SlicesExtractor(FrozenEmbedding):
         """The encoder's name in letters, digits and underscores."""
         return re.sub(r"\W+", "_", self.encoder.removeprefix(HUB))
 
+    def _published_provenance(self) -> Provenance | None:
+        from feature_extractors.slices.encoders import find
+
+        return find(self.encoder, self.weights).provenance
+
     def weights_digest(self) -> str:
         """Return the weights' SHA-256; of an encoder of the hub, which says what to build, that of both files."""
         from feature_extractors.slices.encoders import hub_config
@@ -127,7 +133,7 @@ class SlicesExtractor(FrozenEmbedding):
         loaded = load(self.encoder, self.weights, self.input_size, self.pixels, self.device, self.precision)
         encoder = loaded.encoder
         shown = Shown(loaded.side, self.window_hu, encoder.interpolation, encoder.smooth)
-        planes = square_planes(image, roi, self.region, self.margin_mm, shown)
+        planes = square_planes(image, roi, self.region, self.margin_mm, shown, cube=self.cube_size)
         features: NDArray[np.float64] = (
             embed(loaded, planes, self.pixels, self.batch_slices).double().cpu().numpy()
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
 from feature_extractors.embedding import oriented
+from feature_extractors.volumes import cube_about
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,13 +41,15 @@ def square_planes(
     margin_mm: float,
     shown: Shown,
     slabs: int | None = None,
+    cube: tuple[int, float] | None = None,
 ) -> torch.Tensor:
     """Return the axial planes, from inferior to superior, as (n, 1, side, side) grey values 0…1.
 
     `box` looks at the box around the ROI and a margin: the slices it touches, of each the smallest square (in mm)
     around the box, with what the image holds there; beyond the image it is black. `slices` looks at the whole of the
-    slices that the ROI touches. With `slabs` the slices are dealt into that many slabs, each shown by its maximum.
-    Raises `CaseError` for an empty ROI.
+    slices that the ROI touches. `cube` (voxels, mm) shows the cube about the middle of either, see `cube_about`.
+    With `slabs` the slices are dealt into that many slabs, each shown by its maximum. Raises `CaseError` for an empty
+    ROI.
     """
     import numpy as np
     import SimpleITK as sitk
@@ -61,6 +64,9 @@ def square_planes(
     if region == "slices":
         inside, margin_mm = [slice(0, length) for length in volume.shape[1:]], 0.0
     square = _square(inside, image.GetSpacing()[1::-1], margin_mm)
+    if cube is not None:
+        volume = cube_about(volume, image.GetSpacing()[::-1], (touched, *inside), *cube)
+        touched, square = slice(None), [slice(0, cube[0])] * 2
     planes = volume[touched] if slabs is None else _slab_maxima(volume[touched], slabs)
     parts = range(0, len(planes), _AT_A_TIME)
     return torch.cat([_resized(_cut(planes[z : z + _AT_A_TIME], square, shown), shown) for z in parts])

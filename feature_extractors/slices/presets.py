@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.networks.weights import HubWeights, PackageWeights, Published
-from benchmark.plugins.base import Licence
-from feature_extractors.radimagenet_network import BACKBONES, LICENCE, REPOSITORY, renamer
+from benchmark.plugins.base import Provenance
+from feature_extractors.radimagenet_network import BACKBONES, PROVENANCE, REPOSITORY, renamer
 
 HUB = "hf-hub:"
 """What an encoder's name begins with that is a repository of the hub."""
@@ -25,7 +25,7 @@ class Encoder:
     architecture: str
     weights: Published | None
     """The published ones; none: nobody publishes any for this architecture."""
-    licence: Licence
+    provenance: Provenance
     side: int
     """Of the square it sees, in pixels."""
     mean: tuple[float, ...]
@@ -71,7 +71,7 @@ _BLOCK = {
     "_bn2": "bn3",
 }
 
-_APACHE = Licence("Apache-2.0")
+_PHOTOGRAPHS = Provenance("Apache-2.0", trained_on="photographs, self-supervised")
 
 
 def _radimagenet(backbone: Any) -> Encoder:
@@ -79,7 +79,7 @@ def _radimagenet(backbone: Any) -> Encoder:
     return Encoder(
         backbone,
         HubWeights(repo=REPOSITORY, filename=published.filename),
-        LICENCE,
+        PROVENANCE,
         224,
         *HALF,
         interpolation="bilinear",
@@ -89,9 +89,9 @@ def _radimagenet(backbone: Any) -> Encoder:
     )
 
 
-def _of_timm(name: str, licence: Licence, side: int) -> Encoder:
+def _of_timm(name: str, provenance: Provenance, side: int) -> Encoder:
     weights = HubWeights(repo=f"timm/{name}", filename="model.safetensors")
-    return Encoder(name, weights, licence, side, *IMAGENET)
+    return Encoder(name, weights, provenance, side, *IMAGENET)
 
 
 _DALE_CLIP, _DALE_MEAN_SD = (-940.8, 923.1), (-25.03, 246.87)
@@ -106,20 +106,33 @@ EFFICIENTNET_LITE0 = PackageWeights(
 
 PRESETS: dict[str, Encoder] = {
     "imagenet": Encoder(
-        "tf_efficientnet_lite0", EFFICIENTNET_LITE0, _APACHE, 224, *HALF, rename=_lite0, head=("_fc.",)
+        "tf_efficientnet_lite0",
+        EFFICIENTNET_LITE0,
+        Provenance("Apache-2.0", trained_on="photographs (ImageNet)"),
+        224,
+        *HALF,
+        rename=_lite0,
+        head=("_fc.",),
     ),
     "radimagenet_resnet50": _radimagenet("resnet50"),
     "radimagenet_densenet121": _radimagenet("densenet121"),
     "radimagenet_inception_v3": _radimagenet("inception_v3"),
-    "dinov2_small": _of_timm("vit_small_patch14_dinov2.lvd142m", _APACHE, 518),
-    "dinov2_base": _of_timm("vit_base_patch14_dinov2.lvd142m", _APACHE, 518),
+    "dinov2_small": _of_timm("vit_small_patch14_dinov2.lvd142m", _PHOTOGRAPHS, 518),
+    "dinov2_base": _of_timm("vit_base_patch14_dinov2.lvd142m", _PHOTOGRAPHS, 518),
     "dinov3_small": _of_timm(
-        "vit_small_patch16_dinov3.lvd1689m", Licence("DINOv3 License, with terms of use"), 256
+        "vit_small_patch16_dinov3.lvd1689m",
+        Provenance("DINOv3 License, with terms of use", trained_on="photographs, self-supervised"),
+        256,
     ),
     "rad_dino": Encoder(
         "vit_base_patch14_dinov2",
         HubWeights(repo="microsoft/rad-dino", filename="backbone_compatible.safetensors"),
-        Licence("Microsoft Research License, for research", commercial=False),
+        Provenance(
+            "Microsoft Research License, for research; later model cards say MIT",
+            commercial=False,
+            trained_on="chest radiographs of three countries, self-supervised",
+            may_hold="the hospitals of its chest radiographs",
+        ),
         518,
         (0.5307,) * 3,
         (0.2583,) * 3,
@@ -128,7 +141,12 @@ PRESETS: dict[str, Encoder] = {
     "dale_ct": Encoder(
         "vit_large_patch14_dinov2",
         HubWeights(repo="Kentucky-Open-Science/DALE-CT-0-L", filename="model.safetensors"),
-        Licence("CC BY-NC-SA 4.0", commercial=False),
+        Provenance(
+            "CC BY-NC-SA 4.0",
+            commercial=False,
+            trained_on="296,000 chest CT of several sources, self-supervised",
+            may_hold="public collections of chest CT",
+        ),
         512,
         ((_DALE_MEAN_SD[0] - _DALE_CLIP[0]) / (_DALE_CLIP[1] - _DALE_CLIP[0]),),
         (_DALE_MEAN_SD[1] / (_DALE_CLIP[1] - _DALE_CLIP[0]),),

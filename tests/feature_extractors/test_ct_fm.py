@@ -23,8 +23,8 @@ from pydantic import ValidationError
 
 from benchmark.errors import CaseError
 from benchmark.images.reading import read_image
-from feature_extractors import ct_fm_network
-from feature_extractors.ct_fm import CTFMExtractor
+from feature_extractors.ct_fm import network as ct_fm_network
+from feature_extractors.ct_fm.extractor import CTFMExtractor
 
 UNTRAINED = {"untrained": 7}
 SMALL = (16, 16, 16)

@@ -1,5 +1,6 @@
 """The studies that come with the project can be read, run on phantoms, and are ready."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from benchmark.analyses.segmentation.study import read_segmentation_study
 from benchmark.cli import app
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.phantom.export import write_cohort
+from benchmark.plugins.registry import name_of
 from benchmark.study.reading import read_study
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -42,6 +44,23 @@ def test_a_ready_made_study_is_ready_on_phantoms(name, cases, runs):
     for extraction in study.extractors.values():
         assert extraction.extractor.availability().ready
         assert study.segmenters[extraction.segmenter].availability().ready
+
+
+@pytest.mark.parametrize("encoder", ["finetune_ct_fm", "finetune_i3resnet"])
+def test_the_fine_tuning_study_takes_another_encoder_by_the_line_it_names(tmp_path, encoder):
+    shipped = (STUDIES / "finetuning.yaml").read_text()
+    (line,) = re.findall(rf"^#   (frozen: &shared {{use: {encoder}, .*}})$", shipped, re.MULTILINE)
+    changed = re.sub(r"  frozen: &shared\n(    .*\n)+", f"  {line}\n", shipped)
+    (tmp_path / "finetuning.yaml").write_text(changed)
+    study = read_study(tmp_path / "finetuning.yaml")
+    trained = {name: one.extractor for name, one in study.extractors.items() if name != "calcium_volumes"}
+    assert {name_of(extractor) for extractor in trained.values()} == {encoder}
+    assert {name: extractor.depth for name, extractor in trained.items()} == {
+        "frozen": "head",
+        "last_stage": "last_stage",
+        "full": "full",
+    }
+    assert len(study.all_runs()) == 5
 
 
 def test_the_robustness_study_scans_the_same_patients_under_every_condition():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from feature_extractors.slices.network import Loaded
 
 
-class FinetuneSlicesExtractor(SlicesExtractor, TrainableExtractor):
+class FinetuneSlicesExtractor(TrainableExtractor, SlicesExtractor):
     """Slabs of a scan through a 2-D encoder, of which `depth` is trained by the classifier `finetuned`.
 
     Its table holds the frozen encoder's features of the same slabs, as `slices` has them of slices.
@@ -90,7 +90,7 @@ class FinetuneSlicesExtractor(SlicesExtractor, TrainableExtractor):
 
         encoder = loaded.encoder
         shown = Shown(loaded.side, self.window_hu, encoder.interpolation, encoder.smooth)
-        grey = square_planes(image, roi, self.region, self.margin_mm, shown, self.slabs)
+        grey = square_planes(image, roi, self.region, self.margin_mm, shown, self.slabs, self.cube_size)
         return (grey * 255).round_().to(torch.uint8)
 
     def _loaded(self, precision: Precision | None = None) -> Loaded:

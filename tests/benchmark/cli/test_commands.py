@@ -197,6 +197,19 @@ def test_validate_counts_and_names_cases_without_label_and_score(checked, tmp_pa
     )
 
 
+def test_every_published_set_of_weights_says_its_licence_and_what_it_has_learnt_from():
+    described = json.loads(cacbench("list", "--json").stdout)["feature_extractor"]
+    told = {name: one for about in described.values() for name, one in about["provenance"].items()}
+    assert len(told) >= 15
+    assert all(one["licence"] and one["trained_on"] for one in told.values())
+    assert {name for name, one in told.items() if not one["may_hold"]} == {
+        "imagenet",
+        "dinov2_small",
+        "dinov2_base",
+        "dinov3_small",
+    }, "photographs alone"
+
+
 def test_list_shows_every_kind_with_parameters_and_state():
     described = json.loads(cacbench("list", "--json").stdout)
     assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]
@@ -204,12 +217,12 @@ def test_list_shows_every_kind_with_parameters_and_state():
     assert "zero" in described["cohort"]["toy_cohort"]["parameters"]
     shown = cacbench("list").stdout
     assert "random_forest" in shown
-    licences = described["feature_extractor"]["slices"]["licences"]
-    forbidden = {name for name, licence in licences.items() if not licence["commercial"]}
+    provenance = described["feature_extractor"]["slices"]["provenance"]
+    forbidden = {name for name, told in provenance.items() if not told["commercial"]}
     assert forbidden == {"rad_dino", "dale_ct"}
-    assert described["feature_extractor"]["finetune_slices"]["licences"] == licences
-    networks = described["feature_extractor"]["monai_encoder"]["licences"]
-    assert [name for name, licence in networks.items() if not licence["commercial"]] == ["vista3d"]
+    assert described["feature_extractor"]["finetune_slices"]["provenance"] == provenance
+    networks = described["feature_extractor"]["monai_encoder"]["provenance"]
+    assert [name for name, told in networks.items() if not told["commercial"]] == ["vista3d"]
     assert shown.count("(NON-COMMERCIAL)") == 2 * len(forbidden) + 1, "once for each of the two, and vista3d"
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import CaseError, UserError
 from benchmark.networks import inference
-from feature_extractors.ct_fm import CTFMExtractor
+from feature_extractors.ct_fm.extractor import CTFMExtractor
 from feature_extractors.radimagenet import RadImageNetExtractor
 
 

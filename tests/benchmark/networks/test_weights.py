@@ -42,7 +42,7 @@ from benchmark.pipeline import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
 from benchmark.study.study import Study
-from feature_extractors.ct_fm import CTFMExtractor
+from feature_extractors.ct_fm.extractor import CTFMExtractor
 from feature_extractors.radimagenet import RadImageNetExtractor
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -347,7 +347,7 @@ def test_a_silent_hub_is_waited_for_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_availability_needs_neither_torch_nor_a_second_question(tmp_path: Path) -> None:
     program = (
         "import sys\n"
-        "from feature_extractors.ct_fm import CTFMExtractor\n"
+        "from feature_extractors.ct_fm.extractor import CTFMExtractor\n"
         "from feature_extractors.radimagenet import RadImageNetExtractor\n"
         "print(CTFMExtractor().availability().reason, RadImageNetExtractor().availability().reason)\n"
         "assert not {'torch', 'timm', 'monai'} & set(sys.modules)"

@@ -122,7 +122,7 @@ def test_the_final_model_takes_activations_and_its_types_are_trusted(finished):
 
 def test_without_a_list_of_runs_the_pair_that_cannot_be_is_named():
     sentence = (
-        r"moments/finetuned: this classifier trains a network.*`use: finetune_slices`; list the other runs"
+        r"moments/finetuned: this classifier trains a network.*`finetune_i3resnet`; list the other runs"
     )
     with pytest.raises(ValidationError, match=sentence):
         Study.model_validate({**DECLARED, "runs": None})

@@ -26,6 +26,27 @@ def test_patients_are_drawn_four_times_for_a_report_however_many_runs_it_has(fin
     assert len(finished.all_runs()) > 1
 
 
+def test_a_region_is_found_once_for_who_takes_it_and_who_searches_in_it(toy_study, tmp_path, monkeypatch):
+    inside = {"use": "threshold", "within": "toy_centre", "hu": 130}
+    calcium = {"use": "calcium_volumes", "segmenter": "inside"}
+    study = toy_study(
+        segmenters={"toy_centre": {}, "inside": inside},
+        extractors={"calcium": calcium, "moments": {"use": "toy_moments", "segmenter": "toy_centre"}},
+        runs=["moments/logistic_regression", "calcium/logistic_regression"],
+        comparisons={},
+    )
+    found, segment = [], type(study.segmenters["toy_centre"]).segment_noting
+    monkeypatch.setattr(
+        type(study.segmenters["toy_centre"]),
+        "segment_noting",
+        lambda self, scan: found.append(1) or segment(self, scan),
+    )
+    with open_execution(tmp_path, 1) as execution:
+        result = run_study(study, execution)
+    assert result.failed == {}
+    assert len(found) == len(study.cohort.cases())
+
+
 def test_the_tasks_of_an_extractor_hold_one_table(toy_study, tmp_path):
     study = toy_study()
     with open_execution(tmp_path, 1) as execution:

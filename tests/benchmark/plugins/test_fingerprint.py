@@ -124,7 +124,7 @@ def test_the_contract_moves_no_key_and_what_decides_numbers_does():
     scoring = {"benchmark.calcium.scoring", "benchmark.calcium.risk"}
     assert threshold == {"segmenters.threshold", *scoring, "benchmark.images.geometry"}
     assert "benchmark.images.geometry" in code_of("segmenters.totalsegmentator.segmenter")
-    assert "benchmark.networks.checkpoint" in code_of("feature_extractors.ct_fm")
+    assert "benchmark.networks.checkpoint" in code_of("feature_extractors.ct_fm.extractor")
     assert "benchmark.calcium.scoring" in code_of("benchmark.cohorts.phantom")
     assert not any("training" in name for name in code_of("segmenters.denseraunet.segmenter"))
 

@@ -10,7 +10,7 @@ TEXT = "pip install 'cacbench[totalsegmentator]' [/] [red]x :warning: [0.1, 0.9]
 WEIGHTS = SimpleNamespace(
     plugin=TEXT, source=TEXT, state="unavailable", reason=TEXT, where=None, size=None, sha256=""
 )
-ABOUT = {"summary": TEXT, "state": TEXT, "parameters": {"a": TEXT}, "licences": {}}
+ABOUT = {"summary": TEXT, "state": TEXT, "parameters": {"a": TEXT}, "provenance": {}}
 CHECKED = pd.DataFrame([(TEXT, 1.0, False)], columns=["run", "found", "ok"])
 
 

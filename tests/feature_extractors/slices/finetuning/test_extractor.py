@@ -41,6 +41,12 @@ def test_a_plane_is_the_maximum_of_its_slab_in_256_greys(scan, everywhere):
     assert (planes[1] == planes[0][..., ::-1]).all()
 
 
+def test_features_without_activations_are_those_of_the_slabs(scan, everywhere):
+    plugin = extractor(slabs=2)
+    with_activations, _ = plugin.extract_with_activations(scan, everywhere)
+    assert plugin.extract(scan, everywhere).equals(with_activations)
+
+
 def test_fewer_slices_than_slabs_are_shown_more_than_once(scan, everywhere):
     _, planes = extractor(depth="full", slabs=5).extract_with_activations(
         scan[:, :, :2], everywhere[:, :, :2]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FILTERS = 32
 BLOCKS_DOWN = (1, 2, 2, 4, 4)
 FEATURES = FILTERS * 2 ** (len(BLOCKS_DOWN) - 1)
+LAST_LEVEL = len(BLOCKS_DOWN) - 1
 
 TILED_LEVELS = 2
 STRIDE = 2**TILED_LEVELS
@@ -35,6 +36,11 @@ TILE_BYTES = 2.2e9
 @once_per_process
 def load(weights: Weights, device: Device, precision: Precision) -> Any:
     """Return the encoder with `weights`, ready for `embed`; loaded once per process. Raises `UserError`."""
+    return prepare(built(weights), device, precision)
+
+
+def built(weights: Weights) -> Any:
+    """Return the encoder with `weights` as MONAI builds it, in float32. Raises `UserError` for other weights."""
     import torch
     from monai.networks.nets.segresnet_ds import SegResEncoder
 
@@ -43,7 +49,7 @@ def load(weights: Weights, device: Device, precision: Precision) -> Any:
         network = SegResEncoder(spatial_dims=3, init_filters=FILTERS, in_channels=1, blocks_down=BLOCKS_DOWN)
     if not isinstance(weights, UntrainedWeights):
         load_strictly(network, weights.path())
-    return prepare(network, device, precision)
+    return network
 
 
 def embed(network: Any, volume: torch.Tensor, tile_bytes: float = TILE_BYTES) -> torch.Tensor:
@@ -51,6 +57,11 @@ def embed(network: Any, volume: torch.Tensor, tile_bytes: float = TILE_BYTES) ->
 
     The sides may be any number of voxels; divided, they are rounded up.
     """
+    return last_level(network, lower_levels(network, volume, tile_bytes))
+
+
+def lower_levels(network: Any, volume: torch.Tensor, tile_bytes: float = TILE_BYTES) -> torch.Tensor:
+    """Return what the last level takes, of the shape that it returns."""
     import torch
 
     edge = int((tile_bytes / (3 * FILTERS * volume.element_size())) ** (1 / 3))
@@ -58,7 +69,15 @@ def embed(network: Any, volume: torch.Tensor, tile_bytes: float = TILE_BYTES) ->
         volume = volume.to(memory_format=torch.channels_last_3d)
         fits = volume.numel() <= edge**3
         x = _high_resolution(network, volume) if fits else _high_resolution_tiled(network, volume, edge)
-        return _levels(network, x, range(TILED_LEVELS, len(BLOCKS_DOWN)))
+        return _levels(network, x, range(TILED_LEVELS, LAST_LEVEL))
+
+
+def last_level(network: Any, x: torch.Tensor) -> torch.Tensor:
+    """Return what the last level makes of what `lower_levels` returned; that is left as it is."""
+    import torch
+
+    with torch.inference_mode():
+        return _levels(network, x, range(LAST_LEVEL, LAST_LEVEL + 1))
 
 
 def _levels(network: Any, x: torch.Tensor, levels: range) -> torch.Tensor:

@@ -14,9 +14,10 @@ from benchmark.errors import CaseError
 from benchmark.images.geometry import bounding_box
 from benchmark.networks.inference import to_device
 from benchmark.networks.weights import HubWeights, WeightsSource
-from benchmark.plugins.base import Licence
-from feature_extractors import ct_fm_network
-from feature_extractors.embedding import FrozenEmbedding, HURange, oriented
+from benchmark.plugins.base import Provenance
+from feature_extractors.ct_fm import network as ct_fm_network
+from feature_extractors.embedding import HURange, oriented
+from feature_extractors.one_size import OneSize
 from feature_extractors.volumes import box_around, resampled
 
 if TYPE_CHECKING:
@@ -42,12 +43,26 @@ script (CT-FM repository, scripts/feature_extractor.py) resamples, crops to what
 splits."""
 
 
-class CTFMExtractor(FrozenEmbedding):
+class CTFMExtractor(OneSize):
     """512 features: the last level of CT-FM's encoder, pooled over its positions and the scan's patches."""
 
     libraries: ClassVar[tuple[str, ...]] = ("torch", "monai", "SimpleITK", "scipy")
     published_name: ClassVar[str] = "ct_fm"
-    licences: ClassVar[Mapping[str, Licence]] = {"ct_fm": Licence("Apache-2.0")}
+    provenance: ClassVar[Mapping[str, Provenance]] = {
+        "ct_fm": Provenance(
+            "Apache-2.0",
+            trained_on="148,000 CT of the Imaging Data Commons, self-supervised",
+            may_hold="public collections of CT, NLST among them",
+        )
+    }
+    native_only: ClassVar[tuple[str, ...]] = (
+        "preset",
+        "spacing_mm",
+        "foreground_hu",
+        "patch_voxels",
+        "overlap",
+        "margin_mm",
+    )
 
     weights: WeightsSource = Field(PUBLISHED, description="where the weights come from; docs/embeddings.md")
     preset: Literal["model_card", "authors_script"] = Field(
@@ -95,17 +110,26 @@ class CTFMExtractor(FrozenEmbedding):
         image = oriented(image)
         volume = sitk.GetArrayViewFromImage(image)
         spacing = image.GetSpacing()[::-1]
-        if self.region == "roi":
-            volume = volume[box_around(sitk.GetArrayFromImage(oriented(roi)) != 0, spacing, self.margin_mm)]
+        inside = sitk.GetArrayFromImage(oriented(roi)) != 0 if self.region == "roi" else None
+        if (seen := self.cube(volume, spacing, inside)) is None:
+            seen = self._native(volume, spacing, inside)
+        low, high = self.hu_range
+        scaled: NDArray[np.float32] = np.clip(
+            (seen.astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0
+        )
+        return scaled
+
+    def _native(
+        self, volume: NDArray[Any], spacing: tuple[float, ...], inside: NDArray[np.bool_] | None
+    ) -> NDArray[Any]:
+        """Return the foreground of the region in HU, resampled where the preset does that."""
+        if inside is not None:
+            volume = volume[box_around(inside, spacing, self.margin_mm)]
         if self.spacing_mm is not None:
             volume = resampled(volume, spacing, self.spacing_mm)
         if (box := bounding_box(volume > self.foreground_hu)) is None:
             raise CaseError(f"no voxel of the region is above {self.foreground_hu:g} HU")
-        low, high = self.hu_range
-        scaled: NDArray[np.float32] = np.clip(
-            (volume[box].astype(np.float32) - np.float32(low)) / np.float32(high - low), 0.0, 1.0
-        )
-        return scaled
+        return volume[box]
 
     def _patches(self, volume: NDArray[np.float32]) -> list[torch.Tensor]:
         import torch
