@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from benchmark.plugins import Availability
-from benchmark.plugins.base import Licence
+from benchmark.plugins.base import Provenance
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.plugins.reports import COORDINATE, GIVEN
 from feature_extractors.reports.encoder import Pooling
@@ -36,8 +36,10 @@ class ReportEmbedding(EnglishReportExtractor):
 
     embedding: ClassVar[bool] = True
     libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers", "tokenizers")
-    licences: ClassVar[Mapping[str, Licence]] = {
-        "all-MiniLM-L6-v2": Licence("Apache-2.0, re-uploaded as MIT")
+    provenance: ClassVar[Mapping[str, Provenance]] = {
+        "all-MiniLM-L6-v2": Provenance(
+            "Apache-2.0, re-uploaded as MIT", trained_on="pairs of sentences of many public collections"
+        )
     }
 
     weights: EncoderSource = Field(MINILM, description="where the encoder's files are; docs/reports.md")
