@@ -1,5 +1,6 @@
 """Work for worker processes, importable by them wherever they run."""
 
+import multiprocessing.connection
 import os
 import signal
 import time
@@ -33,3 +34,34 @@ def slowly(x):
 
 def no_traveller(_):
     return lambda: None
+
+
+def a_megabyte(_):
+    return bytes(1_000_000)
+
+
+def die_half_way_through_the_reply(x):
+    """As a process that memory runs out for, or that is ended, while it writes a result longer than a pipe holds."""
+
+    def half(connection, content):
+        os.write(connection.fileno(), content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if x == 3:
+        multiprocessing.connection.Connection._send = half
+    return bytes(100_000)
+
+
+def end_everything(x):
+    raise SystemExit(f"{x} ends it")
+
+
+def no_return(_):
+    return NoReturn()
+
+
+class NoReturn:
+    """Can be sent and not be received."""
+
+    def __reduce__(self):
+        return int, ("three",)

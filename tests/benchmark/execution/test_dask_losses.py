@@ -13,7 +13,8 @@ import pytest
 from toy_work import die_at_three, slowly
 
 from benchmark.errors import UserError
-from benchmark.execution.workers import WorkerDiedError, workers
+from benchmark.execution.process_pool import WorkerDiedError
+from benchmark.execution.workers import workers
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 ENVIRONMENT = {
