@@ -21,7 +21,7 @@ from tests.faults.tracking import (
 )
 
 FAULTS = {
-    "the command killed (SIGKILL)": ended_by(signal.SIGKILL, times=8),
+    "the command killed (SIGKILL)": ended_by(signal.SIGKILL, times=12),
     "a worker killed": worker_killed,
     "a worker out of memory": out_of_memory,
     "SIGTERM": ended_by(signal.SIGTERM, times=6),

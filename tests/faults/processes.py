@@ -28,11 +28,7 @@ def ended_by(how, times=1):
         trial.outcome.times = 0
         for _ in range(times):
             process = trial.start()
-            if random.random() < 0.5:
-                trial.wait_for_more_records(random.randint(1, trial.cases), process)
-                time.sleep(random.random() / 2)
-            else:
-                trial.wait(random.uniform(0, 0.8 * trial.takes_s), process)
+            trial.wait(random.uniform(0, trial.takes_s / 2), process)  # what is stored is not made again
             if process.poll() is None:
                 os.kill(process.pid, how)
                 trial.outcome.times += 1
@@ -43,7 +39,7 @@ def ended_by(how, times=1):
     return fault
 
 
-def worker_killed(trial, random, times=3):
+def worker_killed(trial, random, times=6):
     """Workers are killed, as the system does when memory runs out; the command goes on."""
     trial.outcome.times = 0
     process = trial.start()

@@ -27,6 +27,13 @@ def die_at_three(x):
     return x
 
 
+def note_and_die_at_three(file, x):
+    if x == 3:
+        with file.open("a") as deaths:
+            deaths.write("died\n")
+    return die_at_three(x)
+
+
 def slowly(x):
     time.sleep(0.1)
     return x * x
