@@ -7,6 +7,7 @@ process that dies there takes the work of all others with it, too. Here the end 
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import pickle
@@ -38,6 +39,8 @@ class ProcessPool(ThreadPoolExecutor):
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._killed = threading.Event()
+        # Whatever kept `shutdown` from its end: Python waits at its own for processes, and these for the end of a pipe.
+        atexit.register(self.kill)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a process call `function`. The result is `WorkerDiedError` where that process is killed."""
@@ -69,6 +72,7 @@ class ProcessPool(ThreadPoolExecutor):
             worker.connection.close()
         while self._idle:
             self._idle.pop().join()
+        atexit.unregister(self.kill)
 
     def kill(self) -> None:
         """End at once: what has begun comes back as `WorkerDiedError`."""

@@ -102,12 +102,11 @@ def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Wor
         processes = ProcessPool(jobs)
         try:
             yield Workers(processes, jobs)
+            processes.shutdown(cancel_futures=True)
         except BaseException:
             with held_back():  # who presses Ctrl-C twice
                 processes.kill()  # with what is in flight: its results would not be kept
             raise
-        else:
-            processes.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -21,7 +21,13 @@ extractors: {{moments: {{use: toy_moments, segmenter: toy_centre}}}}
 classifiers: {{toy_nearest: {{}}}}
 protocol: {{folds: 3, inner_folds: 2}}
 """
-COMMAND = [sys.executable, "-c", "import cacbench; cacbench.main()", "run"]
+WATCHED = """
+import faulthandler, signal
+faulthandler.register(signal.SIGUSR2, all_threads=True)
+import cacbench
+cacbench.main()
+"""
+COMMAND = [sys.executable, "-c", WATCHED, "run"]
 LONGEST_S = 240
 """After which a run hangs."""
 
@@ -86,9 +92,12 @@ class Trial:
         try:
             said = process.communicate(timeout=LONGEST_S)[1]
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGUSR2)  # says where each thread stands
+            time.sleep(2)
             os.killpg(process.pid, signal.SIGKILL)
             said = process.communicate()[1]
             self.outcome.hung += 1
+            print(said, file=sys.stderr)
         if "Traceback" in said:
             self.outcome.traceback += 1
             print(said, file=sys.stderr)

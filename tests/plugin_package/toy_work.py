@@ -3,6 +3,7 @@
 import multiprocessing.connection
 import os
 import signal
+import threading
 import time
 
 
@@ -37,6 +38,11 @@ def note_and_die_at_three(file, x):
 def slowly(x):
     time.sleep(0.1)
     return x * x
+
+
+def linger(_):
+    """Keep the process from ending for a while when its work is done."""
+    threading.Thread(target=time.sleep, args=(5,)).start()
 
 
 def no_traveller(_):

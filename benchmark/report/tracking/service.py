@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmark.errors import UserError
 
-START_S = 120
+START_S = 300
 """How long a server may take until it answers, in seconds."""
 _NOBODY = 65534
 """As whom PostgreSQL runs where root starts it, which it refuses."""

@@ -25,6 +25,24 @@ if __name__ == "__main__":
         print("interrupted")
 """
 
+END = """
+import sys
+from benchmark.execution.process_pool import ProcessPool
+from benchmark.execution.workers import workers
+from toy_work import linger
+if __name__ == "__main__":
+    try:
+        if sys.argv[1] == "ended by its block":
+            with workers(2) as pool:
+                list(pool.map(linger, range(4)))
+                print("done", flush=True)
+        else:
+            list(ProcessPool(2).map(linger, range(4)))
+            print("done", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
 STRIKE = """
 import signal
 import sys
@@ -66,6 +84,15 @@ def environment():
     return {**os.environ, "PYTHONPATH": f"{Path.cwd()}:{Path.cwd() / 'tests' / 'plugin_package'}"}
 
 
+def start(script, folder, *arguments):
+    (folder / "study.py").write_text(script)
+    return subprocess.Popen(
+        [sys.executable, "study.py", *arguments], cwd=folder, env=environment(), start_new_session=True,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
 def test_a_process_that_dies_half_way_through_its_reply_costs_that_item_alone():
     with workers(2) as pool:
         results = dict(pool.map(die_half_way_through_the_reply, range(12)))
@@ -104,20 +131,27 @@ def test_what_has_begun_is_given_up_at_once_when_the_pool_is_killed(pool):
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("end", [os.kill, os.killpg], ids=["the command alone", "its terminal"])
 def test_an_interruption_at_any_moment_ends_it_without_a_trace(tmp_path, end, times):
-    (tmp_path / "study.py").write_text(STUDY)
     moments = random.Random(times)
     for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "study.py"], cwd=tmp_path, env=environment(), start_new_session=True, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        process = start(STUDY, tmp_path)
         assert process.stdout.readline() == "begun\n"
         time.sleep(moments.uniform(0, 1.5))
         for _ in range(times):
             end(process.pid, signal.SIGINT)
         said, errors = process.communicate(timeout=30)
         assert (said, errors, process.returncode) == ("interrupted\n", "", 0)
+
+
+def test_an_interruption_while_processes_end_ends_it(tmp_path):
+    process = start(END, tmp_path, "ended by its block")
+    assert process.stdout.readline() == "done\n"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == ("interrupted\n", "")
+
+
+def test_a_pool_that_nobody_ends_ends_with_the_command(tmp_path):
+    assert start(END, tmp_path, "never ended").communicate(timeout=60) == ("done\n", "")
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3, 4, 5, 20])
