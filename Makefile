@@ -5,13 +5,15 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 VENV ?= .venv
 JOBS ?= 2
 EXTRAS ?= test
+TRACKING ?= tracking
+PORT ?= 5000
 BIN := $(VENV)/bin
 
 NO_PYTHON := cacbench needs Python 3.11, 3.12 or 3.13, and none is on the path: install one \
 	(Debian, Ubuntu: apt install python3-venv python3-dev) or name it: make PYTHON=/path/to/python3
 ACTIVATE := `. $(BIN)/activate` makes `cacbench` found in this shell
 
-.PHONY: bench test check controls lint environment docs performance faults clean
+.PHONY: bench test check controls lint environment docs performance faults tracking audit clean
 
 bench: environment ## the main job: compare the methods of runs.yaml
 	$(BIN)/cacbench run runs.yaml --jobs $(JOBS)
@@ -53,6 +55,12 @@ performance: environment ## clocks and ratios, side by side with what one would 
 
 faults: environment ## kills, damages, crowds and moves a small study for an hour, and writes results/faults.md; run by hand
 	$(BIN)/python -m tests.faults.run
+
+tracking: environment ## MLflow's server before a PostgreSQL of its own, on this machine alone, until Ctrl-C
+	$(BIN)/python -m benchmark.report.tracking.service $(TRACKING) $(PORT)
+
+audit: ## known holes in what constraints.txt pins; says so where nobody can be asked
+	.ci/audit
 
 clean:
 	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache

@@ -108,9 +108,13 @@ def main() -> None:
     except ImportError as error:
         print(f"cacbench: {error}", file=sys.stderr)
         sys.exit(2)
-    from benchmark.cli import main as run
+    try:
+        from benchmark.cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while libraries are imported, before the command line sees to it
+        print("cacbench: interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 def _refuse_another_benchmark() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from benchmark.errors import CaseError, UserError
+from benchmark.execution.process_pool import WorkerDiedError
 from benchmark.execution.progress import Advance, Progress, bars, silent
 from benchmark.execution.store import JSON, Codec, Store, require_writable
-from benchmark.execution.workers import WorkerDiedError, Workers, workers
+from benchmark.execution.workers import Workers, workers
 
 Name = TypeVar("Name", bound=Hashable)
 Part = TypeVar("Part", bound=Hashable)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from benchmark.errors import UserError
+from benchmark.execution.interruption import held_back
+from benchmark.execution.process_pool import ProcessPool, WorkerDiedError
 
 Item = TypeVar("Item")
 ASKED_EVERY_S = 5.0
@@ -28,19 +26,12 @@ _THREAD_VARIABLES = (
 )
 
 
-class WorkerDiedError(Exception):
-    """A worker process was killed while it worked on an item, most often for want of memory."""
-
-
 class Workers:
     """Runs a pure function over items and hands each result to the parent as soon as it is there."""
 
-    def __init__(
-        self, make_executor: Callable[[], Executor], jobs: int, lost: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, executor: Executor, jobs: int, lost: Callable[[], str] | None = None) -> None:
         """`lost` says why nothing will be done any more, or nothing; it is asked while nothing comes."""
-        self._make_executor = make_executor
-        self._executor: Executor | None = None
+        self._executor = executor
         self._lost = lost
         self.jobs = jobs
 
@@ -70,49 +61,36 @@ class Workers:
         """Keep `size` items in flight, so that memory and what an interruption loses stay bounded."""
         waiting = iter(order)
         flying: dict[Future[Any], int] = {}
+        # Not `concurrent.futures.wait`, which takes the locks of all: an interruption there would leave some taken.
+        done: SimpleQueue[Future[Any]] = SimpleQueue()
         while True:
-            for position in islice(waiting, size - len(flying)):
-                flying[self._submit(function, items[position])] = position
+            with held_back():
+                for position in islice(waiting, size - len(flying)):
+                    future = self._executor.submit(_attempt, function, items[position])
+                    flying[future] = position
+                    future.add_done_callback(done.put)
             if not flying:
                 return
-            done, _ = wait(flying, timeout=ASKED_EVERY_S if self._lost else None, return_when=FIRST_COMPLETED)
-            nothing_came = not done or any(future.cancelled() for future in done)
-            if self._lost and nothing_came and (reason := self._lost()):
-                raise UserError(reason)
-            for future in done:
-                yield flying.pop(future), _outcome(future)
+            future_done = self._next(done)
+            if future_done is not None:
+                yield flying.pop(future_done), _outcome(future_done)
 
-    def _submit(self, function: Callable[[Item], Any], item: Item) -> Future[Any]:
+    def _next(self, done: SimpleQueue[Future[Any]]) -> Future[Any] | None:
+        """Wait for what is done next, a while where somebody says whether anything will come. Raises `UserError`."""
         try:
-            return self._live_executor().submit(_attempt, function, item)
-        except BrokenProcessPool:
-            self._executor = None
-            return self._live_executor().submit(_attempt, function, item)
-
-    def _live_executor(self) -> Executor:
-        if self._executor is None:
-            self._executor = self._make_executor()
-        return self._executor
-
-    def close(self) -> None:
-        """Stop taking work and drop what has not begun."""
-        if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
-
-    def abandon(self) -> None:
-        """End at once, with what is in flight: its results would not be kept."""
-        processes = getattr(self._executor, "_processes", None) or {}
-        for process in list(processes.values()):
-            process.terminate()
-        self.close()
+            future = done.get(timeout=ASKED_EVERY_S if self._lost else None)
+        except Empty:
+            future = None
+        if self._lost and (future is None or future.cancelled()) and (reason := self._lost()):
+            raise UserError(reason)
+        return future
 
 
 @contextmanager
 def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Workers]:
     """Open `jobs` worker processes (default: one per core), or the Dask scheduler at address `dask`.
 
-    The cores are shared out: each process may use cores // jobs threads. Processes are spawned, not forked, because
-    forking a process that holds threads (torch, MLflow) can hang.
+    The cores are shared out: each process may use cores // jobs threads.
     """
     if dask is not None:
         with _dask_workers(dask) as pool:
@@ -121,33 +99,14 @@ def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Wor
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = jobs or cores
     with _environment(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores // jobs)))):
-        pool = Workers(lambda: _process_pool(jobs), jobs)
+        processes = ProcessPool(jobs)
         try:
-            yield pool
-        except KeyboardInterrupt:
-            pool.abandon()
+            yield Workers(processes, jobs)
+            processes.shutdown(cancel_futures=True)
+        except BaseException:
+            with held_back():  # who presses Ctrl-C twice
+                processes.kill()  # with what is in flight: its results would not be kept
             raise
-        finally:
-            pool.close()
-
-
-def _process_pool(jobs: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_depend_on_the_parent)
-
-
-def _depend_on_the_parent() -> None:
-    # Ctrl-C reaches every process of the terminal, and the parent alone decides what is given up.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-
-
-def _end_with_the_parent() -> None:
-    """Wait until the parent is gone, killed perhaps, and end: nobody would take the results."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 @contextmanager
@@ -168,7 +127,7 @@ def _dask_workers(address: str) -> Iterator[Workers]:
     with client:
         # At least two: a single job would be done in this process (see `map`) and not on the cluster. Not `pure`: an
         # item that is tried again would be answered by the loss that the cluster remembers.
-        yield Workers(partial(client.get_executor, pure=False), max(2, watch.workers()), watch.lost)
+        yield Workers(client.get_executor(pure=False), max(2, watch.workers()), watch.lost)
 
 
 @contextmanager
@@ -194,9 +153,7 @@ class _Lost:
     def reason(self) -> BaseException:
         """Return what is told of an item that was lost when it was alone."""
         by_dask = type(self.error).__name__ == "KilledWorker"  # of `distributed`, which may not be installed
-        if by_dask or isinstance(self.error, BrokenProcessPool | CancelledError):
-            return WorkerDiedError("its worker process was killed (out of memory?)")
-        return self.error
+        return WorkerDiedError() if by_dask or isinstance(self.error, CancelledError) else self.error
 
 
 def _outcome(future: Future[Any]) -> Any:

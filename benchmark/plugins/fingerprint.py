@@ -20,6 +20,8 @@ CONTRACT = (
     "benchmark.case",
     "benchmark.errors",
     "benchmark.execution.execution",
+    "benchmark.execution.interruption",
+    "benchmark.execution.process_pool",
     "benchmark.execution.progress",
     "benchmark.execution.store",
     "benchmark.execution.workers",

@@ -16,10 +16,11 @@ from tests.faults.trial import Outcome, Trial, copied, tables
 class Base:
     """An undisturbed run, and its database as it was before anything was logged."""
 
-    def __init__(self, folder, cases=30):
-        trial = Trial(folder / "undisturbed", cases=cases)
+    def __init__(self, folder, cases=12):
+        trial, begin = Trial(folder / "undisturbed", cases=cases), time.monotonic()
         code, said = trial.finish(trial.start())
         assert code == 0, said
+        self.takes_s = time.monotonic() - begin
         self.results = trial.results
         self.reference = tables(trial.results / "toy")
         self.empty_database = folder / "empty.db"
@@ -36,10 +37,10 @@ class Base:
                     connection.execute(f'delete from "{name}"')
 
 
-def attempt(name, base, folder, seed, cases=30):
+def attempt(fault, base, folder, seed, cases=12):
     """Do one trial of a fault and return its outcome."""
     trial = copied(base, folder, cases)
-    FAULTS[name](trial, random.Random(seed))
+    fault(trial, random.Random(seed))
     return trial.outcome
 
 
@@ -65,7 +66,7 @@ def main():
         base = Base(Path(place))
         while time.monotonic() - begin < 60 * options.minutes:
             name = options.names[turn % len(options.names)]
-            outcome = attempt(name, base, Path(place) / str(turn), options.seed + turn)
+            outcome = attempt(FAULTS[name], base, Path(place) / str(turn), options.seed + turn)
             outcomes.setdefault(name, Outcome()).add(outcome)
             print(f"{time.monotonic() - begin:4.0f} s {name}: {outcome}", flush=True)
             turn += 1

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -20,7 +21,13 @@ extractors: {{moments: {{use: toy_moments, segmenter: toy_centre}}}}
 classifiers: {{toy_nearest: {{}}}}
 protocol: {{folds: 3, inner_folds: 2}}
 """
-COMMAND = [sys.executable, "-c", "import cacbench; cacbench.main()", "run"]
+WATCHED = """
+import faulthandler, signal
+faulthandler.register(signal.SIGUSR2, all_threads=True)
+import cacbench
+cacbench.main()
+"""
+COMMAND = [sys.executable, "-c", WATCHED, "run"]
 LONGEST_S = 240
 """After which a run hangs."""
 
@@ -44,10 +51,14 @@ class Outcome:
 class Trial:
     """A folder with a study, and what an undisturbed run of it gave."""
 
-    def __init__(self, folder, reference=None, cases=30):
+    def __init__(self, folder, reference=None, cases=12):
         self.folder, self.reference, self.cases = folder, reference, cases
         folder.mkdir(parents=True)
         self.outcome = Outcome(times=1)
+        self.takes_s = 10.0
+        """How long an undisturbed run takes."""
+        self.records = {}
+        """When each record was made that was seen so far."""
         self.declare("toy")
 
     def declare(self, name):
@@ -57,12 +68,23 @@ class Trial:
     def results(self):
         return self.folder / "results"
 
-    def start(self, name="toy", **options):
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'plugin_package'}"}
-        command = [*COMMAND, f"{name}.yaml", "--jobs", "2", "--results", str(self.results), "--quiet"]
+    def environment(self, **more):
+        return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'plugin_package'}", **more}
+
+    def start(self, name="toy", *how, **environment):
+        """Start the study `name`, on two processes or `how` says, with more variables in its environment."""
+        command = [
+            *COMMAND,
+            f"{name}.yaml",
+            *(how or ("--jobs", "2")),
+            "--results",
+            str(self.results),
+            "--quiet",
+        ]
         return subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options,
+            command, cwd=self.folder, env=self.environment(**environment), stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def finish(self, process):
@@ -70,32 +92,53 @@ class Trial:
         try:
             said = process.communicate(timeout=LONGEST_S)[1]
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGUSR2)  # says where each thread stands
+            time.sleep(2)
             os.killpg(process.pid, signal.SIGKILL)
             said = process.communicate()[1]
             self.outcome.hung += 1
+            print(said, file=sys.stderr)
         if "Traceback" in said:
             self.outcome.traceback += 1
             print(said, file=sys.stderr)
         return process.returncode, said
 
-    def wait_for_records(self, count, process):
-        while process.poll() is None and len(list(self.results.glob("store/*/*/*"))) < count:
+    def wait_for_more_records(self, count, process):
+        """Wait until a process has made so many records more than there are, or ended."""
+        count += len(self._stored())
+        while process.poll() is None and len(self._stored()) < count:
             time.sleep(0.02)
 
-    def run_again(self, names=("toy",), logged=1):
+    def wait(self, seconds, process):
+        """Wait so long, or until a process has ended."""
+        begin = time.monotonic()
+        while process.poll() is None and time.monotonic() - begin < seconds:
+            time.sleep(0.02)
+
+    def note_records(self):
+        """Remember the records that are there now and when they were made."""
+        for file in self._stored():
+            self.records.setdefault(file, file.stat().st_mtime_ns)
+
+    def _stored(self):
+        return list(self.results.glob("store/*/*/[0-9a-f]*"))
+
+    def run_again(self, names=("toy",), logged=1, **environment):
         """Run to the end, count what differs from undisturbed results, and return how many records were made twice.
 
         `logged`: how often it may stand in MLflow; results that were computed again are, on purpose, logged again.
         """
-        before = {file: file.stat().st_mtime_ns for file in self.results.glob("store/*/*/[0-9a-f]*")}
+        self.note_records()
         for name in names:
-            code, said = self.finish(self.start(name))
+            code, said = self.finish(self.start(name, **environment))
             if code != 0:
                 self.outcome.lost += 1
                 print(said, file=sys.stderr)
-        kept = {file for file, made in before.items() if file.exists() and file.stat().st_mtime_ns == made}
+        kept = [
+            file for file, made in self.records.items() if file.exists() and file.stat().st_mtime_ns == made
+        ]
         self.check(names, logged)
-        return len(before) - len(kept)
+        return len(self.records) - len(kept)
 
     def check(self, names=("toy",), logged=1):
         if self.reference is None:
@@ -105,7 +148,7 @@ class Trial:
             finished = tracked(self.results / "mlflow.db", name)
             self.outcome.lost += finished == 0
             self.outcome.duplicated += max(0, finished - logged)
-        leftovers = [file for file in self.results.rglob(".*") if file.is_file() and ".partial" in file.name]
+        leftovers = [file for file in self.results.rglob(".*") if re.fullmatch(r"\..+\.\d+", file.name)]
         self.outcome.lost += bool(leftovers)
 
 
@@ -128,9 +171,10 @@ def tracked(database, name):
     return count
 
 
-def copied(base, folder, cases):
+def copied(base, folder, cases=12):
     """A trial that begins with the database of an undisturbed run and nothing else: to make one takes half a minute."""
     trial = Trial(folder, base.reference, cases)
+    trial.takes_s = base.takes_s
     trial.results.mkdir()
     shutil.copy(base.empty_database, trial.results / "mlflow.db")
     return trial

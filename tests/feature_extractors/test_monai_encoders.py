@@ -137,5 +137,5 @@ def test_what_is_too_small_or_holds_nothing_is_said(tmp_path):
 def test_published_weights_are_named_with_their_licence():
     made = extractor("vista3d")
     assert made.weights.repo == "MONAI/vista3d"
-    assert not made.licences["vista3d"].commercial
+    assert not made.provenance["vista3d"].commercial
     assert extractor("medicalnet_50").weights.filename == "resnet_50_23dataset.pth"

@@ -160,3 +160,17 @@ def test_a_database_that_is_none_is_told_before_the_work_and_after_it_and_costs_
 def test_power_does_not_make_a_folder_that_was_misspelt(cacbench, toy):
     assert cacbench("power", toy / "toy.yaml", "--results", toy / "reslts").returncode == 2
     assert not (toy / "reslts").exists()
+
+
+def test_ctrl_c_while_libraries_are_imported_is_an_interruption_too():
+    strike = (
+        "import signal, sys, cacbench\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Strike:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'benchmark.cli': signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Strike())\n"
+        "cacbench.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", strike], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (130, "cacbench: interrupted\n")

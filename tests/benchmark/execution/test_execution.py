@@ -7,8 +7,9 @@ import pytest
 
 from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Bundle, Execution, Failure, open_execution, reason_of
+from benchmark.execution.process_pool import WorkerDiedError
 from benchmark.execution.store import Codec, Store, as_bytes
-from benchmark.execution.workers import WorkerDiedError, workers
+from benchmark.execution.workers import workers
 
 
 @dataclass(frozen=True)

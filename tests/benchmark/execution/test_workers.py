@@ -5,7 +5,8 @@ import pytest
 from toy_work import die_at_three, fail_at_three, no_traveller, square, threads
 
 from benchmark.errors import UserError
-from benchmark.execution.workers import WorkerDiedError, Workers, workers
+from benchmark.execution.process_pool import WorkerDiedError
+from benchmark.execution.workers import Workers, workers
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -44,7 +45,7 @@ class LosesTheFirst(ThreadPoolExecutor):
 
 
 def test_a_result_that_is_lost_on_its_way_is_made_again():
-    assert dict(Workers(LosesTheFirst, jobs=2).map(square, range(6))) == {x: x * x for x in range(6)}
+    assert dict(Workers(LosesTheFirst(), jobs=2).map(square, range(6))) == {x: x * x for x in range(6)}
 
 
 def test_a_result_that_cannot_travel_is_told_as_such():

@@ -56,6 +56,11 @@ def wait_for_results(store, count, process):
         time.sleep(0.05)
 
 
+def children(process_id):
+    """The processes that a process, in whichever of its threads, has started."""
+    return " ".join(file.read_text() for file in Path(f"/proc/{process_id}/task").glob("*/children")).split()
+
+
 def running(process_id):
     try:
         return "State:\tZ" not in Path(f"/proc/{process_id}/status").read_text()
@@ -69,7 +74,7 @@ def test_whoever_ends_the_command_alone_ends_its_workers_too(tmp_path, toy_decla
     toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 400, "nonzero": 400}
     process = start(tmp_path, toy_declaration)
     wait_for_results(tmp_path / "results" / "store", 50, process)
-    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = children(process.pid)
     assert len(workers) >= 2
     os.kill(process.pid, how)
     _, errors = process.communicate(timeout=30)

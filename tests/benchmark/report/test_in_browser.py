@@ -10,8 +10,9 @@ import yaml
 from typer.testing import CliRunner
 
 from benchmark.cli import app
+from benchmark.report.tracking.service import Server
 from tests.benchmark.report.browser import chromium, serious_violations, why_no_browser
-from tests.benchmark.report.tracking.servers import Server
+from tests.benchmark.report.tracking.servers import free_port
 
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
 STUDY = {
@@ -159,7 +160,7 @@ def test_the_methods_paragraph_is_copied_whole(visit, results):
 def mlflow_page(browser, results, tmp_path_factory):
     """Open a page of MLflow's server on the results."""
     server = Server(
-        tmp_path_factory.mktemp("server"), f"sqlite:///{(results / 'mlflow.db').resolve()}"
+        tmp_path_factory.mktemp("server"), f"sqlite:///{(results / 'mlflow.db').resolve()}", free_port()
     ).start()
     page = browser.new_page(viewport={"width": 1600, "height": 2000})
     page.set_default_timeout(PATIENCE_MS)

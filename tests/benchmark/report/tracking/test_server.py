@@ -10,7 +10,31 @@ import mlflow
 import pytest
 import yaml
 
-from tests.benchmark.report.tracking.servers import Server, postgres, why_no_postgres
+from benchmark.report.tracking.service import Server, why_no_postgres
+from tests.benchmark.report.tracking.servers import family, free_port
+
+
+class Tracking:
+    """What `make tracking` runs."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        command = [
+            sys.executable,
+            "-m",
+            "benchmark.report.tracking.service",
+            str(self.folder),
+            str(self.port),
+        ]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        assert self.process.stdout.readline().startswith(f"{self.uri}: MLflow")
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(60) == 0
 
 
 @pytest.fixture
@@ -22,17 +46,13 @@ def study(tmp_path, toy_declaration):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def server(request, tmp_path):
-    if request.param == "sqlite":
-        one = Server(tmp_path).start()
-        yield one
-        one.stop()
-        return
-    if why := why_no_postgres():
+    if request.param == "postgresql" and (why := why_no_postgres()):
         pytest.skip(why)
-    with postgres(tmp_path) as address:
-        one = Server(tmp_path, address).start()
-        yield one
-        one.stop()
+    sqlite = Server(tmp_path, f"sqlite:///{tmp_path}/server.db", free_port())
+    one = sqlite if request.param == "sqlite" else Tracking(tmp_path / "tracking")
+    one.start()
+    yield one
+    one.stop()
 
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -116,7 +136,7 @@ def test_what_a_server_lost_half_way_left_is_removed_and_made_up(server, study, 
         "def log_model(*given):\n"
         "    real(*given)\n"
         "    seen.append(1)\n"
-        f"    for pid in {server.pids()} if len(seen) == 2 else []: os.kill(pid, signal.SIGKILL)\n"
+        f"    for pid in {family(server.process)} if len(seen) == 2 else []: os.kill(pid, signal.SIGKILL)\n"
         "runs._log_model = log_model\n"
         "from benchmark.cli import main; main()"
     )
