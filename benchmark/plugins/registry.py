@@ -1,4 +1,4 @@
-"""Finds plug-ins by kind and name: the built-in ones, imported on first use, and those of entry points."""
+"""Finds plug-ins by kind and name: built-in ones, imported on first use, of entry points, of one's own files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BeforeValidator, ValidationError
@@ -13,6 +14,7 @@ from pydantic_core import InitErrorDetails
 
 from benchmark.plugins.base import Classifier, Cohort, FeatureExtractor, Plugin, Segmenter
 from benchmark.plugins.declaration import detail, did_you_mean, plain_message
+from benchmark.plugins.plugin_file import class_in_file, is_in_file
 from benchmark.plugins.training import Trainer
 
 Kind = Literal["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]
@@ -92,13 +94,18 @@ def name_of(plugin: Plugin) -> str:
     return type(plugin).__name__
 
 
-def plugin_class(kind: Kind, name: str) -> type[Plugin]:
-    """Import and return the class of a plug-in. Raises `ValueError` for an unknown or unfit one."""
+def plugin_class(kind: Kind, name: str, folder: Path = Path()) -> type[Plugin]:
+    """Import and return the class of a plug-in; one of a file is found from `folder`.
+
+    Raises `ValueError` for an unknown or unfit one.
+    """
     if name in BUILTINS[kind]:
         module, _, attribute = BUILTINS[kind][name].partition(":")
         plugin = getattr(importlib.import_module(module), attribute)
     elif name in _external(kind):
         plugin = _loaded(_external(kind)[name])
+    elif is_in_file(name):
+        plugin = class_in_file(name, folder)
     else:
         raise ValueError(f"no {kind} is called {name!r}; {did_you_mean(name, names(kind))}")
     if not (isinstance(plugin, type) and issubclass(plugin, BASES[kind])):
@@ -124,7 +131,9 @@ def build(kind: Kind, spec: Any, context: Mapping[str, Any] | None = None) -> Pl
     name = parameters.pop("use", None)
     if not isinstance(name, str):
         raise ValueError(f"names no {kind}: add `use: NAME`, one of {', '.join(names(kind))}")
-    return plugin_class(kind, name).model_validate(parameters, context=dict(context))
+    return plugin_class(kind, name, Path(context.get("base") or "")).model_validate(
+        parameters, context=dict(context)
+    )
 
 
 def build_all(kind: Kind, specs: Any, context: Mapping[str, Any] | None = None) -> dict[str, Plugin]:
