@@ -15,6 +15,7 @@ from benchmark.study.comparisons import Comparisons, Yardsticks
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _NAME = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]*$"}
+_KINDS: tuple[Kind, ...] = ("cohort", "segmenter", "feature_extractor", "classifier")
 _SEED = {"type": ["integer", "string"], "default": 0}
 
 
@@ -27,7 +28,12 @@ def study_schema() -> dict[str, Any]:
         "$schema": _SCHEMA,
         "title": "cacbench study",
         "type": "object",
-        "$defs": {"study": _comparison(), "cohort": _declaration("cohort", by_name=False)},
+        "$defs": {
+            "study": _comparison(),
+            "case_filter": _inlined(CaseFilter),
+            **{kind: _declaration(kind) for kind in _KINDS},
+            **{f"{kind}.{name}": _plugin(kind, name) for kind in _KINDS for name in BUILTINS[kind]},
+        },
         "if": {"required": ["conditions"]},
         "then": _robustness(),
         "else": {"if": {"required": ["cohorts"]}, "then": _segmentation(), "else": {"$ref": "#/$defs/study"}},
@@ -45,15 +51,7 @@ def _comparison() -> dict[str, Any]:
             "seed": _SEED,
             "cohort": _A_COHORT,
             "segmenters": _named("segmenter"),
-            "extractors": _named(
-                "feature_extractor",
-                {
-                    "segmenter": {"type": "string"},
-                    "train_on": _inlined(CaseFilter),
-                    "beside": {"type": "string"},
-                    "permuted": {"type": "boolean", "default": False},
-                },
-            ),
+            "extractors": _named("feature_extractor"),
             "classifiers": _named("classifier"),
             "target": _target(),
             "protocol": _inlined(Protocol),
@@ -107,10 +105,8 @@ def _segmentation() -> dict[str, Any]:
 def _trainer() -> dict[str, Any]:
     """Return the schema of a trainer; without ``use`` it is the first that is built in."""
     name = next(iter(BUILTINS["trainer"]))
-    trainer = _rewritten(
-        _plugin("trainer", name, None), lambda node: _A_COHORT if _any_cohort(node) else node
-    )
-    return _with_use(trainer, name, required=False)
+    trainer = _rewritten(_plugin("trainer", name), lambda node: _A_COHORT if _any_cohort(node) else node)
+    return _or_another(trainer)
 
 
 _A_COHORT = {"$ref": "#/$defs/cohort"}
@@ -129,40 +125,47 @@ def _target() -> dict[str, Any]:
     return {"anyOf": [{"enum": names}, *declared], "default": names[0]}
 
 
-def _named(kind: Kind, more: dict[str, Any] | None = None) -> dict[str, Any]:
+def _named(kind: Kind) -> dict[str, Any]:
     """Return the schema of ``name: declaration`` pairs; a name that is a plug-in's needs no ``use``."""
     return {
         "type": "object",
         "minProperties": 1,
-        "properties": {
-            name: _with_use(_plugin(kind, name, more), name, required=False) for name in BUILTINS[kind]
-        },
-        "additionalProperties": _declaration(kind, more=more),
+        "properties": {name: _or_another({"$ref": f"#/$defs/{kind}.{name}"}) for name in BUILTINS[kind]},
+        "additionalProperties": {"$ref": f"#/$defs/{kind}"},
     }
 
 
-def _declaration(kind: Kind, *, by_name: bool = True, more: dict[str, Any] | None = None) -> dict[str, Any]:
-    choices = [_with_use(_plugin(kind, name, more), name, required=True) for name in BUILTINS[kind]]
+def _declaration(kind: Kind) -> dict[str, Any]:
+    """Return the schema of a declaration that names its plug-in; one of another package is not checked."""
+    choices = [{"$ref": f"#/$defs/{kind}.{name}", "required": ["use"]} for name in BUILTINS[kind]]
     other = {
         "type": "object",
         "required": ["use"],
         "properties": {"use": {"type": "string", "not": {"enum": list(BUILTINS[kind])}}},
     }
-    return {"anyOf": [*choices, other, *([{"type": "string"}] if by_name else [])]}
+    return {"anyOf": [*choices, other, *([] if kind == "cohort" else [{"type": "string"}])]}
 
 
-def _plugin(kind: Kind, name: str, more: dict[str, Any] | None) -> dict[str, Any]:
+def _plugin(kind: Kind, name: str) -> dict[str, Any]:
+    """Return the schema of a plug-in's declaration; ``use`` may be left out where its name says it."""
     schema = _inlined(plugin_class(kind, name))
-    schema["properties"] = {**schema.get("properties", {}), **(more or {})}
+    more = _of_extraction() if kind == "feature_extractor" else {}
+    schema["properties"] = {"use": {"const": name}, **schema.get("properties", {}), **more}
     return schema
 
 
-def _with_use(schema: dict[str, Any], name: str, *, required: bool) -> dict[str, Any]:
-    """Add ``use``. Under its own name a plug-in may be left out, but another plug-in may take the name, too."""
-    schema["properties"] = {"use": {"const": name}, **schema["properties"]}
-    if required:
-        schema["required"] = ["use", *schema.get("required", [])]
-        return schema
+def _of_extraction() -> dict[str, Any]:
+    """Return what stands beside a feature extractor's own parameters."""
+    return {
+        "segmenter": {"type": "string"},
+        "train_on": {"$ref": "#/$defs/case_filter"},
+        "beside": {"type": "string"},
+        "permuted": {"type": "boolean", "default": False},
+    }
+
+
+def _or_another(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a declaration under the plug-in's own name, which another plug-in may take, too."""
     return {"anyOf": [schema, {"type": "null"}, {"type": "object", "required": ["use"]}]}
 
 

@@ -15,8 +15,8 @@ from benchmark.study.schema import study_schema
 from benchmark.study.study import Study
 
 Schema = Mapping[str, Any]
-PLUGINS = {"segmenters": "segmenter", "extractors": "feature extractor", "classifiers": "classifier"}
-"""Sections that name plug-ins, and what one of them is called."""
+PLUGINS = {"segmenters": "segmenter", "extractors": "feature_extractor", "classifiers": "classifier"}
+"""Sections that name plug-ins, and of which kind."""
 BELOW = {
     "cohort": "where the cases come from: [below](#cohort)",
     "segmenters": "`name: segmenter` pairs: [below](#segmenters)",
@@ -59,9 +59,10 @@ def study_reference() -> str:
         "## The keys of a study",
         *_table(_without_models(study), _said(Study, BELOW | OF_STUDY)),
     ]
-    parts += _cohorts(definitions["cohort"])
+    parts += ["## cohort", "`cohort: {use: …}`, with that cohort's parameters beside `use`."]
+    parts += _plugins("cohort", definitions)
     for section, kind in PLUGINS.items():
-        parts += [f"## {section}", f"`name: {kind}` pairs.", *_plugins(section, properties[section])]
+        parts += [f"## {section}", f"`name: {kind.replace('_', ' ')}` pairs.", *_plugins(kind, definitions)]
     parts += ["## target", f"Default: {_code(properties['target']['default'])}."]
     for model in (choice for choice in properties["target"]["anyOf"] if "properties" in choice):
         parts += [f"### {model['properties']['use']['default']}", _text(model), *_table(model)]
@@ -78,20 +79,14 @@ def study_reference() -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _cohorts(cohort: Schema) -> list[str]:
-    parts = ["## cohort", "`cohort: {use: …}`, with that cohort's parameters beside `use`."]
-    for model in cohort["anyOf"]:
-        if (name := model.get("properties", {}).get("use", {}).get("const")) is not None:
-            parts += [f"### {name}", _text(model), *_table(model)]
-    return parts
-
-
-def _plugins(section: str, schema: Schema) -> list[str]:
-    models = {name: choice["anyOf"][0] for name, choice in schema["properties"].items()}
-    shared = {"segmenter", "train_on", "beside", "permuted"} if section == "extractors" else set()
+def _plugins(kind: str, definitions: Schema) -> list[str]:
+    models = {
+        key.partition(".")[2]: model for key, model in definitions.items() if key.startswith(f"{kind}.")
+    }
+    shared = {"segmenter", "train_on", "beside", "permuted"} if kind == "feature_extractor" else set()
     parts = []
     if shared:
-        first = next(iter(models.values()))["properties"]
+        first = {**next(iter(models.values()))["properties"], "train_on": definitions["case_filter"]}
         parts += [
             "Of every extractor, beside its own parameters:",
             *_table(
