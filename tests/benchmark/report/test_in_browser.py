@@ -1,5 +1,6 @@
 """The page of a study and MLflow's own, opened in a browser as people do."""
 
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -166,7 +167,7 @@ def mlflow_page(browser, results, tmp_path_factory):
     page.set_default_timeout(PATIENCE_MS)
 
     def go(place):
-        page.goto(f"{server.uri}/#/experiments/1/runs{place}")
+        page.goto(f"{server.uri}/#/{place}")
         return page
 
     yield go
@@ -175,7 +176,7 @@ def mlflow_page(browser, results, tmp_path_factory):
 
 
 def test_mlflow_lists_every_run(mlflow_page):
-    page = mlflow_page("")
+    page = mlflow_page("experiments/1/runs")
     page.locator("button[data-component-id*=runnamecellrenderer]").first.click()
     runs = [f"{extractor}/{name}" for extractor in STUDY["extractors"] for name in STUDY["classifiers"]]
     for name in ["toy", *runs, "majority"]:
@@ -184,8 +185,20 @@ def test_mlflow_lists_every_run(mlflow_page):
 
 def test_mlflow_opens_an_artifact(mlflow_page, results):
     (parent,) = parents(results)
-    page = mlflow_page(f"/{parent}/artifacts/methods.txt")
+    page = mlflow_page(f"experiments/1/runs/{parent}/artifacts/methods.txt")
     page.get_by_text("40 cases of the cohort toy_cohort").first.wait_for()
+
+
+def test_mlflow_charts_three_runs_side_by_side(mlflow_page, results):
+    with closing(sqlite3.connect(results / "mlflow.db")) as database:
+        three = database.execute("SELECT run_uuid, name FROM runs WHERE name LIKE '%/%' LIMIT 3").fetchall()
+    page = mlflow_page(f"compare-runs?runs={json.dumps([run for run, _ in three])}&experiments=%5B%221%22%5D")
+    page.get_by_text("Comparing 3 Runs").first.wait_for()
+    for _, name in three:
+        page.get_by_text(name).first.wait_for()
+    chart = page.locator(".js-plotly-plot").first
+    for axis in ("classifier", "accuracy"):
+        chart.get_by_text(axis, exact=True).first.wait_for()
 
 
 def test_the_page_is_small(results):
