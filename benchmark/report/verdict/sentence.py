@@ -54,7 +54,7 @@ def _grouped(family: str, rows: pd.DataFrame, cases: int) -> str:
         else f"against {reference}"
     )
     detectable = rows["detectable"].median()
-    could = "" if pd.isna(detectable) else f"; {cases} cases can show about {100 * detectable:.0f} points"
+    could = _can_show(detectable, cases)
     adjusted = f"Holm over {len(rows)}" if len(rows) > 1 else "one comparison"
     return f"{lead}, {adjusted}: {'; '.join(parts)}{could}"
 
@@ -76,7 +76,9 @@ def _points(row: pd.Series) -> str:
     shown = f"{100 * row['difference']:+.0f} points"
     if pd.isna(row["low"]):
         return shown
-    return f"{shown} [{100 * row['low']:+.0f}, {100 * row['high']:+.0f}]"
+    # Of few folds t intervals reach beyond what a difference of accuracies can be.
+    low, high = max(row["low"], -1.0), min(row["high"], 1.0)
+    return f"{shown} [{100 * low:+.0f}, {100 * high:+.0f}]"
 
 
 def _p(value: float) -> str:
@@ -84,6 +86,12 @@ def _p(value: float) -> str:
 
 
 def _could(row: pd.Series, cases: int) -> str:
-    if row["finding"] != "undecided" or pd.isna(row["detectable"]):
+    return _can_show(row["detectable"], cases) if row["finding"] == "undecided" else ""
+
+
+def _can_show(detectable: float, cases: int) -> str:
+    if pd.isna(detectable):
         return ""
-    return f"; {cases} cases can show about {100 * row['detectable']:.0f} points"
+    if detectable >= 1:
+        return f"; {cases} cases are too few to show any difference"
+    return f"; {cases} cases can show about {100 * detectable:.0f} points"

@@ -99,6 +99,12 @@ def test_the_answer_is_worded_as_the_finding(finding, words):
     assert ("182 cases can show about 9 points" in said(claim(finding))[0]) == (finding == "undecided")
 
 
+def test_no_points_are_said_that_cannot_be():
+    (sentence, *_) = said(claim("undecided", low=-1.32, high=1.32, detectable=1.45))
+    assert "[-100, +100] of accuracy" in sentence
+    assert sentence.endswith("; 182 cases are too few to show any difference")
+
+
 def test_methods_are_grouped_by_finding_and_the_family_is_named():
     claims = [
         claim("worse", "c", -0.2, -0.3, -0.1, "reference"),
