@@ -207,7 +207,8 @@ def test_every_published_set_of_weights_says_its_licence_and_what_it_has_learnt_
         "dinov2_small",
         "dinov2_base",
         "dinov3_small",
-    }, "photographs alone"
+        "all-MiniLM-L6-v2",
+    }, "photographs, and sentences that are no reports"
 
 
 def test_list_shows_every_kind_with_parameters_and_state():
