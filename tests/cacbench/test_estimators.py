@@ -10,7 +10,7 @@ from benchmark.evaluation.ordinal import OrdinalClassifier
 from cacbench.scan_features import ScanFeatures
 from classifiers.combat.step import CombatStep
 from classifiers.finetuned.estimator import FinetunedNetwork
-from classifiers.fusion.blocks import Blocks, TermWeights, VaryingColumns
+from classifiers.fusion.blocks import Blocks, CoordinateScaling, TermWeights, VaryingColumns
 from classifiers.fusion.stacking import StackedReport
 from classifiers.preprocessing import CorrelationFilter
 
@@ -21,6 +21,7 @@ from classifiers.preprocessing import CorrelationFilter
         (CorrelationFilter(), 46),
         (OrdinalClassifier(LogisticRegression()), 54),
         (OrdinalClassifier(DecisionTreeClassifier(random_state=0)), 54),
+        (CoordinateScaling(), 40),
         (ScanFeatures(), 1),  # scans are no table of numbers, and the other checks hand over tables
     ],
     ids=lambda value: repr(value) if isinstance(value, BaseEstimator) else "",
@@ -36,7 +37,15 @@ def test_no_estimator_of_ours_is_left_out():
     # A network takes an extractor's activations, (cases, views, …), ComBat a last column of scanners, and fusion
     # columns of two kinds, told by their place: no check of scikit-learn hands these over.
     joined = {Blocks, StackedReport, TermWeights, VaryingColumns}
-    checked = {CorrelationFilter, OrdinalClassifier, ScanFeatures, FinetunedNetwork, CombatStep, *joined}
+    checked = {
+        CoordinateScaling,
+        CorrelationFilter,
+        OrdinalClassifier,
+        ScanFeatures,
+        FinetunedNetwork,
+        CombatStep,
+        *joined,
+    }
     ours = {
         cls
         for cls in _below(BaseEstimator)

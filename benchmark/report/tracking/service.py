@@ -24,6 +24,8 @@ from benchmark.errors import UserError
 
 START_S = 300
 """How long a server may take until it answers, in seconds."""
+LAST_S = 10
+"""How long the one before it may take to be gone, in seconds."""
 _NOBODY = 65534
 """As whom PostgreSQL runs where root starts it, which it refuses."""
 
@@ -56,6 +58,7 @@ def postgres(folder: Path) -> Iterator[str]:
         user = _owner(data, Path(sockets))
         if not (data / "PG_VERSION").exists():
             _make(f"{programs}/initdb", data, user)
+        _wait_for_the_last(data / "postmaster.pid")
         options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={sockets}"]
         with _process(
             [f"{programs}/postgres", "-D", str(data), *options], folder / "postgres.log", **user
@@ -119,6 +122,20 @@ def _make(initdb: str, data: Path, user: dict[str, Any]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd="/", **user)  # noqa: S603
     if done.returncode:
         raise UserError(f"{data}: no database can be made ({done.stderr.strip().splitlines()[-1]})")
+
+
+def _wait_for_the_last(lock: Path) -> None:
+    """Wait until the PostgreSQL that a lock file names is gone: one just killed may still be listed."""
+    try:
+        process = int(lock.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return
+    deadline = time.monotonic() + LAST_S
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            with contextlib.suppress(PermissionError):  # it is there, and another user's
+                os.kill(process, 0)
+            time.sleep(0.2)
 
 
 @contextlib.contextmanager

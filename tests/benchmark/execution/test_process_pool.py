@@ -156,9 +156,4 @@ def test_a_pool_that_nobody_ends_ends_with_the_command(tmp_path):
 
 @pytest.mark.parametrize("moment", [1, 2, 3, 4, 5, 20])
 def test_an_interruption_that_strikes_where_a_lock_is_taken_ends_it(tmp_path, moment):
-    (tmp_path / "study.py").write_text(STRIKE)
-    command = [sys.executable, "study.py", str(moment)]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
-    )
-    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+    assert start(STRIKE, tmp_path, str(moment)).communicate(timeout=60) == ("interrupted\n", "")

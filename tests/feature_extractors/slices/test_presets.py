@@ -122,7 +122,7 @@ def test_a_preset_sees_what_timm_says(name: str) -> None:
     timms = known_to_timm(preset.architecture)
     seen = ("side", "mean", "deviation", "interpolation")
     assert [getattr(preset, key) for key in seen] == [getattr(timms, key) for key in seen]
-    assert preset.licence.name[:6].lower() == timms.licence.name[:6].lower()
+    assert preset.provenance.licence[:6].lower() == timms.provenance.licence[:6].lower()
     assert isinstance(timms.weights, HubWeights)
     if name != "imagenet":
         assert preset.weights == timms.weights
@@ -163,7 +163,7 @@ def test_dale_ct_is_given_hu_in_units_of_its_own_deviation() -> None:
 
 
 def test_licences_that_forbid_commercial_use_are_marked() -> None:
-    forbidden = {name for name, preset in PRESETS.items() if not preset.licence.commercial}
+    forbidden = {name for name, preset in PRESETS.items() if not preset.provenance.commercial}
     assert forbidden == {"rad_dino", "dale_ct"}
-    assert not known_to_timm("convnextv2_atto.fcmae").licence.commercial  # CC BY-NC
-    assert known_to_timm("resnet50.a1_in1k").licence.commercial
+    assert not known_to_timm("convnextv2_atto.fcmae").provenance.commercial  # CC BY-NC
+    assert known_to_timm("resnet50.a1_in1k").provenance.commercial
