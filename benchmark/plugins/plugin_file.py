@@ -42,13 +42,11 @@ def _imported(path: Path, file: str) -> Any:
         raise ValueError(f"{file}: is no name of a module; rename it to letters, digits and _")
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
+    spec = importlib.util.find_spec(path.stem)
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != path:
+        raise ValueError(f"{file}: another module is called {path.stem}; rename the file")
     try:
-        spec = importlib.util.find_spec(path.stem)
-        if spec is None or spec.origin is None or Path(spec.origin).resolve() != path:
-            raise ValueError(f"{file}: another module is called {path.stem}; rename the file")
         return importlib.import_module(path.stem)
-    except ValueError:
-        raise
     except (Exception, SystemExit) as error:
         raise ValueError(
             f"{file}: cannot be imported ({type(error).__name__}: {error}); correct the file"

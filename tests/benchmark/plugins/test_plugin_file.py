@@ -58,6 +58,7 @@ def test_a_class_in_a_file_beside_the_study_is_a_plug_in_also_in_worker_processe
         ("{stem}.py:Peek", "has no 'Peek'; did you mean 'Peak'"),
         ("{stem}.py:Nothing", "is not a FeatureExtractor"),
         ("{stem}_slip.py:Peak", r"_slip.py: cannot be imported \(SyntaxError"),
+        ("{stem}_raises.py:Peak", r"_raises.py: cannot be imported \(ValueError"),
         ("json.py:Peak", "another module is called json; rename the file"),
         ("two-words.py:Peak", "is no name of a module"),
     ],
@@ -66,5 +67,6 @@ def test_what_is_wrong_with_the_file_is_a_sentence(folder, use, sentence):
     where, stem = folder
     for name in (f"{stem}_slip", "json", "two-words"):
         (where / f"{name}.py").write_text("class Peak(:")
+    (where / f"{stem}_raises.py").write_text("int('seven')")
     with pytest.raises(ValueError, match=sentence):
         build("feature_extractor", {"use": use.format(stem=stem)}, {"base": where})
