@@ -24,6 +24,7 @@ from benchmark.cli import (
     train,
 )
 from benchmark.errors import CaseError, UserError
+from benchmark.execution.isolation import apart
 from benchmark.execution.privacy import keep_private
 
 USERS_MISTAKE = 2
@@ -112,7 +113,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_private()
     try:
-        app(prog_name="cacbench")
+        with apart():
+            app(prog_name="cacbench")
     except (UserError, CaseError) as error:
         print(f"cacbench: {error}", file=sys.stderr)
         sys.exit(USERS_MISTAKE)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from benchmark.errors import UserError
 from benchmark.execution.interruption import held_back
+from benchmark.execution.isolation import is_apart
 from benchmark.execution.process_pool import ProcessPool, WorkerDiedError
 
 Item = TypeVar("Item")
@@ -29,8 +30,11 @@ _THREAD_VARIABLES = (
 class Workers:
     """Runs a pure function over items and hands each result to the parent as soon as it is there."""
 
-    def __init__(self, executor: Executor, jobs: int, lost: Callable[[], str] | None = None) -> None:
-        """`lost` says why nothing will be done any more, or nothing; it is asked while nothing comes."""
+    def __init__(self, executor: Executor | None, jobs: int, lost: Callable[[], str] | None = None) -> None:
+        """Without an executor this process does the work: nothing is spawned, nothing pickled.
+
+        `lost` says why nothing will be done any more, or nothing; it is asked while nothing comes.
+        """
         self._executor = executor
         self._lost = lost
         self.jobs = jobs
@@ -41,22 +45,28 @@ class Workers:
         A worker that dies takes no other item with it: what was in flight is tried again one item at a time, and
         the one that kills its worker again comes back as `WorkerDiedError`.
         """
-        if self.jobs == 1:  # the one process is this one: nothing is spawned, nothing pickled
+        if self._executor is None:
             yield from ((position, _attempt(function, item)) for position, item in enumerate(items))
             return
         suspects: list[int] = []
         # Two for each process: the next item lies ready when one is done, and an interruption loses no more than these.
-        for position, outcome in self._window(function, items, range(len(items)), 2 * self.jobs):
+        everything = range(len(items))
+        for position, outcome in self._window(self._executor, function, items, everything, 2 * self.jobs):
             if isinstance(outcome, _Lost):
                 suspects.append(position)
             else:
                 yield position, outcome
         for position in suspects:
-            outcome = next(self._window(function, items, [position], 1))[1]
+            outcome = next(self._window(self._executor, function, items, [position], 1))[1]
             yield position, outcome.reason() if isinstance(outcome, _Lost) else outcome
 
     def _window(
-        self, function: Callable[[Item], Any], items: Sequence[Item], order: Iterable[int], size: int
+        self,
+        executor: Executor,
+        function: Callable[[Item], Any],
+        items: Sequence[Item],
+        order: Iterable[int],
+        size: int,
     ) -> Iterator[tuple[int, Any]]:
         """Keep `size` items in flight, so that memory and what an interruption loses stay bounded."""
         waiting = iter(order)
@@ -66,7 +76,7 @@ class Workers:
         while True:
             with held_back():
                 for position in islice(waiting, size - len(flying)):
-                    future = self._executor.submit(_attempt, function, items[position])
+                    future = executor.submit(_attempt, function, items[position])
                     flying[future] = position
                     future.add_done_callback(done.put)
             if not flying:
@@ -90,7 +100,7 @@ class Workers:
 def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Workers]:
     """Open `jobs` worker processes (default: one per core), or the Dask scheduler at address `dask`.
 
-    The cores are shared out: each process may use cores // jobs threads.
+    The cores are shared out: each process may use cores // jobs threads. A single process is this one, unless `apart`.
     """
     if dask is not None:
         with _dask_workers(dask) as pool:
@@ -99,6 +109,9 @@ def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Wor
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = jobs or cores
     with _environment(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores // jobs)))):
+        if jobs == 1 and not is_apart():
+            yield Workers(None, 1)
+            return
         processes = ProcessPool(jobs)
         try:
             yield Workers(processes, jobs)
@@ -125,8 +138,8 @@ def _dask_workers(address: str) -> Iterator[Workers]:
         ) from None
     watch = ClusterWatch(client, address)
     with client:
-        # At least two: a single job would be done in this process (see `map`) and not on the cluster. Not `pure`: an
-        # item that is tried again would be answered by the loss that the cluster remembers.
+        # Two before any worker is there. Not `pure`: an item that is tried again would be answered by the loss that the
+        # cluster remembers.
         yield Workers(client.get_executor(pure=False), max(2, watch.workers()), watch.lost)
 
 

@@ -1,5 +1,7 @@
 """A plug-in of each kind, as somebody else's package would add them. Small enough to run thousands of times."""
 
+import os
+import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +25,11 @@ class ToySource:
     broken: bool
     patient: str = ""
     offset: float = 0.0
+    deadly: bool = False
 
     def load(self) -> Scan:
+        if self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.broken:
             raise CaseError(f"{self.name}: the scanner was switched off")
         random = np.random.default_rng(derive_seed(self.patient or self.name))
@@ -45,6 +50,7 @@ class ToyCohort(Cohort):
     nonzero: int = Field(20, ge=0, description="cases with the spot")
     contrast: float = Field(200.0, description="height of the spot")
     broken: tuple[int, ...] = Field((), description="cases that cannot be read")
+    deadly: tuple[int, ...] = Field((), description="cases that end the process that reads them")
     scans: int = Field(1, ge=1, description="scans of each patient, which look much alike")
     known: bool = Field(True, description="whether it is said whose scans they are")
     called: str = Field("toy", description="what case ids begin with; other names, other noise")
@@ -61,7 +67,7 @@ class ToyCohort(Cohort):
         patient = f"{self.called} patient {i // self.scans}" if self.scans > 1 else ""
         site = i % len(self.sites) if self.sites else 0
         offset = self.sites[site] if self.sites else 0.0
-        source = ToySource(name, label, self.contrast, i in self.broken, patient, offset)
+        source = ToySource(name, label, self.contrast, i in self.broken, patient, offset, i in self.deadly)
         return Case(
             name,
             source,

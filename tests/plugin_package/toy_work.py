@@ -11,6 +11,10 @@ def square(x):
     return x * x
 
 
+def process(_):
+    return os.getpid()
+
+
 def threads(_):
     return os.environ["OMP_NUM_THREADS"]
 

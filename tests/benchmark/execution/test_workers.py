@@ -2,9 +2,10 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from toy_work import die_at_three, fail_at_three, no_traveller, square, threads
+from toy_work import die_at_three, fail_at_three, no_traveller, process, square, threads
 
 from benchmark.errors import UserError
+from benchmark.execution.isolation import apart
 from benchmark.execution.process_pool import WorkerDiedError
 from benchmark.execution.workers import Workers, workers
 
@@ -29,6 +30,24 @@ def test_a_killed_worker_costs_the_item_that_killed_it_and_no_other():
         results = dict(pool.map(die_at_three, range(12)))
     assert isinstance(results.pop(3), WorkerDiedError)
     assert results == {x: x for x in range(12) if x != 3}
+
+
+def test_a_single_process_is_this_one_and_one_of_its_own_where_that_is_asked_for():
+    with workers(1) as pool:
+        assert dict(pool.map(process, range(3))) == dict.fromkeys(range(3), os.getpid())
+    with apart(), workers(1) as pool:
+        found = set(dict(pool.map(process, range(3))).values())
+        assert len(found) == 1
+        assert os.getpid() not in found
+    with workers(1) as pool:
+        assert dict(pool.map(process, [0])) == {0: os.getpid()}
+
+
+def test_a_killed_worker_that_was_the_only_one_costs_the_item_that_killed_it_and_no_other():
+    with apart(), workers(1) as pool:
+        results = dict(pool.map(die_at_three, range(6)))
+    assert isinstance(results.pop(3), WorkerDiedError)
+    assert results == {x: x for x in range(6) if x != 3}
 
 
 class LosesTheFirst(ThreadPoolExecutor):

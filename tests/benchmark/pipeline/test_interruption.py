@@ -19,7 +19,7 @@ from benchmark.study.study import Study
 PACKAGE = Path(__file__).parents[2] / "plugin_package"
 
 
-def start(tmp_path, declaration):
+def start(tmp_path, declaration, jobs=2):
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(declaration))
     command = [
@@ -29,7 +29,7 @@ def start(tmp_path, declaration):
         "run",
         str(study),
         "--jobs",
-        "2",
+        str(jobs),
         "--results",
         str(tmp_path / "results"),
     ]
@@ -107,3 +107,12 @@ def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_dec
         result = run_study(Study.model_validate(toy_declaration), Execution(Store(store), pool))
     assert result.features.computed == 2 * 800 - len(finished)  # the features and what the rules look at
     assert len(result.case_ids) == 800
+
+
+def test_a_case_that_kills_the_only_process_is_left_out_of_a_study_that_goes_on(tmp_path, toy_declaration):
+    toy_declaration["cohort"] = {"use": "toy_cohort", "deadly": [3]}
+    process = start(tmp_path, toy_declaration, jobs=1)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    excluded = (tmp_path / "results" / "toy" / "tables" / "exclusions.csv").read_text().splitlines()
+    assert excluded[1:] == ["toy-003,moments,extract,its worker process was killed (out of memory?)"]
