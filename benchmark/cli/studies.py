@@ -141,6 +141,7 @@ def validate(
     Cases that a run would leave out are all listed. Exit code 2 where too few are left to evaluate, or with --strict.
     """
     from benchmark.execution.execution import open_execution
+    from benchmark.execution.isolation import here
     from benchmark.execution.store import json_text
     from benchmark.pipeline import check_cases, list_cases, refuse_unsplittable
     from benchmark.report.console import print_plan
@@ -150,7 +151,8 @@ def validate(
     tell_notices(declared.cohort)
     cases = list_cases(declared.cohort)
     # Headers are read faster than processes start; folders of DICOM slices may be worth --jobs.
-    with _nothing_lost(), open_execution(DEFAULT_RESULTS, jobs or (None if deep else 1)) as execution:
+    headers = not (jobs or deep)
+    with _nothing_lost(), here(headers), open_execution(DEFAULT_RESULTS, 1 if headers else jobs) as execution:
         problems_of = check_cases(declared, cases, execution, deep=deep)
     problems = [{"case_id": name, **asdict(item)} for name, items in problems_of.items() for item in items]
     readiness = {run.name: declared.why_unavailable(run) or "ready" for run in declared.all_runs()}

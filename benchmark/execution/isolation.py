@@ -23,6 +23,16 @@ def apart() -> Iterator[None]:
         _APART.reset(before)
 
 
+@contextmanager
+def here(wanted: bool) -> Iterator[None]:
+    """Within, if wanted, have a single process be this one, for work that is done sooner than a process starts."""
+    before = _APART.set(is_apart() and not wanted)
+    try:
+        yield
+    finally:
+        _APART.reset(before)
+
+
 def is_apart() -> bool:
     """Return whether a single process is to be one of its own."""
     return _APART.get()

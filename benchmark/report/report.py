@@ -145,7 +145,7 @@ def _finished(report: Report, claim: Claim) -> Finished:
         facts = {name: value for name, value in facts.items() if name != "seconds_per_case"}
     content = json_text([report.study, report.name, dict(report.parameters), facts])
     attempt = claim.attempt_file(report.folder)
-    return Finished(report.study, report.name, digest_of(content), not report.computed, attempt)
+    return Finished(report.study, report.name, digest_of(content), not report.computed, attempt, claim.begun)
 
 
 def _fill(mlflow: Any, report: Report, written: Sequence[Path], claim: Claim) -> None:

@@ -40,7 +40,7 @@ def load_yaml(text: str) -> Any:
         return yaml.load(text, Loader)  # noqa: S506, it is a SafeLoader
     except RecursionError:
         raise yaml.YAMLError("it is nested deeper than any study") from None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise yaml.YAMLError(
             f"a value is not what its tag says ({' '.join(str(error).split())[:80]})"
         ) from None

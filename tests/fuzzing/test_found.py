@@ -30,6 +30,7 @@ def element(**tags):
 FOUND = [
     ("study.yaml", lambda text: text.replace(b"seed: 3", b"seed: " + b"[" * 2000), "nested deeper than any study"),
     ("study.yaml", lambda text: text.replace(b"seed: 3", b"seed: !!int x"), "a value is not what its tag says"),
+    ("study.yaml", lambda text: text.replace(b"seed: 3", b"seed: !!int ''"), "a value is not what its tag says"),
     ("study.yaml", lambda text: text.replace(b"seed: 3", b"seed: !!binary x"), "not valid YAML"),
     ("study.yaml", lambda text: text.replace(b"seed: 3", b"seed: " + b"9" * 5000), "a value is not what its tag says"),
     ("sheet.xlsx", lambda xml: xml.replace(b'r="A1"', b'r="1"'), "not a readable xlsx file"),

@@ -15,6 +15,7 @@ from urllib.request import url2pathname
 from benchmark.errors import UserError
 from benchmark.execution.store import require_writable
 from benchmark.report.tracking.destination import DATABASE, Destination, tracking_uri, without_credentials
+from benchmark.report.tracking.turns import turn
 
 ARTIFACTS = "mlartifacts"
 _VARIABLE = "MLFLOW_TRACKING_URI"
@@ -163,20 +164,11 @@ def _require_reachable(uri: str) -> None:
 @contextmanager
 def _alone(where: Destination) -> Iterator[None]:
     """Let one process at a time make a database and its experiments: MLflow's own ways to do so collide."""
-    from filelock import FileLock, Timeout
-
     if (file := where.sqlite_file) is None:  # a server sees to that itself
         yield
         return
-    lock = FileLock(file.with_name(f".{file.name}.lock"), timeout=PATIENCE_S)
-    try:
-        with lock:
-            yield
-    except Timeout:
-        raise UserError(
-            f"{lock.lock_file}: another cacbench has held the database for {PATIENCE_S} s; end it, or name another "
-            "--results"
-        ) from None
+    with turn(file.with_name(f".{file.name}.lock"), "the database", PATIENCE_S):
+        yield
 
 
 def _artifacts(results: Path) -> str:

@@ -13,6 +13,7 @@ from benchmark.execution.store import write_atomically
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.report.tracking.database import experiment_id, failures, first_line, open_tracking
 from benchmark.report.tracking.destination import Destination, without_credentials
+from benchmark.report.tracking.turns import turn
 
 RESULT = "cacbench.result"
 """Tag of a parent run: the digest of the results it holds."""
@@ -32,6 +33,8 @@ class Finished:
     """Whether nothing was computed in this execution."""
     attempt: Path
     """A file that names the run while it is being written, so that the next start finds one that broke off."""
+    begun: float
+    """When this execution began, in seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,21 @@ class Logged:
 
 
 NOWHERE = Logged()
+PATIENCE_S = 300
+"""How long another process may log the same analysis, in seconds: models of a large study take a while."""
 
 
 def log_once(where: Destination, finished: Finished, fill: Callable[[Any], None]) -> Logged:
     """Log an analysis as a parent run that `fill` fills, given the module mlflow.
 
-    A repeat of results that are logged already gets a run that names the other one, and nothing else. A failure of
-    MLflow is returned as a warning, for the results lie on disk; the next start removes what it left and logs again.
+    A repeat of results that are logged already gets a run that names the other one, and nothing else. So do the same
+    results of another process that was at work at the same time and done before this one. A failure of MLflow is
+    returned as a warning, for the results lie on disk; the next start removes what it left and logs again.
     """
     try:
-        return _log(where, finished, fill)
+        # Or of two that log the same at once each would take the other's run for one that broke off.
+        with turn(finished.attempt.with_suffix(".lock"), "the logging of this analysis", PATIENCE_S):
+            return _log(where, finished, fill)
     except failures() as error:
         return Logged(
             warning=f"MLflow: not logged to {where.place} ({first_line(error)}); the results are complete on disk, and "
@@ -104,12 +112,15 @@ def _log(where: Destination, finished: Finished, fill: Callable[[Any], None]) ->
 
 
 def _logged_before(mlflow: Any, experiment: str, finished: Finished) -> str:
-    """Return the id of a run that holds the same results; empty if there is none, or something was computed now."""
-    if not finished.repeats:
-        return ""
+    """Return the id of a run that holds the same results; empty if there is none.
+
+    Where something was computed in this execution, runs that ended before it began do not count: it is logged again.
+    """
+    since_ms = 0.0 if finished.repeats else 1000 * finished.begun
     query = f"tags.`{RESULT}` = '{finished.result}' AND attributes.status = 'FINISHED'"
     found = mlflow.MlflowClient().search_runs([experiment], query, order_by=["attributes.start_time"])
-    return next((str(run.info.run_id) for run in found if REPEAT not in run.data.tags), "")
+    held = (run for run in found if REPEAT not in run.data.tags and run.info.end_time >= since_ms)
+    return next((str(run.info.run_id) for run in held), "")
 
 
 def _discard_broken(mlflow: Any, experiment: str, attempt: Path, where: Destination) -> None:

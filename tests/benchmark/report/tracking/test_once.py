@@ -1,6 +1,8 @@
 """A failure of MLflow's own database costs no result and is made up; what is there is not logged again."""
 
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -15,7 +17,7 @@ from benchmark.execution.progress import silent
 from benchmark.report.folder import claim_folder
 from benchmark.report.report import publish
 from benchmark.report.study_report import report_of
-from benchmark.report.tracking import database
+from benchmark.report.tracking import database, once
 from benchmark.report.tracking.destination import destination, tracking_uri
 from benchmark.report.tracking.live import live_run
 
@@ -166,3 +168,31 @@ def test_results_that_took_another_time_are_the_same_results(tmp_path, toy_decla
     where = destination(tmp_path / "r", None, None)
     claim = claim_folder(where, Path(study.name), file, {"": study.cohort}, False)
     assert "a repeat of run" in publish(report_of(result), claim).logged.place
+
+
+def computed_just_now(folder):
+    return once.Finished(
+        "toy", "toy", "digest", repeats=False, attempt=folder / "toy.logging", begun=time.time()
+    )
+
+
+def test_of_the_same_study_at_once_the_second_to_end_is_a_repeat_and_a_later_one_is_not(tmp_path):
+    where = destination(tmp_path / "r")
+    one, other = computed_just_now(tmp_path), computed_just_now(tmp_path)
+    assert "MLflow: run" in once.log_once(where, one, lambda _: None).place
+    assert "a repeat of run" in once.log_once(where, other, lambda _: None).place
+    assert "MLflow: run" in once.log_once(where, computed_just_now(tmp_path), lambda _: None).place
+    assert parents(tmp_path / "r") == ["toy", "toy", "toy (repeat)"]
+
+
+def test_who_logs_the_same_meanwhile_waits_and_takes_nothing_for_broken_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(once, "PATIENCE_S", 0.2)
+    where, same, said = destination(tmp_path / "r"), computed_just_now(tmp_path), []
+
+    def another_comes(_):
+        with ThreadPoolExecutor() as pool:
+            said.append(pool.submit(once.log_once, where, same, lambda _: None).result().warning)
+
+    assert "MLflow: run" in once.log_once(where, same, another_comes).place
+    assert "another cacbench has held the logging of this analysis for 0.2 s" in said[0]
+    assert parents(tmp_path / "r") == ["toy"]
