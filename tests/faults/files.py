@@ -19,7 +19,7 @@ def disk_full(trial, random):
     with contextlib.suppress(ProcessLookupError):
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     trial.finish(process)
-    trial.outcome.lost += trial.run_again()
+    trial.run_again()
 
 
 def stored(trial):
@@ -49,14 +49,14 @@ def files_damaged(trial, random, share=0.8):
             content = content[: at if kind == "cut" else 0]
         file.write_bytes(content)
     trial.outcome.times = len(damaged)
-    trial.run_again(logged=2)
+    trial.run_again(logged=2, kept=False)
 
 
 def folder_moved(trial, random):
     """The folder is called otherwise after a run."""
     trial.finish(trial.start())
     trial.folder = trial.folder.rename(trial.folder.with_name(f"{trial.folder.name}-moved"))
-    trial.outcome.lost += trial.run_again()
+    trial.run_again()
 
 
 def folder_copied(trial, random):
@@ -65,7 +65,7 @@ def folder_copied(trial, random):
     original = {file: file.read_bytes() for file in trial.results.rglob("*") if file.is_file()}
     shutil.copytree(trial.folder, copy := trial.folder.with_name(f"{trial.folder.name}-copy"))
     trial.folder = copy
-    trial.outcome.lost += trial.run_again()
+    trial.run_again()
     trial.outcome.wrong += any(
         not file.exists() or file.read_bytes() != content for file, content in original.items()
     )
@@ -88,7 +88,7 @@ def clock_set_back(trial, random):
     trial.wait_for_more_records(random.randint(1, 2 * trial.cases), process)
     (trial.folder / "clock").write_text(str(back_s))
     trial.finish(process)
-    trial.outcome.lost += trial.run_again(**turned_back(trial.folder, back_s))
+    trial.run_again(**turned_back(trial.folder, back_s))
 
 
 def turned_back(folder, seconds):
@@ -109,4 +109,4 @@ def times_in_the_future(trial, random):
     for file in trial.results.rglob("*"):
         os.utime(file, (ahead, ahead))
     trial.records = {file: file.stat().st_mtime_ns for file in trial.records}
-    trial.outcome.lost += trial.run_again()
+    trial.run_again()

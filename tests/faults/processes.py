@@ -34,7 +34,7 @@ def ended_by(how, times=1):
                 trial.outcome.times += 1
             trial.finish(process)
             trial.note_records()
-        trial.outcome.lost += trial.run_again(logged=max(1, times - trial.outcome.times + 1))
+        trial.run_again(logged=max(1, times - trial.outcome.times + 1))
 
     return fault
 
@@ -51,7 +51,7 @@ def worker_killed(trial, random, times=6):
                 os.kill(child, signal.SIGKILL)
                 trial.outcome.times += 1
     trial.finish(process)
-    trial.outcome.lost += trial.run_again(logged=2)
+    trial.run_again(logged=2)
 
 
 def out_of_memory(trial, random):
@@ -62,7 +62,7 @@ def out_of_memory(trial, random):
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(child, resource.RLIMIT_AS, (2**20, resource.RLIM_INFINITY))
     trial.finish(process)
-    trial.outcome.lost += trial.run_again(logged=2)
+    trial.run_again(logged=2)
 
 
 def dask_worker_lost(trial, random):
@@ -84,7 +84,7 @@ def dask_worker_lost(trial, random):
         trial.wait_for_more_records(random.randint(1, 2 * trial.cases), process)
         started[1].kill()
         trial.finish(process)
-        trial.outcome.lost += trial.run_again()
+        trial.run_again()
     finally:
         for process in started:
             process.kill()

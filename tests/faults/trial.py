@@ -1,5 +1,6 @@
 """One trial: a study is run, something is done to it, it is run again and held against an undisturbed run."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -28,8 +29,11 @@ import cacbench
 cacbench.main()
 """
 COMMAND = [sys.executable, "-c", WATCHED, "run"]
-LONGEST_S = 600
-"""After which a run hangs, which takes ten to twenty seconds on a machine that does nothing else."""
+SILENT_S = 240
+"""A run hangs that uses less than `STILL_S` of processor time in so many seconds: it waits for what does not come."""
+STILL_S = 1.0
+LONGEST_CPU_S = 600
+"""Or more processor time than this in all, where an undisturbed run takes 15 to 25 s."""
 
 
 @dataclass
@@ -88,10 +92,12 @@ class Trial:
         )  # fmt: skip
 
     def finish(self, process):
-        """Wait for a process; return its exit code and what it said. A hang and a traceback are counted."""
-        try:
-            said = process.communicate(timeout=LONGEST_S)[1]
-        except subprocess.TimeoutExpired:
+        """Wait for a process; return its exit code and what it said. A hang and a traceback are counted.
+
+        A hang is told by processor time, not by the clock: on a machine that others load a run can take an hour.
+        """
+        said = said_in_time(process)
+        if said is None:
             process.send_signal(signal.SIGUSR2)  # says where each thread stands
             time.sleep(2)
             os.killpg(process.pid, signal.SIGKILL)
@@ -123,8 +129,8 @@ class Trial:
     def _stored(self):
         return list(self.results.glob("store/*/*/[0-9a-f]*"))
 
-    def run_again(self, names=("toy",), logged=1, **environment):
-        """Run to the end, count what differs from undisturbed results, and return how many records were made twice.
+    def run_again(self, names=("toy",), logged=1, kept=True, **environment):
+        """Run to the end and count what differs from undisturbed results, and records made twice where `kept`.
 
         `logged`: how often it may stand in MLflow; results that were computed again are, on purpose, logged again.
         """
@@ -134,11 +140,12 @@ class Trial:
             if code != 0:
                 self.outcome.lost += 1
                 print(said, file=sys.stderr)
-        kept = [
-            file for file, made in self.records.items() if file.exists() and file.stat().st_mtime_ns == made
-        ]
+        if kept:
+            self.outcome.lost += sum(map(self._made_again, self.records))
         self.check(names, logged)
-        return len(self.records) - len(kept)
+
+    def _made_again(self, file):
+        return not file.exists() or file.stat().st_mtime_ns != self.records[file]
 
     def check(self, names=("toy",), logged=1):
         if self.reference is None:
@@ -150,6 +157,32 @@ class Trial:
             self.outcome.duplicated += max(0, finished - logged)
         leftovers = [file for file in self.results.rglob(".*") if re.fullmatch(r"\..+\.\d+", file.name)]
         self.outcome.lost += bool(leftovers)
+
+
+def said_in_time(process):
+    """Wait for a process and return what it said, None where it hangs."""
+    before, since = 0.0, time.monotonic()
+    while True:
+        try:
+            return process.communicate(timeout=1)[1]
+        except subprocess.TimeoutExpired:
+            used = used_s(process.pid)
+        if used - before >= STILL_S or used < before:  # a worker that ended takes its time with it
+            before, since = used, time.monotonic()
+        if time.monotonic() - since > SILENT_S or used > LONGEST_CPU_S:
+            return None
+
+
+def used_s(session):
+    """The processor time of all processes of a session, in seconds."""
+    ticks = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            values = (
+                file.read_text().rpartition(")")[2].split()
+            )  # from the third on: a name can hold anything
+            ticks += sum(map(int, values[11:15])) if int(values[3]) == session else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def tables(folder):

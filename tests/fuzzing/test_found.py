@@ -7,7 +7,9 @@ import sys
 import pydicom
 import pytest
 
+from benchmark.errors import CaseError
 from tests.fuzzing.readers import readers
+from tests.fuzzing.test_readers import bounded
 
 READERS = {reader.name: reader for reader in readers()}
 
@@ -62,6 +64,21 @@ def test_a_path_longer_than_any_is_its_cases_exclusion(tmp_path):
         reader.content + b"c," + b"x" * 5000 + b",1,3,,r,g,\nd,a\0b,1,3,,s,g,\n"
     )
     reader.read(tmp_path / "manifest.csv")
+
+
+@pytest.mark.parametrize("kind", ["scan.nii", "scan.nii.gz", "second.nii"])
+def test_a_header_that_promises_more_than_its_file_can_hold_takes_no_memory(tmp_path, kind):
+    from benchmark.images.reading import read_image
+
+    content = bytearray(READERS[kind].content)
+    second = content[:4] == (540).to_bytes(4, "little")
+    # 1000 x 1000 x 900 voxels of two bytes, which the limit on all that is read lets pass
+    for axis, count in enumerate((1000, 1000, 900), start=1):
+        at, size = (16 + 8 * axis, 8) if second else (40 + 2 * axis, 2)
+        content[at : at + size] = count.to_bytes(size, "little")
+    (tmp_path / kind).write_bytes(READERS[kind].pack(bytes(content)))
+    with bounded(tmp_path, memory=1 << 29), pytest.raises(CaseError, match="truncated"):
+        read_image(tmp_path / kind)
 
 
 @pytest.mark.parametrize("field", [b"endian: ", b"space origin", b"encoding: ", b"kinds: "])

@@ -49,12 +49,12 @@ sys.addaudithook(_watch)
 
 
 @contextmanager
-def bounded(folder):
+def bounded(folder, memory=MEMORY):
     """Bound the memory and note what is done outside the folder; what was is in the list that is yielded."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     met = []
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (used + memory, before[1]))
     _watched.append((folder, met))
     try:
         yield met

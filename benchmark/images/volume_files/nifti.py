@@ -30,6 +30,8 @@ LARGEST_NUMBER = 8
 """Bytes: larger ones are no voxels to ITK."""
 LONGEST_HEADER = 1 << 26
 """Bytes before the voxels: extensions may stand there."""
+MOST_UNPACKED = 1032
+"""How many bytes at most a byte of gzip can mean (https://zlib.net/zlib_tech.html)."""
 AGREEMENT = 0.01
 """How far spacings that a header gives twice may differ, as a fraction."""
 
@@ -89,6 +91,10 @@ def _voxels(path: Path, header: Any) -> NDArray[Any]:
     shape = header.get_data_shape()
     offset = int(header["vox_offset"])
     expected = offset + math.prod(shape) * int(header["bitpix"]) // 8
+    # Before memory is taken for them: a header of some bytes can promise gigabytes.
+    most = path.stat().st_size * (MOST_UNPACKED if path.suffix.lower() == ".gz" else 1)
+    if most < expected:
+        raise CaseError(f"{path.name}: truncated, {most} of {expected} bytes; fetch or write it again")
     try:
         with _opened(path) as stream:
             content = stream.read(expected)

@@ -127,7 +127,7 @@ def cacbench(*arguments, cwd, umask=0o022):
         cwd=cwd,
         capture_output=True,
         umask=umask,
-        timeout=300,
+        timeout=900,
         env={**os.environ, "PYTHONWARNINGS": "always"},
     )
     return done.returncode, done.stdout + done.stderr
@@ -143,9 +143,22 @@ def contents(folder):
         yield file, content
         if file.suffix == ".gz":
             yield file, gzip.decompress(content)
+        if file.suffix == ".db":  # as text, in which names of two letters are looked for, too
+            yield file, "\n".join(cells(file)).encode()
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as packed:
                 yield from ((file, packed.read(name)) for name in packed.namelist())
+
+
+def cells(database):
+    """Every text in every table of a database."""
+    with sqlite3.connect(database) as connection:
+        tables = [
+            name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")
+        ]
+        for name in tables:
+            for row in connection.execute(f'select * from "{name}"'):
+                yield from (cell for cell in row if isinstance(cell, str))
 
 
 def betrayed(content):
@@ -223,7 +236,11 @@ def test_a_study_of_the_hospitals_own_folders_writes_nothing_of_it_either(hospit
     assert sqlite3.connect(results / "mlflow.db").execute("select count(*) from params").fetchone()[0] > 0
     for file, content in [*contents(results), ("output", said)]:
         assert not betrayed(content), (file, betrayed(content))
+    logged = [content for file, content in contents(results) if file.name == "mlflow.db"][-1]
+    assert b"image_diagnostics" in logged
+    assert b"\0" not in logged
     status, said = cacbench("quality", "study.yaml", "--results", "results", "--jobs", "1", cwd=tmp_path)
+    assert status == 0, said.decode()
     for file, content in [*contents(results), ("output", said)]:
         assert not betrayed(content), (file, betrayed(content))
 
