@@ -124,7 +124,7 @@ class FinishedStudy:
 
     def plot(self) -> Figure:
         """Draw each run's pooled value, its interval and its folds."""
-        from benchmark.report.picture import comparison_figure
+        from benchmark.report.drawn.comparison import comparison_figure
 
         study = self.result.study
         return comparison_figure(self.summary, self.result.folds, study.compared_metrics, study.name)

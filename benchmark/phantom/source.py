@@ -32,13 +32,17 @@ class PhantomSource(BaseModel):
     acquisition: Acquisition
 
     def load(self) -> Scan:
-        """Render the image (int16 HU) and the masks (uint8): coronary, vessels, lesions, heart and aorta."""
-        from benchmark.phantom.synthesis import Phantom
+        """Return the image (int16 HU) and the masks (uint8): coronary, vessels, lesions, heart and aorta.
+
+        Each is rendered where it is first looked at.
+        """
+        from benchmark.phantom.rendered import RenderedMasks, RenderedScan
+        from benchmark.phantom.synthesis import MASKS, Phantom
 
         phantom = Phantom(self.patient, self.disease, self.acquisition)
-        return Scan(
-            image=as_image(phantom.image(), phantom.grid),
-            masks={name: as_image(mask, phantom.grid) for name, mask in phantom.masks().items()},
+        return RenderedScan(
+            lambda: as_image(phantom.image(), phantom.grid),
+            RenderedMasks(MASKS, lambda name: as_image(phantom.mask(name), phantom.grid)),
             reach_mm=REACH_MM,
             label_names={"lesions": VESSEL_NAMES, "vessels": VESSEL_NAMES},
         )

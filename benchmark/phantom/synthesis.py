@@ -6,7 +6,7 @@ point spread; noise; quantisation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +27,8 @@ from benchmark.phantom.masks import Labels, aorta_mask, heart_mask, lesion_label
 SLEEVE_MM = 3.5
 """Fat around every coronary artery, beyond its outer wall."""
 AERATED_BELOW_HU = -300.0
+MASKS = ("coronary", "vessels", "lesions", "heart", "aorta")
+"""Names of the reference masks."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,25 @@ class Phantom:
         return quantise(self.noise_free() + noise(self.grid, self.acquisition, self.patient))
 
     def masks(self) -> Mapping[str, Labels]:
-        """Return the reference masks, (z, y, x): coronary, vessels, lesions, heart and aorta."""
-        vessels = vessel_labels(self.anatomy, self.grid, self._walls)
-        sigma = self.acquisition.profile_sigma_mm
-        return {
-            "coronary": (vessels > 0).astype(np.uint8),
-            "vessels": vessels,
-            "lesions": lesion_labels(self.anatomy, self.grid, self.disease, sigma),
-            "heart": heart_mask(self.anatomy, self.grid),
-            "aorta": self._aorta,
+        """Return the reference masks, (z, y, x), by the names of `MASKS`."""
+        return {name: self.mask(name) for name in MASKS}
+
+    def mask(self, name: str) -> Labels:
+        """Return one of `MASKS`, (z, y, x). Raises `KeyError` for another name."""
+        make: dict[str, Callable[[], Labels]] = {
+            "coronary": lambda: (self._vessels > 0).astype(np.uint8),
+            "vessels": lambda: self._vessels,
+            "lesions": lambda: lesion_labels(
+                self.anatomy, self.grid, self.disease, self.acquisition.profile_sigma_mm
+            ),
+            "heart": lambda: heart_mask(self.anatomy, self.grid),
+            "aorta": lambda: self._aorta,
         }
+        return make[name]()
+
+    @cached_property
+    def _vessels(self) -> Labels:
+        return vessel_labels(self.anatomy, self.grid, self._walls)
 
     @cached_property
     def _walls(self) -> Walls:

@@ -122,8 +122,8 @@ def _load(task: ExtractionTask) -> Scan:
 
 
 def _segment(segmenter: Segmenter, scan: _Once[Scan]) -> Noted:
-    image = scan.get().image
     roi, warnings = _guarded("segment", lambda: segmenter.segment_once(scan.get()))
+    image = scan.get().image  # after it: where it fails early, a phantom's need not be rendered
     if roi.GetSize() != image.GetSize():
         raise _StageError("segment", f"the ROI's size {roi.GetSize()} is not the image's {image.GetSize()}")
     return roi, warnings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class EvaluationPlan:
             self.tables[wanted] = names, np.asarray(values)
         return self.tables[wanted]
 
-    @property
+    @cached_property
     def cases(self) -> pd.DataFrame:
         """What is known of the cases, rows as `case_ids`."""
         return self.features.cases.loc[self.case_ids]
@@ -236,6 +237,7 @@ def require_runs(study: Study, runs: list[Run], failed: dict[str, str]) -> None:
 
 def _why_not_evaluated(study: Study, features: Features) -> dict[str, str]:
     failed = {}
+    constant = {name: _is_constant(table) for name, table in features.tables.items()}
     for run in study.all_runs():
         state = study.plugins_of(run)["classifier"].availability()
         if run.extractor in features.unavailable:
@@ -245,9 +247,14 @@ def _why_not_evaluated(study: Study, features: Features) -> dict[str, str]:
         elif features.tables[run.extractor].empty:
             exclusions = [item for item in features.exclusions if item.excluded_from == run.extractor]
             failed[run.name] = f"every case was excluded: {tally(exclusions)}"
-        elif (features.tables[run.extractor].nunique() < 2).all():
+        elif constant[run.extractor]:
             failed[run.name] = "every feature is the same in all cases: there is nothing to learn from"
     return failed
+
+
+def _is_constant(table: pd.DataFrame) -> bool:
+    values = table.to_numpy()
+    return bool((values[:1] == values).all())
 
 
 def _shared_cases(study: Study, features: Features, runs: list[Run]) -> list[str]:

@@ -10,7 +10,8 @@ import hashlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,9 @@ def _imported(module: str) -> tuple[str, ...]:
     file = _file(module)
     if file.suffix != ".py":
         return ()
-    tree = _WithoutTypeChecking().visit(ast.parse(file.read_bytes()))
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    return tuple(dict.fromkeys(name for node in ast.walk(tree) for name in _names(node, package)))
+    imports = _read(file.read_bytes()).imports
+    return tuple(dict.fromkeys(name for node in imports for name in _names(node, package)))
 
 
 def _names(node: ast.AST, package: str) -> Iterator[str]:
@@ -122,7 +123,7 @@ def _located(module: str) -> Path | None:
 def _source_digest(module: str) -> str:
     file = _file(module)
     source = file.read_bytes()
-    return hashlib.sha256(_code(source).encode() if file.suffix == ".py" else source).hexdigest()
+    return hashlib.sha256(_read(source).code.encode() if file.suffix == ".py" else source).hexdigest()
 
 
 def _file(module: str) -> Path:
@@ -136,20 +137,48 @@ def _file(module: str) -> Path:
     return file
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Python source as it counts: what it imports but for type checkers, and its code."""
+
+    imports: Sequence[ast.AST]
+    code: str
+    """Without comments, docstrings and layout."""
+
+
 @cache
-def _code(source: bytes) -> str:
-    """Return Python source without comments, docstrings and layout."""
-    return ast.unparse(_WithoutDocstrings().visit(ast.parse(source)))
+def _read(source: bytes) -> _Source:
+    tree = ast.parse(source)
+    imports = [node for node in _statements(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    for node in _statements(tree, for_type_checkers=True):
+        for name in _BLOCKS:
+            if lines := getattr(node, name, None):
+                setattr(node, name, [line for line in lines if not _is_text(line)])
+    return _Source(imports, ast.unparse(tree))
 
 
-class _WithoutDocstrings(ast.NodeTransformer):
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Drop a statement that is a text and nothing else."""
-        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements hold statements. Nothing within an expression does, so none is looked into."""
 
 
-class _WithoutTypeChecking(ast.NodeTransformer):
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        """Drop what ``if TYPE_CHECKING:`` guards."""
-        self.generic_visit(node)
-        return node.orelse if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else node
+def _statements(tree: ast.Module, for_type_checkers: bool = False) -> Iterator[ast.AST]:
+    """Yield the tree and all statements, those below ``if TYPE_CHECKING:`` only if asked for."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        skipped = () if for_type_checkers or not _asks_for_type_checkers(node) else ("body",)
+        waiting += [inner for name in _BLOCKS if name not in skipped for inner in getattr(node, name, ())]
+
+
+def _asks_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _is_text(node: ast.AST) -> bool:
+    """Say whether a statement is a text and nothing else, as a docstring is."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from benchmark.execution.environment import machine
-from benchmark.execution.store import json_text, write_atomically
+from benchmark.execution.store import Store, json_text, write_atomically
 from benchmark.plugins.fingerprint import digest_of
+from benchmark.report.drawn.drawing import Drawing, write_figure
 from benchmark.report.folder import Claim
 from benchmark.report.page import write_page
-from benchmark.report.picture import write_figure
 from benchmark.report.tables import write_tables
 from benchmark.report.tracking.once import NOWHERE, Finished, Logged, log_once
 from benchmark.report.tracking.runs import log_files, log_parameters
@@ -71,7 +71,7 @@ class Report:
     tables: Mapping[str, pd.DataFrame]
     facts: Any
     """What ``--json`` prints and the JSON file beside the page holds."""
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Mapping[str, Figure | Drawing] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     """PNGs by their path in the folder, without the suffix."""
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -114,9 +114,9 @@ def publish(report: Report, claim: Claim) -> Published:
     folder = claim.results / report.folder
     tables = folder / report.tables_below
     written = write_tables(dict(report.tables), tables)
-    pictures = {}
+    pictures, store = {}, Store(claim.results / "store")
     for name, figure in report.figures.items():
-        files = write_figure(figure, folder, name)
+        files = write_figure(figure, folder, name, store)
         pictures[name] = files[0]
         written += files
     for name, content in report.pictures.items():

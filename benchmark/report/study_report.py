@@ -13,9 +13,8 @@ import pandas as pd
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.cases.pictures import captions
 from benchmark.report.diagnosis import as_table, diagnose
-from benchmark.report.figures import detail_figures
+from benchmark.report.figures import study_figures
 from benchmark.report.headline import DECLARED, facts_of
-from benchmark.report.picture import comparison_figure
 from benchmark.report.readable.tables import (
     bands_side_by_side,
     brier_scores,
@@ -93,11 +92,6 @@ def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyT
     paper, texts, checklists = for_the_paper(result, facts, tables, overview)
     tables |= checklists
     texts |= {DECLARED: result.study.text} if result.study.text else {}
-    metrics = result.study.compared_metrics
-    figures = {
-        "comparison": comparison_figure(tables["summary"], result.folds, metrics, result.study.name),
-        **detail_figures(result, tables),
-    }
     return Report(
         study=result.study.name,
         name=result.study.name,
@@ -110,7 +104,7 @@ def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyT
         texts=texts,
         tables=tables,
         facts=facts,
-        figures=figures,
+        figures=study_figures(result, tables),
         pictures={_picture(place): png for place, png in enumerate(pictures.values())},
         sentences=facts["verdict"],
         of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted "

@@ -27,13 +27,13 @@ def find_noting(segmenter: DenseRAUnetSegmenter, scan: Scan) -> tuple[sitk.Image
     within: sitk.Image | None = None
     warnings: Warnings = ()
     if segmenter.within is not None:
-        within, warnings = segmenter.within.segment_noting(scan)
+        within, warnings = segmenter.within.segment_once(scan)
     found, called = segmenter.find(scan, within)
     if within is not None and isinstance(segmenter.within, HeartRegionSegmenter):
         heart = within
     else:
         try:
-            heart, of_heart = HeartRegionSegmenter().segment_noting(scan)
+            heart, of_heart = HeartRegionSegmenter().segment_once(scan)
         except CaseError as error:
             return found, (*warnings, ScanWarning("heart region", "severe", str(error)))
         warnings = (*warnings, *of_heart)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from benchmark.case import ScanSource
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.images.reading import read_image
 from tests.performance.pairs import Row, paired
@@ -30,10 +31,16 @@ def rows(data: Path) -> Iterator[Row]:
     times = paired(lambda: read_image(series), lambda: _series(series), 5)
     yield Row(f"a DICOM series of {len(list(series.iterdir()))} slices", "SimpleITK", limit, *times)
     source = PhantomCohort(zero=0, nonzero=1).cases()[0].source
-    times = paired(source.load, partial(_noise, source.load().image.GetSize()), 5)
+    times = paired(partial(rendered, source), partial(_noise, source.load().image.GetSize()), 5)
     yield Row("a phantom of the default study", "a volume of white noise", "≤ 3 times as long", *times)
     for command, goal in COMMANDS.items():
         yield Row(f"cacbench {' '.join(command)}", "–", goal, [_command(command) for _ in range(5)])
+
+
+def rendered(source: ScanSource) -> list[sitk.Image]:
+    """Return image and masks of a scan: a phantom's are rendered where they are looked at."""
+    scan = source.load()
+    return [scan.image, *scan.masks.values()]
 
 
 def _noise(size: tuple[int, ...]) -> np.ndarray:

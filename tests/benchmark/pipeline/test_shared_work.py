@@ -1,9 +1,11 @@
 """What is done once for all runs stays done once: counted, never timed."""
 
 import pytest
+import SimpleITK as sitk
 
 from benchmark.execution.execution import open_execution
 from benchmark.pipeline.run import plan_study, run_study
+from benchmark.plugins.registry import build
 from benchmark.report.study_report import report_of
 from benchmark.statistics.intervals import bootstrap
 
@@ -56,3 +58,24 @@ def test_the_tasks_of_an_extractor_hold_one_table(toy_study, tmp_path):
     }
     assert len(tables) == len(study.extractors)
     assert len(plan.runs) > len(study.extractors)
+
+
+def test_the_heart_is_looked_for_once_for_who_takes_it_and_for_denseraunet(monkeypatch):
+    chest = {
+        "use": "phantom",
+        "zero": 0,
+        "nonzero": 1,
+        "protocol": "chest",
+        "coverage_mm": 120,
+        "pixel_mm": 1.5,
+    }
+    scan = build("cohort", chest).cases()[0].source.load()
+    heart, network = (build("segmenter", name) for name in ("heart_region", "denseraunet"))
+    alone, _ = network.segment_noting(build("cohort", chest).cases()[0].source.load())
+    looked, segment = [], type(heart).segment_noting
+    monkeypatch.setattr(
+        type(heart), "segment_noting", lambda self, scan: looked.append(1) or segment(self, scan)
+    )
+    found = [plugin.segment_once(scan)[0] for plugin in (heart, network)]
+    assert len(looked) == 1
+    assert sitk.Hash(found[1]) == sitk.Hash(alone)

@@ -6,7 +6,8 @@ import pytest
 from benchmark.case import Exclusion
 from benchmark.execution.execution import open_execution
 from benchmark.pipeline.run import run_study
-from benchmark.report.cases.flow import flow_figure, flow_table
+from benchmark.report.cases.flow import flow_table
+from benchmark.report.drawn.flowchart import flow_figure
 
 
 @pytest.fixture(scope="module")

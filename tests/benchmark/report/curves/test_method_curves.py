@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 
-from benchmark.report.curves.method_curves import curves_figure, decision_table, table_of_bands
+from benchmark.report.curves.method_curves import decision_table, first_repeat, table_of_bands
+from benchmark.report.drawn.method_curves import curves_figure
 from benchmark.report.verdict.methods import Methods
 
 
@@ -49,7 +50,7 @@ def bands(result, methods):
 
 
 def test_the_drawn_curve_has_the_area_that_scikit_learn_computes(methods, decisions, bands):
-    figure = curves_figure(methods, decisions, bands)
+    figure = curves_figure(first_repeat(methods), decisions, bands)
     assert len(figure.axes) == 6
     for row, name in enumerate(methods.names):
         rows = methods.predictions[methods.predictions["run"] == name]
@@ -73,7 +74,7 @@ def test_net_benefit_is_counted_from_the_cases(methods, decisions):
 def test_a_fold_that_tests_one_label_alone_has_no_curve_and_stops_nothing(methods, decisions, bands):
     one = methods.predictions["label"] == 1
     methods.predictions.loc[one, "fold"] = 9
-    figure = curves_figure(methods, decisions, bands)
+    figure = curves_figure(first_repeat(methods), decisions, bands)
     assert sum(line.get_color() == "0.75" for line in figure.axes[0].lines) == 0
 
 

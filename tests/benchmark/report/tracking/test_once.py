@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from benchmark.analyses.study_run import read
@@ -107,6 +108,21 @@ def test_a_repeat_names_the_run_it_repeats_and_has_nothing_else(run, tmp_path):
     assert client.list_artifacts(repeat.info.run_id) == []
     assert client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{repeat.info.run_id}'") == []
     assert len(client.search_logged_models(["1"])) == models
+
+
+def test_a_repeat_draws_no_figure_and_leaves_every_file_as_it_was(run, tmp_path, monkeypatch):
+    run()
+    before = {file: file.read_bytes() for file in (tmp_path / "r" / "toy").rglob("*") if file.is_file()}
+    drawn, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda *args, **kw: drawn.append(kw["format"]) or save(*args, **kw)
+    )
+    run()
+    after = {file: file.read_bytes() for file in (tmp_path / "r" / "toy").rglob("*") if file.is_file()}
+    assert (drawn, after) == ([], before)
+    assert sum(file.suffix == ".svg" for file in before) == 5
+    run("--set", "comparisons.metrics=[f1]", "--force")
+    assert drawn == ["svg", "png"]  # the comparison alone shows something else
 
 
 def test_a_run_that_somebody_deleted_is_logged_again_whole_whatever_repeats_it(run, tmp_path):

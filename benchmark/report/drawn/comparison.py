@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-
-from benchmark.execution.store import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,17 +37,3 @@ def comparison_figure(
     axes[0].invert_yaxis()
     figure.suptitle(f"{title}: pooled value, 95 % interval, folds in grey", fontsize=10)
     return figure
-
-
-def write_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write the figure as SVG and PNG, without a date, so that the same results give the same bytes."""
-    import matplotlib as mpl
-
-    files = []
-    with mpl.rc_context({"svg.hashsalt": name}):  # without a salt the ids in an SVG are random
-        for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
-            files.append(folder / f"{name}.{suffix}")
-            write_atomically(files[-1], buffer.getvalue())
-    return files

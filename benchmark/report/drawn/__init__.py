@@ -1,0 +1,1 @@
+"""A study's figures: what draws each from tables alone, and their files, drawn anew where what they show changed."""
