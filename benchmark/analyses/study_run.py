@@ -53,6 +53,7 @@ def run(
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline.run import run_study
     from benchmark.report.cases.pictures import pictures_of_hard_cases
+    from benchmark.report.cases.segmentations import montages_of_segmenters
     from benchmark.report.folder import claim_folder
     from benchmark.report.study_report import report_of
     from benchmark.report.tracking.destination import destination
@@ -66,7 +67,8 @@ def run(
     with open_execution(where.results, jobs, dask, progress, verbose) as execution:
         result = run_study(study, execution)
         pictures = pictures_of_hard_cases(result, execution)
-    return FinishedStudy(result, publish(report_of(result, pictures), claim))
+        montages = montages_of_segmenters(result, execution)
+    return FinishedStudy(result, publish(report_of(result, pictures, montages), claim))
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.cases.pictures import captions
+from benchmark.report.cases.segmentations import legends
 from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import detail_figures
 from benchmark.report.headline import DECLARED, facts_of
@@ -63,6 +64,10 @@ _ON_PAIRS = (
 )
 _ON_BANDS = "Share of the cases of each band that a method calls rightly, with Wilson's 95 % interval."
 _ON_HARD_CASES = "Cases that at least half of the methods call wrongly, and what each method calls them."
+_ON_MONTAGES = (
+    "What each segmenter found in up to three cases, from no calcium to much, and dashed the mask that came with the "
+    "scan, where there is one. All cases, with distances: cacbench quality."
+)
 _ON_WEIGHTS = (
     "Under which licence they may be used, those that forbid commercial use marked; what they were trained on, and "
     "whose patients may have been among it: a cohort of theirs was perhaps seen before, without its labels."
@@ -76,8 +81,12 @@ _SHORT = {
 }
 
 
-def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyType({})) -> Report:
-    """Return the report of a study; `pictures` are PNGs of hard cases by case id."""
+def report_of(
+    result: StudyResult,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+    montages: Mapping[str, bytes] = MappingProxyType({}),
+) -> Report:
+    """Return the report of a study; `pictures` of hard cases and `montages` of segmenters are PNGs by case id."""
     tables = all_tables(result)
     facts = facts_of(result, tables["summary"])
     findings = diagnose(result, tables["summary"])
@@ -105,13 +114,24 @@ def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyT
         lead=_lead(facts),
         sections=[
             _first(facts, tables["methods"], overview),
-            *map(_on_page_alone, [*_behind(facts, tables, list(pictures)), *paper]),
+            *map(
+                _on_page_alone,
+                [
+                    *_behind(facts, tables, list(pictures)),
+                    _segmentations(result, list(montages)),
+                    *_left_out(tables),
+                    *paper,
+                ],
+            ),
         ],
         texts=texts,
         tables=tables,
         facts=facts,
         figures=figures,
-        pictures={_picture(place): png for place, png in enumerate(pictures.values())},
+        pictures={
+            **{_picture(place): png for place, png in enumerate(pictures.values())},
+            **{_montage(place): png for place, png in enumerate(montages.values())},
+        },
         sentences=facts["verdict"],
         of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted "
         "in this execution",
@@ -150,6 +170,19 @@ def _picture(place: int) -> str:
     return f"hard_cases/{place + 1:02d}"
 
 
+def _montage(place: int) -> str:
+    return f"segmentations/{place + 1:02d}"
+
+
+def _segmentations(result: StudyResult, shown: Sequence[str]) -> Section:
+    """Return the pictures of what segmenters found; nothing where there are none."""
+    said = legends(result, shown)
+    names = [_montage(place) for place in range(len(shown))]
+    return Section(
+        "Segmentations", note=_ON_MONTAGES, figures=names, captions=dict(zip(names, said, strict=True))
+    )
+
+
 def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Sequence[str]) -> list[Section]:
     """Return what lies behind the first table; `pictured` are the cases with a picture."""
     methods = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
@@ -186,7 +219,6 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Se
             figures_folded=len(methods) > MOST_CURVES,
         ),
         *_by_case(tables, methods, pictured),
-        Section("Weights of others", tables["weights"], _ON_WEIGHTS, otherwise="None."),
     ]
 
 
@@ -212,6 +244,12 @@ def _by_case(
             otherwise="None.",
             captions={_picture(place): text for place, text in enumerate(said)},
         ),
+    ]
+
+
+def _left_out(tables: dict[str, pd.DataFrame]) -> list[Section]:
+    """Return what dropped out or is to be doubted, and whose weights were used."""
+    return [
         Section("Flow of cases", tables["flow"], figures=["flow"]),
         Section("Exclusions", tables["exclusions"], otherwise="None."),
         Section(
@@ -220,6 +258,7 @@ def _by_case(
             "In how many cases a segmenter says that its finding is to be doubted, and one of its sentences.",
             otherwise="None.",
         ),
+        Section("Weights of others", tables["weights"], _ON_WEIGHTS, otherwise="None."),
     ]
 
 
