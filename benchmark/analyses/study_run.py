@@ -132,9 +132,10 @@ class FinishedStudy:
         return comparison_figure(self.summary, self.result.folds, study.compared_metrics, study.name)
 
     def __repr__(self) -> str:
-        """Say how many runs on how many cases, and the verdict."""
+        """Say how many runs on how many cases, the verdict, and where the page is."""
         name, report = self.result.study.name, self.published.report
-        return "\n".join([f"{name}: {len(self.result.all_runs())} runs. {report.lead}", *self.verdict])
+        runs = f"{name}: {len(self.result.all_runs())} runs. {report.lead}"
+        return "\n".join([runs, *self.verdict, str(self.page)])
 
     def _repr_html_(self) -> str:
         """Return the verdict and the table of methods, for a notebook."""

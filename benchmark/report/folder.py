@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,6 +39,8 @@ class Claim:
     """Whether another study may be replaced; None: what asks reads a finished study, and there is no such option."""
     logged_to: Destination | None = None
     """Where MLflow's runs go; None: where `destination` finds."""
+    began: float = field(default_factory=time.time, compare=False)
+    """When the analysis began, in seconds since 1970: a folder is claimed before any work."""
 
     @property
     def tracking(self) -> Destination:

@@ -17,6 +17,8 @@ from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import detail_figures
 from benchmark.report.headline import DECLARED, facts_of
 from benchmark.report.picture import comparison_figure
+from benchmark.report.readable.chosen import chosen_of_runs
+from benchmark.report.readable.made import further_analyses, how_made, question_of
 from benchmark.report.readable.tables import (
     bands_side_by_side,
     brier_scores,
@@ -68,6 +70,14 @@ _ON_MONTAGES = (
     "What each segmenter found in up to three cases, from no calcium to much, and dashed the mask that came with the "
     "scan, where there is one. All cases, with distances: cacbench quality."
 )
+_ON_CHOSEN = (
+    "Chosen inside the training folds, by the inner score; features as the filters of the training fold left them. "
+    "Every fold, with all names: tables/choices.csv."
+)
+_ON_FURTHER = (
+    "Not part of this run: each is a command of its own and writes its page below this page's folder."
+)
+_ON_MADE = "The date of each execution, its command line and all packages stand in MLflow."
 _ON_WEIGHTS = (
     "Under which licence they may be used, those that forbid commercial use marked; what they were trained on, and "
     "whose patients may have been among it: a cohort of theirs was perhaps seen before, without its labels."
@@ -98,6 +108,8 @@ def report_of(
         for row in tables["methods"].to_dict("records")
     }
     facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["tested"])
+    names = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
+    facts["question"] = question_of(result.study, names)
     overview = _overview(tables["methods"])
     paper, texts, checklists = for_the_paper(result, facts, tables, overview)
     tables |= checklists
@@ -121,6 +133,8 @@ def report_of(
                     _segmentations(result, list(montages)),
                     *_left_out(tables),
                     *paper,
+                    Section("Audit and further analyses", further_analyses(result.study), _ON_FURTHER),
+                    Section("How it was made", how_made(result.study, facts), _ON_MADE),
                 ],
             ),
         ],
@@ -132,8 +146,9 @@ def report_of(
             **{_picture(place): png for place, png in enumerate(pictures.values())},
             **{_montage(place): png for place, png in enumerate(montages.values())},
         },
+        question=facts["question"],
         sentences=facts["verdict"],
-        of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted "
+        of_this_execution=f"{result.features.computed} feature vectors extracted and {result.fitted} models fitted "
         "in this execution",
         warnings=_warnings(facts),
         tables_below="tables",
@@ -158,7 +173,8 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
         grouped.setdefault(reason, []).append(name)
     said += [f"no result for {', '.join(runs)}: {reason}" for reason, runs in grouped.items()]
     if facts["excluded"]:
-        said.append(f"{facts['excluded']} cases excluded, see tables/exclusions.csv")
+        cases = "1 case" if facts["excluded"] == 1 else f"{facts['excluded']} cases"
+        said.append(f"{cases} excluded ({facts['why_excluded']}): tables/exclusions.csv")
     if facts["anomalies"]:
         anomalies = "; ".join(f"{count} × {kind}" for kind, count in facts["anomalies"].items())
         said.append(f"anomalies, left as they are (tables/anomalies.csv): {anomalies}")
@@ -219,6 +235,7 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Se
             figures_folded=len(methods) > MOST_CURVES,
         ),
         *_by_case(tables, methods, pictured),
+        Section("Hyperparameters and features", chosen_of_runs(tables["choices"]), _ON_CHOSEN),
     ]
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -112,7 +113,7 @@ def test_the_contents_and_the_files_lead_somewhere(visit, results):
 
 def test_a_column_is_sorted_up_and_down(visit):
     page = visit()
-    table = page.locator("h2#runs ~ div.wide table").first
+    table = page.locator("table[data-name=runs]")
     column = "rows => rows.map(row => parseFloat(row.cells[1].textContent))"
     for direction in ("ascending", "descending"):
         table.locator("th button").nth(1).click()
@@ -134,6 +135,63 @@ def test_a_filter_leaves_the_rows_that_hold_the_text(visit):
     assert all("segmentation" in text.lower() for text in shown)
 
 
+def test_a_column_is_sorted_and_rows_are_filtered_by_the_keyboard_alone(visit):
+    page = visit()
+    table = page.locator("table[data-name=clear-checklist]")
+    page.locator("h2#clear-checklist ~ details summary").first.focus()
+    page.keyboard.press("Enter")
+    for _ in range(2):  # to the filter, whose text is typed, then to the button and the first column
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.type") == "search":
+            page.keyboard.type("segmentation")
+    page.keyboard.press("Tab")
+    for _ in range(2):
+        page.keyboard.press("Enter")
+    shown = "rows => rows.filter(row => row.offsetParent).map(row => parseInt(row.cells[0].textContent))"
+    items = table.locator("tbody tr").evaluate_all(shown)
+    assert 1 < len(items) < 58
+    assert items == sorted(items, reverse=True)
+    said = page.locator("h2#clear-checklist ~ details output").first
+    assert said.text_content() == f"{len(items)} of 58"
+
+
+def test_a_table_and_a_figure_are_saved_from_the_page_alone(visit, results, tmp_path):
+    page = visit()
+    with page.expect_download() as saved:
+        page.get_by_label("Save this table as CSV: runs").click()
+    saved.value.save_as(tmp_path / "runs.csv")
+    table = pd.read_csv(tmp_path / "runs.csv")
+    assert set(table["run"]) == {
+        f"{extractor}/{name}" for extractor in STUDY["extractors"] for name in STUDY["classifiers"]
+    }
+    assert table["accuracy"].str.fullmatch(r"0\.\d+ \[.+\]").all()
+    with page.expect_download() as saved:
+        page.get_by_text("Save the figure comparison as SVG").click()
+    saved.value.save_as(tmp_path / "figure.svg")
+    assert saved.value.suggested_filename == "comparison.svg"
+    assert (tmp_path / "figure.svg").read_bytes() == (results / "toy" / "comparison.svg").read_bytes()
+
+
+def test_a_table_saved_after_filtering_holds_the_rows_that_are_shown(visit, tmp_path):
+    page = visit()
+    page.locator("h2#clear-checklist ~ details summary").first.click()
+    page.locator("h2#clear-checklist ~ details input").first.fill("segmentation")
+    with page.expect_download() as saved:
+        page.get_by_label("Save this table as CSV: clear-checklist").click()
+    saved.value.save_as(tmp_path / "items.csv")
+    table = pd.read_csv(tmp_path / "items.csv")
+    assert 0 < len(table) < 58
+    assert table.apply(lambda row: "segmentation" in " ".join(map(str, row)).lower(), axis=1).all()
+
+
+def test_the_page_says_how_it_was_made_and_when(visit):
+    page = visit()
+    text = page.locator("table[data-name=how-it-was-made]").inner_text()
+    for said in ("cacbench run toy.yaml", "seed\t0", "study.yaml", "commit of cacbench"):
+        assert said in text
+    page.get_by_text(re.compile(r"This file was written \d+ \w+ 20\d\d")).wait_for()
+
+
 def test_no_figure_is_blank(visit, results):
     page = visit()
     page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
@@ -144,8 +202,10 @@ def test_no_figure_is_blank(visit, results):
         pen.drawImage(image, 0, 0, 300, 300)
         return new Set(new Uint32Array(pen.getImageData(0, 0, 300, 300).data.buffer)).size
     }))""")
-    pictures = list((results / "toy" / "hard_cases").glob("*.png"))
-    assert pictures
+    pictures = [
+        file for name in ("hard_cases", "segmentations") for file in (results / "toy" / name).glob("*.png")
+    ]
+    assert len(pictures) > 3
     assert len(colours) == 6 + len(pictures)
     assert min(colours) > 20
 
