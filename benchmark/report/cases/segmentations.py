@@ -70,7 +70,7 @@ def legends(result: StudyResult, case_ids: Sequence[str]) -> list[str]:
     said = []
     for name in case_ids:
         row = cases.loc[name]
-        score = "" if pd.isna(row["cac_score"]) else f", Agatston score {row['cac_score']:.0f}"
+        score: str = "" if pd.isna(row["cac_score"]) else f", Agatston score {row['cac_score']:.0f}"
         said.append(f"{name}: truly {classes[codes[name]]}{score}.")
     return said
 
@@ -84,25 +84,24 @@ def draw_montage(task: MontageTask) -> bytes:
     found = {}
     for name, segmenter in task.segmenters.items():
         try:
-            region = _array(segmenter.segment(scan))
+            region = _mask(segmenter.segment(scan))
         except CaseError:  # the others are shown all the same
             continue
         if region.any() and not region.all():
             found[name] = region
     if not found:
         raise CaseError("no segmenter finds a region to be drawn")
-    given = _array(scan.masks[MASK]) if MASK in scan.masks else None
-    x, y, z = scan.image.GetSpacing()
-    hu = _array(scan.image, sitk.DICOMOrient(scan.image, "LPS"))
-    return _png(hu, found, given if given is not None and given.any() else None, (z, y, x))
+    given = _mask(scan.masks[MASK]) if MASK in scan.masks else None
+    upright = sitk.DICOMOrient(scan.image, "LPS")
+    spacing = upright.GetSpacing()[::-1]
+    hu = sitk.GetArrayFromImage(upright)
+    return _png(hu, found, given if given is not None and given.any() else None, spacing)
 
 
-def _array(image: sitk.Image, upright: sitk.Image | None = None) -> NDArray[Any]:
-    """Return the voxels as a radiologist sees them; of a mask, where it holds something."""
+def _mask(image: sitk.Image) -> Mask:
+    """Return where a mask holds something, as a radiologist sees it."""
     import SimpleITK as sitk
 
-    if upright is not None:
-        return sitk.GetArrayFromImage(upright)
     held: Mask = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS")) > 0
     return held
 
