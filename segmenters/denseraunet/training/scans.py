@@ -44,16 +44,6 @@ class TrainingScan:
         return self._unpacked(self.calcium_bits)
 
     @property
-    def confounder(self) -> NDArray[np.bool_]:
-        """Where other candidates are, in the heart if it is known, bool (z, y, x)."""
-        return self._unpacked(self.confounder_bits)
-
-    @property
-    def elsewhere(self) -> NDArray[np.bool_]:
-        """Where candidates are outside the heart, bool (z, y, x); nowhere if the heart is not known."""
-        return self._unpacked(self.elsewhere_bits)
-
-    @property
     def region(self) -> NDArray[np.bool_]:
         """Where the segmenter may call calcium, bool (z, y, x)."""
         return np.ones(self.hu.shape, bool) if self.region_bits is None else self._unpacked(self.region_bits)
@@ -61,6 +51,14 @@ class TrainingScan:
     def calcium_of(self, z: int) -> NDArray[np.bool_]:
         """Return the calcium of one slice, bool (y, x)."""
         return self._unpacked(self.calcium_bits[z])
+
+    def confounder_of(self, z: int) -> NDArray[np.bool_]:
+        """Return the other candidates of one slice, bool (y, x)."""
+        return self._unpacked(self.confounder_bits[z])
+
+    def elsewhere_of(self, z: int) -> NDArray[np.bool_]:
+        """Return the candidates outside the heart of one slice, bool (y, x)."""
+        return self._unpacked(self.elsewhere_bits[z])
 
     def _unpacked(self, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.unpackbits(bits, axis=-1, count=self.hu.shape[-1]).view(bool)

@@ -114,7 +114,7 @@ def test_no_patient_is_on_both_sides_and_all_are_on_one(data):
 def test_the_target_is_the_outlined_spot_and_the_confounder_the_other(data):
     for scan in data.learning:
         assert scan.calcium.sum() == 9
-        assert scan.confounder.sum() == 9
+        assert sum(scan.confounder_of(z).sum() for z in range(len(scan.hu))) == 9
         assert not scan.calcium[:, :, 22:].any()
         assert (scan.hu[scan.calcium] == 400).all()
 
@@ -125,7 +125,7 @@ def test_masks_are_held_a_bit_a_voxel_whatever_the_width_and_read_by_slice():
     scan = TrainingScan("odd", np.zeros(mask.shape, np.int16), bits, np.packbits(~mask, axis=-1), bits)
     assert bits.nbytes == 3 * 5 * 2
     np.testing.assert_array_equal(scan.calcium, mask)
-    np.testing.assert_array_equal(scan.confounder, ~mask)
+    np.testing.assert_array_equal([scan.confounder_of(z) for z in range(len(mask))], ~mask)
     for z in range(3):
         np.testing.assert_array_equal(scan.calcium_of(z), mask[z])
 
