@@ -123,7 +123,8 @@ def _headline(methods: pd.DataFrame) -> dict[str, float]:
 def _cohort(mlflow: Any, result: StudyResult, cohort: str) -> Any:
     """Return the compared cases' labels as an MLflow data set; of it MLflow keeps columns, counts and a digest."""
     cases = result.features.cases.loc[result.case_ids]
-    labels = pd.DataFrame({"label": result.study.target.codes(cases)}, index=cases.index)
+    codes = result.study.target.codes(cases).astype(float)  # of integers MLflow warns
+    labels = pd.DataFrame({"label": codes}, index=cases.index)
     return mlflow.data.from_pandas(
         labels, targets="label", name=f"{result.study.name}.cases", digest=cohort[:8]
     )
