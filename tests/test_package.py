@@ -88,6 +88,8 @@ def test_the_wheel_holds_what_is_no_code_too(wheel):
     names = set(ZipFile(wheel).namelist())
     assert names >= {
         "benchmark/study/runs.schema.json",
+        "benchmark/study/examples/runs.yaml",
+        "benchmark/study/examples/studies/first.yaml",
         "benchmark/report/templates/page.html.jinja",
         "cacbench/py.typed",
         "segmenters/denseraunet/weights/denseraunet.safetensors",

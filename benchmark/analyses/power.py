@@ -141,6 +141,7 @@ def report_of(power_plan: PowerPlan, study: Study) -> Report:
         study=study.name,
         name="power",
         folder=Path(study.name) / "power",
+        question=f"How many scans would tell {power_plan.run} from {power_plan.reference_run}?",
         lead=f"{power_plan.run} against {power_plan.reference_run}, {power_plan.metric.replace('_', ' ')}.",
         sections=[
             Section("Power by number of scans", power_plan.curve.round(3), figures=["power"], where="page")

@@ -53,6 +53,7 @@ def run(
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline.run import run_study
     from benchmark.report.cases.pictures import pictures_of_hard_cases
+    from benchmark.report.cases.segmentations import montages_of_segmenters
     from benchmark.report.folder import claim_folder
     from benchmark.report.study_report import report_of
     from benchmark.report.tracking.destination import destination
@@ -66,7 +67,8 @@ def run(
     with open_execution(where.results, jobs, dask, progress, verbose) as execution:
         result = run_study(study, execution)
         pictures = pictures_of_hard_cases(result, execution)
-    return FinishedStudy(result, publish(report_of(result, pictures), claim))
+        montages = montages_of_segmenters(result, execution)
+    return FinishedStudy(result, publish(report_of(result, pictures, montages), claim))
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,9 +132,10 @@ class FinishedStudy:
         return comparison_figure(self.summary, self.result.folds, study.compared_metrics, study.name)
 
     def __repr__(self) -> str:
-        """Say how many runs on how many cases, and the verdict."""
+        """Say how many runs on how many cases, the verdict, and where the page is."""
         name, report = self.result.study.name, self.published.report
-        return "\n".join([f"{name}: {len(self.result.all_runs())} runs. {report.lead}", *self.verdict])
+        runs = f"{name}: {len(self.result.all_runs())} runs. {report.lead}"
+        return "\n".join([runs, *self.verdict, str(self.page)])
 
     def _repr_html_(self) -> str:
         """Return the verdict and the table of methods, for a notebook."""

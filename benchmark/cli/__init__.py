@@ -38,7 +38,11 @@ INTERRUPTED = 130
 
 EXAMPLES = {
     "init": ("init ../scans --labels labels.csv",),
-    "run": ("run runs.yaml --jobs 4", "run ours.yaml --set protocol.folds=3 --only radiomics"),
+    "run": (
+        "run runs.yaml --jobs 4",
+        "run --example phantoms",
+        "run ours.yaml --set protocol.folds=3 --only radiomics",
+    ),
     "validate": ("validate ours.yaml --strict",),
     "features": ("features ours.yaml --extractor radiomics --out radiomics.csv",),
     "check": ("check runs.yaml",),

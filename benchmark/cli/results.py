@@ -1,6 +1,7 @@
 """Commands that read what a finished study left: check, apply, reproduce, ui."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -146,8 +147,12 @@ def ui(
     tracking_uri: Tracking = None,
     port: Annotated[int, typer.Option(parser=whole(1, 65535), metavar="NUMBER")] = 5000,
 ) -> None:
-    """Open the MLflow UI on the runs, on this machine's loopback address only; a server's own address is printed."""
-    from benchmark.report.tracking.database import relocate
+    """Open MLflow's page on the runs, on this machine's loopback address only; a server's own address is printed.
+
+    Printed is the table of runs of the experiment that was logged to last; a browser opens it where one is at hand and
+    the command was typed in a terminal.
+    """
+    from benchmark.report.tracking.database import latest_experiment, relocate
     from benchmark.report.tracking.destination import DATABASE, destination
 
     where = destination(results, tracking_uri)
@@ -158,8 +163,25 @@ def ui(
         if not (results / DATABASE).exists():
             raise UserError(f"{where.place}: no MLflow database yet; run `cacbench run` first")
         relocate(results)
-    print(f"{where.place} at http://127.0.0.1:{port}", file=sys.stderr)
+    latest = latest_experiment(where)
+    table = f"http://127.0.0.1:{port}/" + (f"#/experiments/{latest}/runs" if latest else "")
+    print(f"{where.place} at {table} (Ctrl-C ends it)", file=sys.stderr)
+    if sys.stderr.isatty():
+        _open_when_it_answers(table, port)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     # Not as an argument, which every user of the machine can read: it may hold a password.
     settings = {"MLFLOW_BACKEND_STORE_URI": where.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
     os.execve(sys.executable, command, {**os.environ, **settings})  # noqa: S606
+
+
+def _open_when_it_answers(address: str, port: int) -> None:
+    """Have a process of its own open a browser once something listens, for this one becomes the server."""
+    wait = (
+        "import socket, sys, time, webbrowser\n"
+        "for _ in range(120):\n"
+        "    time.sleep(0.5)\n"
+        "    if socket.socket().connect_ex(('127.0.0.1', int(sys.argv[2]))) == 0:\n"
+        "        webbrowser.open(sys.argv[1]); break\n"
+    )
+    command = [sys.executable, "-c", wait, address, str(port)]
+    subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603

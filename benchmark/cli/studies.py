@@ -93,6 +93,14 @@ def run(
     only: Only = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell each case and fold.")] = False,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            "--example",
+            metavar="NAME",
+            help="Write this study of cacbench's own here, as NAME.yaml, and run it.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
@@ -100,6 +108,12 @@ def run(
 
     if quiet and (verbose or full):
         raise UserError("--quiet: shows neither what --verbose nor what --full does; give one of them")
+    if example is not None:
+        if study != DEFAULT_STUDY:
+            raise UserError(f"--example {example}: stands in the place of {study}; give one of them")
+        from benchmark.study.examples import copy_example
+
+        study = copy_example(example, Path())
     declared = read(study, changes or (), only or ())
     tell_notices(declared.cohort)
     if strict:

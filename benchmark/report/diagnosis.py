@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -29,7 +29,7 @@ ALIKE = 1e-12
 """Largest difference between probabilities that are the same but for rounding."""
 SMALLEST_LEAF = ("min_child_samples", "min_data_in_leaf", "min_samples_leaf")
 """What tree learners call the least number of training cases in a leaf; a split needs twice as many."""
-COLUMNS = ("subject", "sign", "value", "limit", "cause", "next_run")
+COLUMNS = ("subject", "sign", "value", "limit", "cause", "next_run", "measured")
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,13 @@ class Diagnosis:
     limit: float
     cause: str
     next_run: str
+    measured: str = ""
+    """The value's 95 % interval and of how many cases, where that is known."""
 
     def __str__(self) -> str:
         """Say it in one sentence."""
-        number = f"{self.sign} is {self.value:.3f} (limit {self.limit:.2f})"
+        measured = f" {self.measured}" if self.measured else ""
+        number = f"{self.sign} is {self.value:.3f}{measured} (limit {self.limit:.2f})"
         return f"{self.subject}: {number}: {self.cause}; {self.next_run}"
 
 
@@ -65,7 +68,8 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
         runs_of_extractor = metrics[metrics.index.str.startswith(f"{name}/")]
         if len(runs_of_extractor) and not getattr(extraction.extractor, "untrained", False):
             best = str(runs_of_extractor["accuracy"].idxmax())
-            findings += _of_run(result, best, runs_of_extractor.loc[[best]].to_dict("records")[0])
+            found = _of_run(result, best, runs_of_extractor.loc[[best]].to_dict("records")[0])
+            findings += [replace(finding, measured=_measured(result, summary, finding)) for finding in found]
     accuracy = (
         metrics["accuracy"]
         if "accuracy" in metrics
@@ -80,6 +84,18 @@ def diagnose(result: StudyResult, summary: pd.DataFrame) -> list[Diagnosis]:
 def as_table(findings: list[Diagnosis]) -> pd.DataFrame:
     """Return one row per finding."""
     return pd.DataFrame([asdict(finding) for finding in findings], columns=list(COLUMNS))
+
+
+def _measured(result: StudyResult, summary: pd.DataFrame, finding: Diagnosis) -> str:
+    """Return the interval of the number that a finding is about, and how many cases it is a share of."""
+    tested = result.predictions.drop_duplicates("case_id") if len(result.predictions) else pd.DataFrame()
+    rows = summary[(summary["run"] == finding.subject) & (summary["metric"] == finding.sign)]
+    if tested.empty or "low" not in rows or rows["low"].isna().any():
+        return ""
+    whose = {"sensitivity": tested["label"] == 1, "specificity": tested["label"] == 0}
+    cases = int(whose.get(finding.sign, tested["label"].notna()).sum())
+    low, high = rows[["low", "high"]].to_numpy()[0]
+    return f"[{low:.2f}, {high:.2f}] of {cases} cases"
 
 
 def _of_run(result: StudyResult, name: str, metrics: Mapping[Any, float]) -> Iterator[Diagnosis]:

@@ -39,8 +39,8 @@ class Claim:
     """Whether another study may be replaced; None: what asks reads a finished study, and there is no such option."""
     logged_to: Destination | None = None
     """Where MLflow's runs go; None: where `destination` finds."""
-    begun: float = field(default_factory=time.time, compare=False)
-    """When the work began, in seconds since 1970: a claim is made before it."""
+    began: float = field(default_factory=time.time, compare=False)
+    """When the analysis began, in seconds since 1970: a folder is claimed before any work."""
 
     @property
     def tracking(self) -> Destination:

@@ -13,7 +13,7 @@ from benchmark.errors import UserError
 from benchmark.evaluation.case_filter import EVERY
 from benchmark.execution.environment import machine, versions
 from benchmark.execution.store import json_text, write_atomically
-from benchmark.pipeline.results import StudyResult
+from benchmark.pipeline.results import StudyResult, tally
 from benchmark.plugins.base import with_nested
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.study.parameters import parameters_of
@@ -36,6 +36,7 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "target": target.use,
         "labels": {name: int((codes == code).sum()) for code, name in enumerate(target.classes)},
         "excluded": len({item.case_id for item in result.features.exclusions}),
+        "why_excluded": why_excluded(result),
         "anomalies": _anomalies(result),
         "protocol": _describe(result),
         "reference": result.reference_run,
@@ -60,6 +61,12 @@ def facts_of(result: StudyResult, summary: pd.DataFrame) -> dict[str, Any]:
         "versions": versions(),
         "processor": machine()["processor"],
     }
+
+
+def why_excluded(result: StudyResult) -> str:
+    """Return the reasons of exclusion with their counts, a case counted once for each."""
+    once = {(item.case_id, item.stage, item.reason): item for item in result.features.exclusions}
+    return tally(list(once.values()))
 
 
 def made_of(study: Study, run: Run) -> dict[str, dict[str, str]]:

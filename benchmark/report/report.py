@@ -76,6 +76,8 @@ class Report:
     """PNGs by their path in the folder, without the suffix."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Text files beside the page, by their names."""
+    question: str = ""
+    """What the analysis asks; the page begins with it."""
     sentences: Sequence[str] = ()
     """What was found, in words."""
     of_this_execution: str = ""
@@ -145,7 +147,7 @@ def _finished(report: Report, claim: Claim) -> Finished:
         facts = {name: value for name, value in facts.items() if name != "seconds_per_case"}
     content = json_text([report.study, report.name, dict(report.parameters), facts])
     attempt = claim.attempt_file(report.folder)
-    return Finished(report.study, report.name, digest_of(content), not report.computed, attempt, claim.begun)
+    return Finished(report.study, report.name, digest_of(content), not report.computed, attempt, claim.began)
 
 
 def _fill(mlflow: Any, report: Report, written: Sequence[Path], claim: Claim) -> None:

@@ -12,9 +12,12 @@ import pandas as pd
 
 from benchmark.pipeline.results import StudyResult
 from benchmark.report.cases.pictures import captions
+from benchmark.report.cases.segmentations import legends
 from benchmark.report.diagnosis import as_table, diagnose
 from benchmark.report.figures import study_figures
 from benchmark.report.headline import DECLARED, facts_of
+from benchmark.report.readable.chosen import chosen_of_runs
+from benchmark.report.readable.made import further_analyses, how_made, question_of
 from benchmark.report.readable.tables import (
     bands_side_by_side,
     brier_scores,
@@ -62,6 +65,18 @@ _ON_PAIRS = (
 )
 _ON_BANDS = "Share of the cases of each band that a method calls rightly, with Wilson's 95 % interval."
 _ON_HARD_CASES = "Cases that at least half of the methods call wrongly, and what each method calls them."
+_ON_MONTAGES = (
+    "What each segmenter found in up to three cases, from no calcium to much, and dashed the mask that came with the "
+    "scan, where there is one. All cases, with distances: cacbench quality."
+)
+_ON_CHOSEN = (
+    "Chosen inside the training folds, by the inner score; features as the filters of the training fold left them. "
+    "Every fold, with all names: tables/choices.csv."
+)
+_ON_FURTHER = (
+    "Not part of this run: each is a command of its own and writes its page below this page's folder."
+)
+_ON_MADE = "The date of each execution, its command line and all packages stand in MLflow."
 _ON_WEIGHTS = (
     "Under which licence they may be used, those that forbid commercial use marked; what they were trained on, and "
     "whose patients may have been among it: a cohort of theirs was perhaps seen before, without its labels."
@@ -75,8 +90,12 @@ _SHORT = {
 }
 
 
-def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyType({})) -> Report:
-    """Return the report of a study; `pictures` are PNGs of hard cases by case id."""
+def report_of(
+    result: StudyResult,
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+    montages: Mapping[str, bytes] = MappingProxyType({}),
+) -> Report:
+    """Return the report of a study; `pictures` of hard cases and `montages` of segmenters are PNGs by case id."""
     tables = all_tables(result)
     facts = facts_of(result, tables["summary"])
     findings = diagnose(result, tables["summary"])
@@ -88,6 +107,8 @@ def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyT
         for row in tables["methods"].to_dict("records")
     }
     facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["tested"])
+    names = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
+    facts["question"] = question_of(result.study, names)
     overview = _overview(tables["methods"])
     paper, texts, checklists = for_the_paper(result, facts, tables, overview)
     tables |= checklists
@@ -99,15 +120,29 @@ def report_of(result: StudyResult, pictures: Mapping[str, bytes] = MappingProxyT
         lead=_lead(facts),
         sections=[
             _first(facts, tables["methods"], overview),
-            *map(_on_page_alone, [*_behind(facts, tables, list(pictures)), *paper]),
+            *map(
+                _on_page_alone,
+                [
+                    *_behind(facts, tables, list(pictures)),
+                    _segmentations(result, list(montages)),
+                    *_left_out(tables),
+                    *paper,
+                    Section("Audit and further analyses", further_analyses(result.study), _ON_FURTHER),
+                    Section("How it was made", how_made(result.study, facts), _ON_MADE),
+                ],
+            ),
         ],
         texts=texts,
         tables=tables,
         facts=facts,
         figures=study_figures(result, tables),
-        pictures={_picture(place): png for place, png in enumerate(pictures.values())},
+        pictures={
+            **{_picture(place): png for place, png in enumerate(pictures.values())},
+            **{_montage(place): png for place, png in enumerate(montages.values())},
+        },
+        question=facts["question"],
         sentences=facts["verdict"],
-        of_this_execution=f"{result.features.computed} features extracted and {result.fitted} models fitted "
+        of_this_execution=f"{result.features.computed} feature vectors extracted and {result.fitted} models fitted "
         "in this execution",
         warnings=_warnings(facts),
         tables_below="tables",
@@ -132,7 +167,8 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
         grouped.setdefault(reason, []).append(name)
     said += [f"no result for {', '.join(runs)}: {reason}" for reason, runs in grouped.items()]
     if facts["excluded"]:
-        said.append(f"{facts['excluded']} cases excluded, see tables/exclusions.csv")
+        cases = "1 case" if facts["excluded"] == 1 else f"{facts['excluded']} cases"
+        said.append(f"{cases} excluded ({facts['why_excluded']}): tables/exclusions.csv")
     if facts["anomalies"]:
         anomalies = "; ".join(f"{count} × {kind}" for kind, count in facts["anomalies"].items())
         said.append(f"anomalies, left as they are (tables/anomalies.csv): {anomalies}")
@@ -142,6 +178,19 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
 def _picture(place: int) -> str:
     """Return what the picture of a hard case is called; case ids may be no names of files."""
     return f"hard_cases/{place + 1:02d}"
+
+
+def _montage(place: int) -> str:
+    return f"segmentations/{place + 1:02d}"
+
+
+def _segmentations(result: StudyResult, shown: Sequence[str]) -> Section:
+    """Return the pictures of what segmenters found; nothing where there are none."""
+    said = legends(result, shown)
+    names = [_montage(place) for place in range(len(shown))]
+    return Section(
+        "Segmentations", note=_ON_MONTAGES, figures=names, captions=dict(zip(names, said, strict=True))
+    )
 
 
 def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Sequence[str]) -> list[Section]:
@@ -180,7 +229,7 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Se
             figures_folded=len(methods) > MOST_CURVES,
         ),
         *_by_case(tables, methods, pictured),
-        Section("Weights of others", tables["weights"], _ON_WEIGHTS, otherwise="None."),
+        Section("Hyperparameters and features", chosen_of_runs(tables["choices"]), _ON_CHOSEN),
     ]
 
 
@@ -206,6 +255,12 @@ def _by_case(
             otherwise="None.",
             captions={_picture(place): text for place, text in enumerate(said)},
         ),
+    ]
+
+
+def _left_out(tables: dict[str, pd.DataFrame]) -> list[Section]:
+    """Return what dropped out or is to be doubted, and whose weights were used."""
+    return [
         Section("Flow of cases", tables["flow"], figures=["flow"]),
         Section("Exclusions", tables["exclusions"], otherwise="None."),
         Section(
@@ -214,6 +269,7 @@ def _by_case(
             "In how many cases a segmenter says that its finding is to be doubted, and one of its sentences.",
             otherwise="None.",
         ),
+        Section("Weights of others", tables["weights"], _ON_WEIGHTS, otherwise="None."),
     ]
 
 

@@ -57,6 +57,7 @@ def report_of(application: Application) -> Report:
         study=name,
         name=f"apply {run} to {other.name}",
         folder=Path(name) / "apply" / other.name / run.replace("/", "_"),
+        question=f"What is left of {run} of {name} on cases that it was not made for?",
         lead=f"{run} of {name}, frozen, on {len(application.predictions)} cases of {other.name}.",
         sections=_sections(application, list(figures)),
         tables=tables,

@@ -25,6 +25,7 @@ def report_of(explanation: Explanation) -> Report:
         study=explanation.study.name,
         name=f"explain {explanation.run.name}",
         folder=Path(explanation.study.name) / "explain" / explanation.run.name.replace("/", "_"),
+        question=f"What does {explanation.run.name} learn from?",
         lead=f"What {explanation.run.name} learns from.",
         sections=_sections(explanation, list(figures)),
         tables=tables,

@@ -26,6 +26,7 @@ def report_of(audit: Audit) -> Report:
         study=name,
         name="audit",
         folder=Path(name) / "audit",
+        question="What would unsound protocols add to these numbers, and what does each find in permuted labels?",
         lead=f"{audit.cases} cases, {audit.permutations} permutations of the labels.",
         sections=[_section(audit, run, last=run == runs[-1]) for run in runs],
         tables={

@@ -44,6 +44,7 @@ def report_of(found: LearningCurve) -> Report:
         study=found.study.name,
         name="curve",
         folder=Path(found.study.name) / "curve",
+        question="What would more patients bring, and what does each run cost?",
         lead=f"What more patients bring, and what each run costs: {found.tested} tested cases.",
         sections=[
             Section(

@@ -42,6 +42,7 @@ def report_of(quality: Quality, study: Study) -> Report:
         study=study.name,
         name="quality",
         folder=Path(study.name) / "quality",
+        question="How well do the segmenters agree, and how often do they find nothing?",
         lead=f"Segmenters: {', '.join(quality.exclusions['segmenter'])}.",
         sections=[
             _rates(quality.exclusions),

@@ -36,6 +36,7 @@ def report_of(measured: Robustness) -> Report:
         study=base.name,
         name="robustness",
         folder=Path(base.name) / "robustness",
+        question="Which features, and what accuracy, last when the same patients are scanned or segmented again?",
         lead=f"{measured.patients} patients with all features under all conditions.",
         sections=[_stability(measured), _performance(measured), _ranks(measured)],
         tables=tables,

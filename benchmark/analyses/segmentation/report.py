@@ -49,6 +49,7 @@ def report_of(measured: Measured, study: SegmentationStudy) -> Report:
         study=study.name,
         name=study.name,
         folder=Path(study.name),
+        question="How well do segmenters find coronary calcium, and which is best?",
         lead=f"Cohorts: {', '.join(study.cohorts)}; {study.main} is compared with the other segmenters.",
         sections=[
             Section("Against masks; 95 % intervals: patients resampled", _overview(tables["summary"])),

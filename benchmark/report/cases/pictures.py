@@ -36,7 +36,7 @@ DENSE = Look(
     filled=False,
     columns=4,
 )
-_PNG = as_bytes("png")
+PNG = as_bytes("png")
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,24 @@ class PictureTask:
 def pictures_of_hard_cases(result: StudyResult, execution: Execution) -> dict[str, bytes]:
     """Return a PNG by case id of the hardest cases, up to six; one that cannot be drawn is left out."""
     hard = [str(case_id) for case_id in hard_cases(result, methods_of(result))["case_id"][:MOST]]
-    drawn = _segmenters(result)
-    tasks = {}
-    for case in result.study.cohort.cases() if hard else ():
-        if case.case_id in hard:
-            scan = case.source.digest()
-            lent = Regions.load(execution.store, scan, drawn.values())
-            tasks[case.case_id] = PictureTask(case, scan, drawn, lent)
-    pictures = execution.records("pictures", draw, tasks, _PNG).records
+    drawn = dict(list(segmenters_of(result).items())[: len(OUTLINES)])
+    tasks = {
+        name: PictureTask(*parts) for name, parts in parts_of_tasks(result, execution, hard, drawn).items()
+    }
+    pictures = execution.records("pictures", draw, tasks, PNG).records
     return {case_id: pictures[case_id] for case_id in hard if case_id in pictures}
+
+
+def parts_of_tasks(
+    result: StudyResult, execution: Execution, case_ids: Sequence[str], drawn: Mapping[str, Segmenter]
+) -> dict[str, tuple[Case, str, Mapping[str, Segmenter], Regions]]:
+    """Return by case id what a task to draw a case is made of: the fields of a `PictureTask`."""
+    parts = {}
+    for case in result.study.cohort.cases() if case_ids else ():
+        if case.case_id in case_ids:
+            scan = case.source.digest()
+            parts[case.case_id] = case, scan, drawn, Regions.load(execution.store, scan, drawn.values())
+    return parts
 
 
 def captions(hard: pd.DataFrame, case_ids: Sequence[str], methods: Sequence[str]) -> list[str]:
@@ -110,9 +119,9 @@ def _calcium(scan: Scan, region: sitk.Image | None) -> tuple[sitk.Image, Look]:
     return dense * 0 if region is None else dense & (region > 0), DENSE
 
 
-def _segmenters(result: StudyResult) -> dict[str, Segmenter]:
-    """Return the segmenters of the extractors that have results, as many as are drawn, the yardsticks' region first."""
+def segmenters_of(result: StudyResult) -> dict[str, Segmenter]:
+    """Return the segmenters of the extractors that have results, the yardsticks' region first."""
     study = result.study
     extractors = dict.fromkeys(run.extractor for run in result.all_runs())
     names = dict.fromkeys([study.region, *(study.extractors[name].segmenter for name in extractors)])
-    return {name: study.segmenters[name] for name in list(names)[: len(OUTLINES)]}
+    return {name: study.segmenters[name] for name in names}

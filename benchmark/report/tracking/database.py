@@ -26,6 +26,8 @@ _LOCATIONS = (
     ("model_versions", "storage_location"),
 )
 """Where MLflow keeps the absolute places of artifacts, beside the experiments' own."""
+_MODELS_VIEW = {"mlflow.experimentKind": "custom_model_development"}
+"""Has MLflow's page show an experiment as runs and models, and not as traces of language models."""
 PATIENCE_S = 120
 """Making the database takes MLflow some seconds; another process may be at it."""
 
@@ -89,7 +91,7 @@ def experiment_id(mlflow: Any, name: str, where: Destination) -> str:
         if found is None:
             home = _artifacts(where.results) if where.embedded else None
             try:
-                return str(client.create_experiment(name, artifact_location=home))
+                return str(client.create_experiment(name, artifact_location=home, tags=_MODELS_VIEW))
             except mlflow.MlflowException:
                 # Somebody else at the same server made it in between.
                 found = client.get_experiment_by_name(name)
@@ -103,6 +105,20 @@ def experiment_id(mlflow: Any, name: str, where: Destination) -> str:
                 file=sys.stderr,
             )
         return str(found.experiment_id)
+
+
+def latest_experiment(where: Destination) -> str:
+    """Return the id of the experiment that was logged to last; empty where the database is no SQLite file, or empty."""
+    if where.sqlite_file is None:
+        return ""
+    newest = (
+        "SELECT experiment_id FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time DESC LIMIT 1"
+    )
+    try:
+        with closing(_connect(where.sqlite_file)) as connection:
+            return next((str(row[0]) for row in connection.execute(newest)), "")
+    except sqlite3.Error:
+        return ""  # MLflow's own page says what is wrong
 
 
 def relocate(results: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ class Finished:
     """Whether nothing was computed in this execution."""
     attempt: Path
     """A file that names the run while it is being written, so that the next start finds one that broke off."""
-    begun: float
-    """When this execution began, in seconds since 1970."""
+    began: float
+    """When the analysis began, in seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def _log(where: Destination, finished: Finished, fill: Callable[[Any], None]) ->
     earlier = _logged_before(mlflow, experiment, finished)
     tags = {**code_tags(), RESULT: finished.result}
     name = f"{finished.name} (repeat)" if earlier else finished.name
-    # Whoever calls this from Python may have a run of his own open.
-    with mlflow.start_run(run_name=name, tags=tags, nested=mlflow.active_run() is not None) as run:
+    begun = _begin(mlflow, experiment, name, tags, finished.began)
+    with mlflow.start_run(run_id=begun, nested=mlflow.active_run() is not None) as run:
         run_id = str(run.info.run_id)
         attempt = {"place": _place_digest(where), "run": run_id}
         write_atomically(finished.attempt, json.dumps(attempt).encode())
@@ -111,12 +111,25 @@ def _log(where: Destination, finished: Finished, fill: Callable[[Any], None]) ->
     return Logged(f"MLflow: {said} of experiment {named}, {where.seen_by(experiment, earlier or run_id)}")
 
 
+def _begin(mlflow: Any, experiment: str, name: str, tags: Mapping[str, str], began: float) -> str:
+    """Make a run whose duration is the analysis' and not the logging's; return its id."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    # Whoever calls this from Python may have a run of his own open.
+    around = mlflow.active_run()
+    parent = {"mlflow.parentRunId": around.info.run_id} if around is not None else {}
+    run = mlflow.MlflowClient().create_run(
+        experiment, start_time=int(1000 * began), tags=resolve_tags({**tags, **parent}), run_name=name
+    )
+    return str(run.info.run_id)
+
+
 def _logged_before(mlflow: Any, experiment: str, finished: Finished) -> str:
     """Return the id of a run that holds the same results; empty if there is none.
 
     Where something was computed in this execution, runs that ended before it began do not count: it is logged again.
     """
-    since_ms = 0.0 if finished.repeats else 1000 * finished.begun
+    since_ms = 0.0 if finished.repeats else 1000 * finished.began
     query = f"tags.`{RESULT}` = '{finished.result}' AND attributes.status = 'FINISHED'"
     found = mlflow.MlflowClient().search_runs([experiment], query, order_by=["attributes.start_time"])
     held = (run for run in found if REPEAT not in run.data.tags and run.info.end_time >= since_ms)

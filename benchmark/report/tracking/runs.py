@@ -12,12 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.execution.environment import all_packages, versions
+from benchmark.execution.environment import all_packages
 from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import WHOLE, with_nested
 from benchmark.report.headline import cohort_hash
 from benchmark.report.tracking.destination import Destination
 from benchmark.report.tracking.once import code_tags
+from benchmark.report.tracking.requirements import requirements_of
 from benchmark.report.verdict.sentence import verdict
 from benchmark.study.study import Run, Study
 from benchmark.table_file import csv_of
@@ -42,6 +43,8 @@ def log_study(
         "mlflow.note.content", "\n\n".join(sentences)
     )  # what MLflow shows as the run's description
     mlflow.log_params(_study_parameters(result))
+    mlflow.log_metrics(_headline(tables["methods"]))
+    mlflow.log_input(_cohort(mlflow, result, tags["cohort_hash"]), context="cohort")
     if changed := result.study.overrides:
         mlflow.set_tag("cacbench.overrides", changed[:5000])
     log_files(mlflow, written, folder)
@@ -103,9 +106,28 @@ def _study_parameters(result: StudyResult) -> dict[str, Any]:
         "cases": len(result.case_ids),
         "excluded": len({item.case_id for item in result.features.exclusions}),
         "reference": result.reference_run,
+        **_flat("target", study.target.model_dump()),
+        **_flat("comparisons", study.comparisons.model_dump(mode="json")),
         **_flat("cohort", study.cohort.parameters()),
         **_flat("protocol", study.protocol.model_dump()),
     }
+
+
+def _headline(methods: pd.DataFrame) -> dict[str, float]:
+    """Return accuracy and skill of each method: MLflow charts what is before the stroke together."""
+    learnt = methods[methods["kind"] == "method"].to_dict("records")
+    values = {f"{name}/{row['method']}": row[name] for name in ("accuracy", "skill") for row in learnt}
+    return {name: float(value) for name, value in values.items() if pd.notna(value)}
+
+
+def _cohort(mlflow: Any, result: StudyResult, cohort: str) -> Any:
+    """Return the compared cases' labels as an MLflow data set; of it MLflow keeps columns, counts and a digest."""
+    cases = result.features.cases.loc[result.case_ids]
+    codes = result.study.target.codes(cases).astype(float)  # of integers MLflow warns
+    labels = pd.DataFrame({"label": codes}, index=cases.index)
+    return mlflow.data.from_pandas(
+        labels, targets="label", name=f"{result.study.name}.cases", digest=cohort[:8]
+    )
 
 
 def _log_run(
@@ -141,18 +163,23 @@ def _log_run(
     for name in ("predictions", "choices"):
         mine = tables[name][tables[name]["run"] == run.name]
         mlflow.log_text(csv_of(mine), f"{name}.csv")
-    _log_model(mlflow, result, run, register)
+    model = _log_model(mlflow, result, run, register)
+    values = {str(name): float(value) for name, value in _shown(tables, run)["value"].items()}
+    mlflow.log_metrics(values, step=0, model_id=model, dataset=data)
 
 
 def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> list[Any]:
-    """Return the pooled metrics with their intervals, the fold metrics as steps, and the cost of extraction."""
+    """Return the ends of the intervals, the fold metrics as steps, and the cost of extraction.
+
+    MLflow's charts show what is before a stroke as a part of their own, which can be closed.
+    """
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
     pooled = _shown(tables, run)
-    values = pooled["value"].to_dict()
+    values: dict[str, float] = {}
     for end in ("low", "high"):
-        values |= {f"{name}_{end}": number for name, number in pooled[end].dropna().items()}
+        values |= {f"interval/{name}_{end}": number for name, number in pooled[end].dropna().items()}
     gained = tables["skill"].loc[tables["skill"]["run"] == run.name, "skill"]
     values |= dict(zip(["skill"], gained, strict=False))  # nothing without rules
     values["extraction_seconds_per_case"] = result.features.seconds[run.extractor]
@@ -181,8 +208,11 @@ def _data_set(mlflow: Any, result: StudyResult, extractor: str) -> Any:
     return mlflow.data.from_pandas(labelled, targets="label", name=f"{result.study.name}.{extractor}")
 
 
-def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = False) -> None:
-    """Log the run's pipeline, fitted on all cases: `mlflow models predict` on a features CSV gives probabilities."""
+def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = False) -> str:
+    """Log the run's pipeline, fitted on all cases, and return MLflow's id of the model.
+
+    `mlflow models predict` on a features CSV gives probabilities.
+    """
     import skops.io
     from mlflow.models import infer_signature
 
@@ -193,7 +223,7 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = Fals
     some = result.features.learnt_from(run.extractor, result.study.learner(run), result.case_ids[:5])
     if isinstance(some, pd.DataFrame) and WHOLE in getattr(pipeline, "feature_names_in_", ()):
         some = some.assign(**{WHOLE: 0.0})
-    mlflow.sklearn.log_model(
+    logged = mlflow.sklearn.log_model(
         pipeline,
         name="model",
         signature=infer_signature(some, pipeline.predict_proba(some)),
@@ -202,8 +232,9 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = Fals
         skops_trusted_types=trusted,
         metadata={"labels": pipeline.classes_.tolist()},
         registered_model_name=f"{result.study.name}.{run.extractor}.{run.classifier}" if register else None,
-        pip_requirements=[f"{name}=={number}" for name, number in versions().items() if name != "python"],
+        pip_requirements=requirements_of(trusted),
     )
+    return str(logged.model_id)
 
 
 def _trusted_types(named: list[str], study: Study, run: Run) -> list[str]:

@@ -47,7 +47,7 @@ def _data(result: StudyResult, facts: Mapping[str, Any]) -> dict[str, str]:
         "outcome": f"{labels} ({METHODS}); how it was found is the cohort's to say",
         "balance": f"{labels} (tables/cases.csv)",
         "regions": f"by {', '.join(regions)} ({METHODS}); who drew a mask that came with the scans is not known",
-        "exclusions": f"{dropped} of {len(cases)}, by stage and reason (tables/exclusions.csv); no flowchart",
+        "exclusions": f"{dropped} of {len(cases)}, by stage and reason (tables/exclusions.csv); flowchart: flow.svg",
         "missing": f"a case without all features is left out, none is imputed: {dropped} (tables/exclusions.csv)",
         "one_modality": "CT alone",
     }

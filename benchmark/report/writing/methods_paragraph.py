@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmark.pipeline.results import StudyResult, tally
+from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.registry import name_of
 from benchmark.report.writing.declared import declared_of
 from benchmark.statistics.intervals.bootstrap import STANDARD
@@ -46,8 +46,7 @@ def _cohort(result: StudyResult, facts: Mapping[str, Any]) -> str:
     features, cohort = result.features, result.study.cohort
     left_out = f"{facts['excluded']} {'was' if facts['excluded'] == 1 else 'were'} excluded"
     if facts["excluded"]:
-        once = {(item.case_id, item.stage, item.reason): item for item in features.exclusions}
-        left_out += f" ({tally(list(once.values()))})"
+        left_out += f" ({facts['why_excluded']})"
     tested = "" if facts["tested"] == facts["cases"] else f", of which {facts['tested']} are tested"
     return (
         f"{len(features.cases)} cases of the cohort {name_of(cohort)}{declared_of(cohort)}; {left_out}. Analysed "

@@ -67,7 +67,7 @@ def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(study, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "moments/toy_nearest" not in done.stdout.partition("skill:")[0]
     assert "moments" in done.stdout
-    assert "80 features extracted and 8 models fitted" in done.stdout
+    assert "80 feature vectors extracted and 8 models fitted" in done.stdout
     *paths, tracked = done.stdout.splitlines()[-5:]
     for line in paths:
         assert Path(line.strip()).exists(), line

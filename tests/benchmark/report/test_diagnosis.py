@@ -51,7 +51,8 @@ def finished(exclusions=(), **runs):
 
 def test_a_study_as_published_shows_nothing():
     assert diagnose(*finished(plain={}, dense={}, whole={}, frozen={"accuracy": 0.74})) == []
-    assert list(as_table([]).columns) == ["subject", "sign", "value", "limit", "cause", "next_run"]
+    columns = ["subject", "sign", "value", "limit", "cause", "next_run", "measured"]
+    assert list(as_table([]).columns) == columns
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def page(tmp_path):
         name="s",
         folder=Path("s"),
         lead="9 cases.",
+        question="Which is best?",
         sections=sections,
         tables={"summary": pd.DataFrame()},
         facts={},
@@ -70,15 +71,18 @@ def test_the_contents_lead_to_sections_that_are_there(page):
     assert "tables/summary.csv" in links
 
 
-def test_the_verdict_comes_first_and_findings_after_the_first_table(page):
-    places = [page.text.index(text) for text in ("a is better than b", "a & b", "diagnosis: look", "31 rows")]
+def test_the_question_comes_first_then_the_verdict_and_findings_after_the_first_table(page):
+    shown = ("Which is best?", "a is better than b", "a & b", "diagnosis: look", "31 rows")
+    places = [page.text.index(text) for text in shown]
     assert places == sorted(places)
 
 
 def test_a_table_of_many_rows_is_folded_and_can_be_filtered_and_every_column_sorted(page):
     tags = [tag for tag, _ in page.found]
     assert tags.count("details") == tags.count("summary") == tags.count("input") == 1
-    assert tags.count("button") == tags.count("th") == 3
+    buttons = [attributes.get("class") for tag, attributes in page.found if tag == "button"]
+    assert buttons.count(None) == tags.count("th") == 3
+    assert buttons.count("save") == tags.count("table") == 2
     assert "31 rows" in page.text
 
 

@@ -62,8 +62,8 @@ def test_mlflow_has_the_interval_and_its_method_as_a_tag(finished):
     runs = module.search_runs(experiment_names=["few"], output_format="list")
     (run,) = (run for run in runs if run.info.run_name == RUN)
     low, high = proportion_confint(10, 16, method="wilson")
-    assert run.data.metrics["accuracy_low"] == pytest.approx(low)
-    assert run.data.metrics["accuracy_high"] == pytest.approx(high)
+    assert run.data.metrics["interval/accuracy_low"] == pytest.approx(low)
+    assert run.data.metrics["interval/accuracy_high"] == pytest.approx(high)
     assert run.data.tags["interval.accuracy"] == "wilson"
     assert run.data.tags["interval.f1"] == "wilson of Jaccard"
 

@@ -188,7 +188,7 @@ def test_results_that_took_another_time_are_the_same_results(tmp_path, toy_decla
 
 def computed_just_now(folder):
     return once.Finished(
-        "toy", "toy", "digest", repeats=False, attempt=folder / "toy.logging", begun=time.time()
+        "toy", "toy", "digest", repeats=False, attempt=folder / "toy.logging", began=time.time()
     )
 
 

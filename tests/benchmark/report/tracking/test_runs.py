@@ -56,7 +56,9 @@ def logged(tmp_path_factory):
     study = read_study(file)
     with workers(1) as pool:
         result = run_study(study, Execution(Store(folder / "store"), pool))
-    publish(report_of(result), Claim(folder, file, Path("toy")))
+    claim = Claim(folder, file, Path("toy"), began=time.time() - 100)
+    (folder / "began").write_text(json.dumps(claim.began))
+    publish(report_of(result), claim)
     mlflow.set_tracking_uri(tracking_uri(folder))
     runs = mlflow.search_runs(experiment_names=["toy"], output_format="list")
     return folder, result, {run.info.run_name: run for run in runs}
@@ -89,7 +91,9 @@ def test_a_child_holds_metrics_intervals_folds_parameters_and_fingerprints(logge
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "fold_accuracy")
     assert [(item.step, item.value) for item in history] == list(enumerate(mine["accuracy"]))
     assert (
-        run.data.metrics["accuracy_low"] <= run.data.metrics["accuracy"] <= run.data.metrics["accuracy_high"]
+        run.data.metrics["interval/accuracy_low"]
+        <= run.data.metrics["accuracy"]
+        <= run.data.metrics["interval/accuracy_high"]
     )
     assert run.data.params["segmenter"] == "toy_centre"
     assert run.data.params["protocol.folds"] == "3"
@@ -100,6 +104,51 @@ def test_a_child_holds_metrics_intervals_folds_parameters_and_fingerprints(logge
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
     )
     assert run.data.tags.get("mlflow.source.git.commit", "") == commit.stdout.strip()
+
+
+def test_the_parent_holds_headline_metrics_data_target_comparisons_and_the_studys_duration(logged):
+    _, result, runs = logged
+    parent = runs["toy"]
+    methods = all_tables(result)["methods"].set_index("method")
+    for name in ("accuracy", "skill"):
+        assert parent.data.metrics[f"{name}/moments"] == methods.loc["moments", name]
+    (item,) = parent.inputs.dataset_inputs
+    assert item.dataset.name == "toy.cases"
+    assert parent.data.tags["cohort_hash"].startswith(item.dataset.digest)
+    assert {"target.use", "comparisons.rope", "comparisons.tests", "cohort.zero"} <= set(parent.data.params)
+    began = json.loads((logged[0] / "began").read_text())
+    assert parent.info.start_time == int(1000 * began)
+    assert parent.info.end_time >= max(run.info.end_time for name, run in runs.items() if name != "toy")
+
+
+def test_a_models_metrics_name_the_data_they_were_measured_on(logged):
+    _, _, runs = logged
+    run = runs["moments/random_forest"]
+    (model,) = run.outputs.model_outputs
+    found = mlflow.get_logged_model(model.model_id)
+    shown = {metric.key: (metric.value, metric.dataset_name) for metric in found.metrics}
+    assert shown["accuracy"] == (run.data.metrics["accuracy"], "toy.moments")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "accuracy")
+    assert len(history) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("xgboost", "xgboost"), ("lightgbm", "lightgbm"), ("random_forest", ""), ("logistic_regression", "")],
+)
+def test_a_model_asks_for_what_it_needs_and_nothing_else(logged, name, own):
+    _, _, runs = logged
+    uri = f"runs:/{runs[f'moments/{name}'].info.run_id}/model"
+    lines = Path(mlflow.pyfunc.get_model_dependencies(uri)).read_text().splitlines()
+    asked = {line.partition("==")[0] for line in lines}
+    assert asked >= {"mlflow", "skops", "scikit-learn", "numpy", "pandas", "scipy"}
+    assert not asked & {"torch", "monai", "timm", "SimpleITK", "pyradiomics-bhklab", "python"}
+    assert {each.partition("-")[0] for each in asked} & {"xgboost", "lightgbm"} == ({own} if own else set())
+    assert [line for line in lines if "+" in line or "==" not in line] == []
+
+
+def test_the_experiment_is_shown_as_runs_and_models(logged):
+    assert mlflow.get_experiment_by_name("toy").tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_the_data_set_is_an_input_of_the_run(logged):
@@ -250,12 +299,14 @@ def test_the_ui_serves_this_store_on_the_loopback_address_alone(logged):
     command = [sys.executable, "-c", "from benchmark.cli import main; main()", "ui"]
     server = subprocess.Popen(
         [*command, "--results", folder, "--port", str(port)],
-        stderr=subprocess.DEVNULL,
+        stderr=(said := folder / "said.txt").open("w"),
         stdout=subprocess.DEVNULL,
     )
     try:
         body = answer(f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=toy")
-        assert json.loads(body)["experiment"]["name"] == "toy"
+        experiment = json.loads(body)["experiment"]
+        assert experiment["name"] == "toy"
+        assert f"http://127.0.0.1:{port}/#/experiments/{experiment['experiment_id']}/runs" in said.read_text()
         listening = {
             connection.laddr.ip
             for process in (psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True))

@@ -109,7 +109,7 @@ def test_nothing_is_lost_and_nothing_twice_where_the_server_is_away_for_a_while(
     facts = (tmp_path / "r" / "toy" / "study.json").read_bytes()
     server.start()
     back = cacbench(*arguments, MLFLOW_TRACKING_URI=server.uri)
-    assert "0 features extracted and 0 models fitted" in back.stdout
+    assert "0 feature vectors extracted and 0 models fitted" in back.stdout
     assert f"of experiment toy, {server.uri}/#/experiments/1/runs/" in back.stdout
     assert logged(server.uri) == (WHOLE, 2)
     again = cacbench(*arguments, MLFLOW_TRACKING_URI=server.uri)

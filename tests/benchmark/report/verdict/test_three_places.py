@@ -143,12 +143,13 @@ def test_each_run_of_mlflow_has_what_the_page_s_table_of_runs_shows(places):
         logged, facts = places["runs"][name].metrics, places["facts"]["runs"][name]["accuracy"]
         value, *ends = numbers(row["accuracy"])
         assert [value, *ends[:2]] == pytest.approx(
-            [logged["accuracy"], logged["accuracy_low"], logged["accuracy_high"]], abs=5.1e-4
+            [logged["accuracy"], logged["interval/accuracy_low"], logged["interval/accuracy_high"]],
+            abs=5.1e-4,
         )
         assert [facts[end] for end in ("value", "low", "high")] == [
             logged["accuracy"],
-            logged["accuracy_low"],
-            logged["accuracy_high"],
+            logged["interval/accuracy_low"],
+            logged["interval/accuracy_high"],
         ]
 
 
