@@ -17,8 +17,9 @@ from benchmark.case import Case
 from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
+from segmenters.denseraunet.box import around
 from segmenters.denseraunet.lesion_check import LesionCheck
-from segmenters.denseraunet.lesion_features import describe
+from segmenters.denseraunet.lesion_features import FEATURES, describe, volumes_mm3
 from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.trained_weights import TrainedWeights
@@ -68,9 +69,11 @@ def learn_lesion_check(
         file = Path(folder) / "network.safetensors"
         header.write(tensors, file)
         segmenter = DenseRAUnetSegmenter(
-            weights=TrainedWeights(file=file), network=header.network, input=header.input
+            weights=TrainedWeights(file=file), network=header.network, input=header.input, within=plan.within
         )
         (features, calcium, weight), left_out = _lesions(segmenter, plan.reference, check, execution)
+    looked_at = volumes_mm3(features) >= check.from_mm3
+    features, calcium, weight = features[looked_at], calcium[looked_at], weight[looked_at]
     if not 0 < calcium.sum() < len(calcium):
         raise UserError(
             f"training.lesion_check: of the {len(calcium)} lesions found in its cohort {calcium.sum()} are coronary "
@@ -79,7 +82,12 @@ def learn_lesion_check(
     fitted = fit_lesion_check(features, calcium, weight, check, plan.seed)
     about = {"cohort": check.cohort.parameters(), "lesions": len(calcium), "calcium": int(calcium.sum())}
     about["left_out"] = left_out
-    header = replace(header, keep=check.keep, training={**header.training, "lesion_check": about})
+    header = replace(
+        header,
+        keep=check.keep,
+        keep_below_mm3=check.from_mm3,
+        training={**header.training, "lesion_check": about},
+    )
     return header, {**tensors, **fitted.tensors()}
 
 
@@ -98,15 +106,22 @@ def _lesions(
 
 
 def find_lesions(task: LesionTask) -> ScanLesions:
-    """Return what the network finds in a case. Raises `CaseError`."""
+    """Return what the network finds in a case, where the segmenter calls. Raises `CaseError`."""
     import SimpleITK as sitk
     from scipy import ndimage
 
-    scan = task.case.source.load()
-    reference = reference_calcium(scan, task.rule)
-    probability = task.segmenter.probability(scan.image)
-    labels = label_lesions(task.segmenter.predicted_mask(scan.image, probability))
-    features = describe(scan.image, probability, labels)
+    scan, segmenter = task.case.source.load(), task.segmenter
+    image, reference = scan.image, reference_calcium(scan, task.rule)
+    region = None if segmenter.within is None else segmenter.within.segment(scan)
+    if region is not None:
+        box = around(region, segmenter.input.slices // 2)
+        if box is None:
+            return np.empty((0, len(FEATURES))), np.empty(0, bool), np.empty(0)
+        image, reference, region = (box.cut(each) for each in (image, reference, region))
+    probability = segmenter.probability(image)
+    called = segmenter.predicted_mask(image, probability)
+    labels = label_lesions(called if region is None else sitk.Mask(called, region))
+    features = describe(image, probability, labels)
     truth = sitk.GetArrayViewFromImage(reference) > 0
     share = ndimage.mean(truth, sitk.GetArrayViewFromImage(labels), np.arange(1, len(features) + 1))
     return features, np.asarray(share).reshape(-1) > 0.5, np.full(len(features), task.case.weight)
@@ -152,4 +167,5 @@ def fit_lesion_check(
             "output": np.stack([m.coefs_[1][:, 0] for m in members]),
             "output_bias": np.stack([m.intercepts_[1][0] for m in members]),
         },
+        check.from_mm3,
     )
