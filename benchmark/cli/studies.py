@@ -41,6 +41,14 @@ Only = Annotated[
 ]
 
 
+Example = Annotated[
+    str | None,
+    typer.Option(
+        "--example", metavar="NAME", help="Write this study of cacbench's own here, as NAME.yaml, and run it."
+    ),
+]
+
+
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Scans, with folders below it.")],
@@ -93,14 +101,7 @@ def run(
     only: Only = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell each case and fold.")] = False,
-    example: Annotated[
-        str | None,
-        typer.Option(
-            "--example",
-            metavar="NAME",
-            help="Write this study of cacbench's own here, as NAME.yaml, and run it.",
-        ),
-    ] = None,
+    example: Example = None,
     as_json: Json = False,
 ) -> None:
     """Run a study: extract, evaluate, compare, report, log to MLflow. What was finished before is not done again."""
@@ -108,13 +109,7 @@ def run(
 
     if quiet and (verbose or full):
         raise UserError("--quiet: shows neither what --verbose nor what --full does; give one of them")
-    if example is not None:
-        if study != DEFAULT_STUDY:
-            raise UserError(f"--example {example}: stands in the place of {study}; give one of them")
-        from benchmark.study.examples import copy_example
-
-        study = copy_example(example, Path())
-    declared = read(study, changes or (), only or ())
+    declared = read(_written(example, study) if example else study, changes or (), only or ())
     tell_notices(declared.cohort)
     if strict:
         _refuse_unavailable(declared)
@@ -138,6 +133,15 @@ def run(
     show(finished.published, as_json, full, quiet)
     if strict and (failed := finished.result.failed):
         raise UserError("--strict: " + "; ".join(f"{name}: {reason}" for name, reason in failed.items()))
+
+
+def _written(example: str, study: Path) -> Path:
+    """Write the example where the user stands and return its file. Raises `UserError` where a study is named, too."""
+    from benchmark.study.examples import copy_example
+
+    if study != DEFAULT_STUDY:
+        raise UserError(f"--example {example}: stands in the place of {study}; give one of them")
+    return copy_example(example, Path())
 
 
 @app.command()

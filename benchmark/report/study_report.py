@@ -18,6 +18,7 @@ from benchmark.report.figures import study_figures
 from benchmark.report.headline import DECLARED, facts_of
 from benchmark.report.readable.chosen import chosen_of_runs
 from benchmark.report.readable.made import further_analyses, how_made, question_of
+from benchmark.report.readable.overview import first_section, other_methods, overview_of
 from benchmark.report.readable.tables import (
     bands_side_by_side,
     brier_scores,
@@ -26,7 +27,7 @@ from benchmark.report.readable.tables import (
     warnings_of_segmenters,
     with_p,
 )
-from benchmark.report.report import Report, Section, with_interval
+from benchmark.report.report import Report, Section
 from benchmark.report.tables import all_tables
 from benchmark.report.tracking.runs import log_study
 from benchmark.report.verdict.pairs import claims_in_words, pairs_side_by_side
@@ -47,8 +48,6 @@ _ON_CALIBRATION = (
 )
 MOST_PANELS, MOST_CURVES = 8, 4
 """So many runs, or methods, a figure may have with panels for each and still be shown at once."""
-POOLED_APART = 0.01
-"""From which difference on an AUC as the mean of folds is marked: pooled it is another."""
 _ON_P = "p: accuracy against the reference, corrected resampled t-test (Nadeau and Bengio), adjusted by Holm"
 _ON_CURVES = (
     "Of each method, pooled over the out-of-fold predictions with 95 % bands (patients resampled), and in grey each "
@@ -81,13 +80,6 @@ _ON_WEIGHTS = (
     "Under which licence they may be used, those that forbid commercial use marked; what they were trained on, and "
     "whose patients may have been among it: a cohort of theirs was perhaps seen before, without its labels."
 )
-_SHORT = {
-    "sensitivity": "sens.",
-    "specificity": "spec.",
-    "roc_auc": "AUC",
-    "macro_f1": "macro F1",
-    "quadratic_kappa": "kappa",
-}
 
 
 def report_of(
@@ -97,41 +89,26 @@ def report_of(
 ) -> Report:
     """Return the report of a study; `pictures` of hard cases and `montages` of segmenters are PNGs by case id."""
     tables = all_tables(result)
-    facts = facts_of(result, tables["summary"])
-    findings = diagnose(result, tables["summary"])
-    tables["diagnosis"] = as_table(findings)
+    facts = _facts(result, tables)
     tables["weights"] = weights_of_others(result)
-    facts["diagnosis"] = [str(finding) for finding in findings]
-    facts["methods"] = {
-        str(row.pop("method")): {key: None if pd.isna(value) else value for key, value in row.items()}
-        for row in tables["methods"].to_dict("records")
-    }
-    facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["tested"])
-    names = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
-    facts["question"] = question_of(result.study, names)
-    overview = _overview(tables["methods"])
+    overview = overview_of(tables["methods"])
     paper, texts, checklists = for_the_paper(result, facts, tables, overview)
     tables |= checklists
     texts |= {DECLARED: result.study.text} if result.study.text else {}
+    behind = [
+        *_behind(facts, tables, list(pictures)),
+        _segmentations(result, list(montages)),
+        *_left_out(tables),
+        *paper,
+        Section("Audit and further analyses", further_analyses(result.study), _ON_FURTHER),
+        Section("How it was made", how_made(result.study, facts), _ON_MADE),
+    ]
     return Report(
         study=result.study.name,
         name=result.study.name,
         folder=Path(result.study.name),
         lead=_lead(facts),
-        sections=[
-            _first(facts, tables["methods"], overview),
-            *map(
-                _on_page_alone,
-                [
-                    *_behind(facts, tables, list(pictures)),
-                    _segmentations(result, list(montages)),
-                    *_left_out(tables),
-                    *paper,
-                    Section("Audit and further analyses", further_analyses(result.study), _ON_FURTHER),
-                    Section("How it was made", how_made(result.study, facts), _ON_MADE),
-                ],
-            ),
-        ],
+        sections=[first_section(facts, tables["methods"], overview), *map(_on_page_alone, behind)],
         texts=texts,
         tables=tables,
         facts=facts,
@@ -152,6 +129,22 @@ def report_of(
             mlflow, result, tables, written, claim.results / result.study.name, claim.tracking
         ),
     )
+
+
+def _facts(result: StudyResult, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return what study.json says; the diagnosis is put among the tables, too."""
+    facts = facts_of(result, tables["summary"])
+    findings = diagnose(result, tables["summary"])
+    tables["diagnosis"] = as_table(findings)
+    facts["diagnosis"] = [str(finding) for finding in findings]
+    facts["methods"] = {
+        str(row.pop("method")): {key: None if pd.isna(value) else value for key, value in row.items()}
+        for row in tables["methods"].to_dict("records")
+    }
+    facts["verdict"] = verdict(tables["claims"], tables["methods"], facts["tested"])
+    names = [row["method"] for row in tables["methods"].to_dict("records") if row["kind"] == "method"]
+    facts["question"] = question_of(result.study, names)
+    return facts
 
 
 def _lead(facts: dict[str, Any]) -> str:
@@ -201,7 +194,7 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Se
         Section(
             "Runs",
             with_p(headline_table(tables["summary"]), tables["comparisons"], facts["reference"]),
-            f"Pooled out-of-fold value with the 95 % interval (patients resampled, BCa{_other_methods(facts)}); "
+            f"Pooled out-of-fold value with the 95 % interval (patients resampled, BCa{other_methods(facts)}); "
             f"{_ON_P}.",
             ["comparison"],
         ),
@@ -275,58 +268,3 @@ def _left_out(tables: dict[str, pd.DataFrame]) -> list[Section]:
 
 def _on_page_alone(section: Section) -> Section:
     return replace(section, where="page")
-
-
-def _first(facts: dict[str, Any], methods: pd.DataFrame, overview: pd.DataFrame) -> Section:
-    """Return what people see first: the methods, how many cases, and how to read it."""
-    tested = "" if facts["tested"] == facts["cases"] else f", {facts['tested']} of them tested"
-    title = f"Methods: {facts['cases']} cases{tested}, {facts['protocol']}"
-    return Section(title, overview, _note(str(methods["best_rule"].iloc[0]), facts))
-
-
-def _overview(methods: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per method and rule, most skilful first."""
-    best = str(methods["best_rule"].iloc[0])
-    rows = []
-    for row in methods.to_dict("records"):
-        shown = {"method": row["method"] if row["kind"] == "method" else f"({row['method']})"}
-        shown |= {"skill": _skill(row)} if best else {}
-        ends = {end: row[f"accuracy_{end}"] for end in ("low", "high", "method")}
-        shown["accuracy"] = with_interval(row["accuracy"], **ends)
-        shown |= {short: f"{row[key]:.2f}{_apart(row, key)}" for key, short in _SHORT.items() if key in row}
-        ranks = "" if pd.isna(row["rank_low"]) else f"{row['rank_low']}–{row['rank_high']}"
-        rows.append(shown | {"group": row["group"], "ranks": ranks})
-    return pd.DataFrame(rows)
-
-
-def _apart(row: Mapping[Any, Any], metric: str) -> str:
-    """Return a star for an AUC that is another one where the folds are pooled."""
-    return "*" if metric == "roc_auc" and abs(row[metric] - row["roc_auc_pooled"]) >= POOLED_APART else ""
-
-
-def _skill(row: Mapping[Any, Any]) -> str:
-    """Return points with their interval; none has no width, as of a rule that calls the same cases."""
-    if row["method"] == row["best_rule"]:
-        return "0, the best rule"
-    shown, low, high = (f"{100 * row[name]:+.0f}" for name in ("skill", "skill_low", "skill_high"))
-    return f"{shown} [{low}, {high}]" if row["skill_low"] < row["skill_high"] else f"{shown}, not estimable"
-
-
-def _note(best: str, facts: dict[str, Any]) -> str:
-    rule = (
-        f"skill: points of accuracy above the best rule without learning ({best}); rules in brackets; "
-        if best
-        else ""
-    )
-    return (
-        f"{rule}95 % intervals, patients resampled{_other_methods(facts)}; a method takes in each fold the classifier "
-        "with the best inner score; AUC: mean of the folds, * pooled it differs by a point or more, for ties or folds "
-        "calibrated apart; methods that share a letter were not told apart; ranks: 95 % interval; every run: "
-        "tables/summary.csv"
-    )
-
-
-def _other_methods(facts: dict[str, Any]) -> str:
-    """Return what to say of intervals that are not the bootstrap's; nothing where there are none."""
-    named = {found["method"] for metrics in facts["runs"].values() for found in metrics.values()} - {"bca"}
-    return "; a method in brackets: every resample has the same value, docs/statistics.md" if named else ""

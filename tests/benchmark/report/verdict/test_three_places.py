@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 from benchmark.cli import app
-from benchmark.report.study_report import POOLED_APART, _apart
+from benchmark.report.readable.overview import POOLED_APART, _apart
 from benchmark.report.tracking.database import open_database
 from benchmark.report.verdict.pairs import claims_in_words
 
