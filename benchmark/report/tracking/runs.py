@@ -155,7 +155,6 @@ def _log_run(
     parameters |= _flat("chosen", result.models[run.name].parameters)
     mlflow.MlflowClient().log_batch(
         mlflow.active_run().info.run_id,
-        metrics=_metrics(result, run, tables),
         params=[Param(key, value) for key, value in parameters.items()],
         tags=[RunTag(key, value) for key, value in tags.items()],
     )
@@ -166,6 +165,8 @@ def _log_run(
     model = _log_model(mlflow, result, run, register)
     values = {str(name): float(value) for name, value in _shown(tables, run)["value"].items()}
     mlflow.log_metrics(values, step=0, model_id=model, dataset=data)
+    # After the values: MLflow compares runs by what was logged first.
+    mlflow.MlflowClient().log_batch(mlflow.active_run().info.run_id, metrics=_metrics(result, run, tables))
 
 
 def _metrics(result: StudyResult, run: Run, tables: dict[str, pd.DataFrame]) -> list[Any]:
