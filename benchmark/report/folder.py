@@ -90,6 +90,7 @@ class Claim:
 
     def _write(self, folder: Path, names: Sequence[str]) -> None:
         content = {**self._identity(), "files": names}
+        content["sha256"] = _seal(folder, content)
         write_atomically(_file(self.results, folder), json.dumps(content, indent=1).encode())
 
     def _identity(self) -> dict[str, Any]:
@@ -145,13 +146,23 @@ def _file(results: Path, folder: Path) -> Path:
 
 
 def _record(results: Path, folder: Path) -> dict[str, Any]:
-    """Return what is recorded of a folder; nothing of one that is not there (any more) or never was recorded."""
+    """Return what is recorded of a folder; nothing of one that is not there (any more) or never was recorded.
+
+    A damaged record says nothing either: of what it says of its study a digit may be another.
+    """
     if not (results / folder).exists():
         return {}
     try:
-        return dict(json.loads(_file(results, folder).read_text()))
-    except (FileNotFoundError, ValueError):
+        record = dict(json.loads(_file(results, folder).read_text()))
+    except (FileNotFoundError, TypeError, ValueError):
         return {}
+    seal = record.pop("sha256", None)  # records of before have none
+    return record if seal in (None, _seal(folder, record)) else {}
+
+
+def _seal(folder: Path, content: Mapping[str, Any]) -> str:
+    """Return what a record is known by as whole and as that folder's."""
+    return digest_of([folder.as_posix(), dict(content)])
 
 
 def _remove_study(results: Path, place: Path, study_file: str, keep: Collection[Path]) -> None:

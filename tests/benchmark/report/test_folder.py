@@ -153,6 +153,7 @@ def test_a_file_that_a_later_run_does_not_write_goes_and_what_is_not_ours_stays(
     stale = results / "toy" / "tables" / "of_before.csv"
     stale.write_text("a table that this version no longer writes")
     listed["files"].append("tables/of_before.csv")
+    del listed["sha256"]  # as an earlier version wrote it
     (results / ".written" / "toy.json").write_text(json.dumps(listed))
     (results / "toy" / "tables" / "own.csv").write_text("somebody's")
     cacbench("run", study, "--results", results)
@@ -184,9 +185,33 @@ def test_a_record_names_no_file_outside_its_folder(tmp_path):
     claim.record(Path("s"), [])
     record = json.loads((tmp_path / ".written" / "s.json").read_text())
     record["files"] = ["../precious.txt", str(tmp_path / "precious.txt")]
+    del record["sha256"]  # as an earlier version wrote it, or somebody with a purpose
     (tmp_path / ".written" / "s.json").write_text(json.dumps(record))
     claim.record(Path("s"), [])
     assert (tmp_path / "precious.txt").exists()
+
+
+@pytest.mark.parametrize("damage", ["a digit", "a key", "cut short", "a number", "of another folder"])
+def test_a_damaged_record_makes_no_other_study_of_the_one_it_is_of(tmp_path, damage):
+    for name in ("s", "t"):
+        (tmp_path / name).mkdir()
+    claim, other = (Claim(tmp_path, Path(__file__), Path(s), f"c1{s}", ("a", "b")) for s in ("s", "t"))
+    claim.record(Path("s"), [])
+    other.record(Path("t"), [])
+    file = tmp_path / ".written" / "s.json"
+    whole = file.read_text()
+    file.write_text(
+        {
+            "a digit": whole.replace("c1s", "c7s"),
+            "a key": whole.replace("cohort", "cohoru"),
+            "cut short": whole[:40],
+            "a number": "7",
+            "of another folder": (tmp_path / ".written" / "t.json").read_text(),
+        }[damage]
+    )
+    claim.require()
+    claim.record(Path("s"), [])
+    assert file.read_text() == whole
 
 
 def test_a_study_that_moved_with_its_results_or_without_is_still_the_same(declare, results, tmp_path):
