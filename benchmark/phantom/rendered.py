@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmark.case import Scan
 
@@ -12,22 +13,25 @@ if TYPE_CHECKING:
 
 
 class RenderedScan(Scan):
-    """A scan whose image is made on first demand, and then kept."""
+    """A scan whose image is made on first demand, and then kept. Copied or sent to another process it is all made."""
 
-    def __init__(
-        self, make: Callable[[], sitk.Image], masks: Mapping[str, sitk.Image], **others: Any
-    ) -> None:
-        """`others` are what a `Scan` has besides."""
-        vars(self)["make"] = make
-        super().__init__(image=make, masks=masks, **others)
-        del vars(self)["image"]  # so that it is asked for below
+    def __init__(self, image: sitk.Image | Callable[[], sitk.Image], **others: Any) -> None:
+        """`image` is the image or makes it; `others` are what a `Scan` has besides."""
+        super().__init__(image=cast("sitk.Image", image), **others)
+        if callable(image):
+            vars(self)["make"] = vars(self).pop("image")
 
     def __getattr__(self, name: str) -> Any:
         """Return what there is not yet: the image, made now."""
-        if name != "image":
+        if name != "image" or "make" not in vars(self):
             raise AttributeError(name)
-        vars(self)["image"] = vars(self)["make"]()
+        vars(self)["image"] = vars(self).pop("make")()
         return vars(self)["image"]
+
+    def __reduce__(self) -> tuple[type[Scan], tuple[Any, ...]]:
+        """Go as a plain scan: what makes image and masks stays."""
+        values = {field.name: getattr(self, field.name) for field in fields(Scan)}
+        return Scan, tuple((values | {"masks": dict(self.masks)}).values())
 
 
 class RenderedMasks(Mapping[str, "sitk.Image"]):

@@ -42,7 +42,7 @@ class PhantomSource(BaseModel):
         phantom = Phantom(self.patient, self.disease, self.acquisition)
         return RenderedScan(
             lambda: as_image(phantom.image(), phantom.grid),
-            RenderedMasks(MASKS, lambda name: as_image(phantom.mask(name), phantom.grid)),
+            masks=RenderedMasks(MASKS, lambda name: as_image(phantom.mask(name), phantom.grid)),
             reach_mm=REACH_MM,
             label_names={"lesions": VESSEL_NAMES, "vessels": VESSEL_NAMES},
         )

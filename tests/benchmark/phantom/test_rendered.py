@@ -1,5 +1,9 @@
 """A phantom is rendered where somebody looks at it, and then once."""
 
+import copy
+import pickle
+from dataclasses import replace
+
 import pytest
 import SimpleITK as sitk
 
@@ -35,6 +39,20 @@ def test_image_and_masks_are_rendered_once_each_and_only_where_asked_for(case, r
     assert "drawn" not in scan.masks
     with pytest.raises(AttributeError):
         _ = scan.picture
+
+
+@pytest.mark.parametrize(
+    "again",
+    [lambda scan: pickle.loads(pickle.dumps(scan)), copy.deepcopy, lambda scan: replace(scan, reach_mm=5.0)],
+)
+def test_a_scan_is_copied_sent_and_changed_like_any_other(case, again):
+    scan = again(case.source.load())
+    other = case.source.load()
+    assert sitk.Hash(scan.image) == sitk.Hash(other.image)
+    assert {name: sitk.Hash(mask) for name, mask in scan.masks.items()} == {
+        name: sitk.Hash(mask) for name, mask in other.masks.items()
+    }
+    assert scan.label_names == other.label_names
 
 
 def test_masks_do_not_depend_on_what_was_rendered_before(case):

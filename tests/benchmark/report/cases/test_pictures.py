@@ -19,17 +19,7 @@ from benchmark.report.study_report import report_of
 from benchmark.report.verdict.methods import methods_of
 from segmenters.reference import ReferenceSegmenter
 from segmenters.whole_image import WholeImageSegmenter
-
-
-class Held:
-    def __init__(self, scan):
-        self.scan = scan
-
-    def load(self):
-        return self.scan
-
-    def digest(self):
-        return "held"
+from tests.benchmark.report.cases.held_scan import Held
 
 
 def red(picture):

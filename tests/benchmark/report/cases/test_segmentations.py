@@ -23,19 +23,9 @@ from benchmark.report.study_report import report_of
 from segmenters.reference import ReferenceSegmenter
 from segmenters.threshold import ThresholdSegmenter
 from segmenters.whole_image import WholeImageSegmenter
+from tests.benchmark.report.cases.held_scan import Held
 
 DENSE = ThresholdSegmenter(within=WholeImageSegmenter(), hu=130)
-
-
-class Held:
-    def __init__(self, scan):
-        self.scan = scan
-
-    def load(self):
-        return self.scan
-
-    def digest(self):
-        return "held"
 
 
 def drawn(scan, **segmenters):
