@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from segmenters.denseraunet.lesion_features import FEATURES, describe, volumes_mm3
+from segmenters.denseraunet.lesion_features import FEATURES, describe
 from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.weights_file import LESION_CHECK
 
@@ -37,12 +37,11 @@ _SHAPES = {
 class LesionCheck:
     """M perceptrons with H hidden units over F standardised features.
 
-    Lesions with a probability of calcium from `keep` on are kept, and those below `keep_below_mm3` in any case.
+    Lesions with a probability of calcium from `keep` on are kept.
     """
 
     keep: float
     arrays: Mapping[str, NDArray[np.float64]]
-    keep_below_mm3: float = 0.0
 
     def calcium_probability(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean of the members' probabilities that a lesion is coronary calcium, (lesion,)."""
@@ -54,9 +53,7 @@ class LesionCheck:
 
     def keeps(self, features: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which lesions, (lesion, feature), are kept."""
-        return (self.calcium_probability(features) >= self.keep) | (
-            volumes_mm3(features) < self.keep_below_mm3
-        )
+        return np.asarray(self.calcium_probability(features) >= self.keep)
 
     def drop_unlikely(self, image: sitk.Image, probability: sitk.Image, predicted: sitk.Image) -> sitk.Image:
         """Return `predicted` (0 or 1) without the lesions that are probably no calcium. All on one grid."""
@@ -76,9 +73,7 @@ class LesionCheck:
         return {LESION_CHECK + name: torch.from_numpy(array) for name, array in self.arrays.items()}
 
 
-def lesion_check_of(
-    tensors: Mapping[str, torch.Tensor], keep: float, keep_below_mm3: float = 0.0
-) -> LesionCheck:
+def lesion_check_of(tensors: Mapping[str, torch.Tensor], keep: float) -> LesionCheck:
     """Return the check that a weights file holds. Raises `ValueError` where its tensors do not fit one another."""
     arrays = {
         name: tensors[LESION_CHECK + name].double().numpy()
@@ -96,4 +91,4 @@ def lesion_check_of(
             raise ValueError(
                 f"the lesion check's {name} has the shape {shape}, which does not fit the others"
             )
-    return LesionCheck(keep, arrays, keep_below_mm3)
+    return LesionCheck(keep, arrays)

@@ -74,11 +74,6 @@ def describe(image: sitk.Image, probability: sitk.Image, labels: sitk.Image) -> 
     return np.array(rows, dtype=float).reshape(-1, len(FEATURES))
 
 
-def volumes_mm3(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the volume of each lesion, (lesion,), of what `describe` says of it, (lesion, feature)."""
-    return np.asarray(np.exp(features[:, FEATURES.index("log volume (mm³)")]))
-
-
 def _itself(lesion: FoundLesion) -> list[float]:
     hu, probability = lesion.hu[lesion.inside], lesion.probability[lesion.inside]
     _, deviations, _ = lesion.axes

@@ -180,13 +180,12 @@ def _lesion_check(path: Path, digest: str) -> LesionCheck | None:
     from benchmark.networks.checkpoint import read_tensors
     from segmenters.denseraunet.lesion_check import lesion_check_of
 
-    header, tensors = read_header(path), read_tensors(path)
-    keep = header.keep
+    keep, tensors = read_header(path).keep, read_tensors(path)
     if keep is None and not any(name.startswith(LESION_CHECK) for name in tensors):
         return None
     try:
         if keep is None:
             raise ValueError("it holds a lesion check and does not say from which probability on to keep")
-        return lesion_check_of(tensors, keep, header.keep_below_mm3)
+        return lesion_check_of(tensors, keep)
     except ValueError as error:
         raise UserError(f"{path}: {error}: train again, or look once with `lesion_check: false`") from None

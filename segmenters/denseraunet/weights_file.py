@@ -39,8 +39,6 @@ class WeightsFile:
     training: Mapping[str, Any]
     keep: float | None = None
     """Probability of being calcium from which the second look keeps a lesion; none: the file holds no second look."""
-    keep_below_mm3: float = 0.0
-    """Volume of a lesion below which it is kept without a second look."""
     domain: TrainingDomain | None = None
     """What scans it learnt from; none: the file does not say."""
 
@@ -52,7 +50,6 @@ class WeightsFile:
             "threshold": self.threshold,
             "training": dict(self.training),
             "keep": self.keep,
-            "keep_below_mm3": self.keep_below_mm3,
             "domain": None if self.domain is None else asdict(self.domain),
         }
         write_tensors(tensors, header, path)
@@ -68,7 +65,6 @@ def read_header(path: Path) -> WeightsFile:
             float(header["threshold"]),
             header["training"],
             header.get("keep"),
-            float(header.get("keep_below_mm3", 0.0)),
             _domain(header.get("domain")),
         )
     except (KeyError, TypeError, ValueError, ValidationError):

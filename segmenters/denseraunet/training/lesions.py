@@ -19,7 +19,7 @@ from benchmark.execution.execution import Execution
 from benchmark.execution.seeds import derive_seed
 from segmenters.denseraunet.box import around
 from segmenters.denseraunet.lesion_check import LesionCheck
-from segmenters.denseraunet.lesion_features import FEATURES, describe, volumes_mm3
+from segmenters.denseraunet.lesion_features import FEATURES, describe
 from segmenters.denseraunet.lesions import label_lesions
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.trained_weights import TrainedWeights
@@ -72,8 +72,6 @@ def learn_lesion_check(
             weights=TrainedWeights(file=file), network=header.network, input=header.input, within=plan.within
         )
         (features, calcium, weight), left_out = _lesions(segmenter, plan.reference, check, execution)
-    looked_at = volumes_mm3(features) >= check.from_mm3
-    features, calcium, weight = features[looked_at], calcium[looked_at], weight[looked_at]
     if not 0 < calcium.sum() < len(calcium):
         raise UserError(
             f"training.lesion_check: of the {len(calcium)} lesions found in its cohort {calcium.sum()} are coronary "
@@ -82,12 +80,7 @@ def learn_lesion_check(
     fitted = fit_lesion_check(features, calcium, weight, check, plan.seed)
     about = {"cohort": check.cohort.parameters(), "lesions": len(calcium), "calcium": int(calcium.sum())}
     about["left_out"] = left_out
-    header = replace(
-        header,
-        keep=check.keep,
-        keep_below_mm3=check.from_mm3,
-        training={**header.training, "lesion_check": about},
-    )
+    header = replace(header, keep=check.keep, training={**header.training, "lesion_check": about})
     return header, {**tensors, **fitted.tensors()}
 
 
@@ -167,5 +160,4 @@ def fit_lesion_check(
             "output": np.stack([m.coefs_[1][:, 0] for m in members]),
             "output_bias": np.stack([m.intercepts_[1][0] for m in members]),
         },
-        check.from_mm3,
     )

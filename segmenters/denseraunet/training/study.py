@@ -110,7 +110,6 @@ class LesionCheckPlan(Declaration):
     keep: float = Field(
         0.5, gt=0, lt=1, description="lesions are kept from this probability of being calcium on"
     )
-    from_mm3: float = Field(0.0, ge=0, description="smaller lesions are kept without a second look")
     members: int = Field(8, ge=1, description="perceptrons whose probabilities are averaged")
     width: int = Field(32, ge=1, description="hidden units of each")
     weight_decay: float = Field(3.0, ge=0, description="of each; scikit-learn's alpha")

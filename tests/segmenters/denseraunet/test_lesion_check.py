@@ -26,7 +26,7 @@ from segmenters.denseraunet.plan import Input
 from segmenters.denseraunet.segmenter import DenseRAUnetSegmenter
 from segmenters.denseraunet.training.lesions import fit_lesion_check, learn_lesion_check
 from segmenters.denseraunet.training.study import LesionCheckPlan, TrainingPlan
-from segmenters.denseraunet.weights_file import WeightsFile, read_header
+from segmenters.denseraunet.weights_file import WeightsFile
 from tests.segmenters.denseraunet.training.test_loop import TINY, SpotCohort, SpotSource, plan
 
 SPACING = (0.75, 0.75, 3.0)
@@ -252,16 +252,6 @@ def test_sifting_drops_whole_lesions_and_changes_no_other_voxel():
     assert kept.GetSpacing() == called.GetSpacing()
 
 
-def test_a_lesion_below_the_volume_is_kept_whatever_it_looks_like():
-    hu = np.full((10, 30, 30), -50, np.int16)
-    hu[2, 4:8, 4:8], hu[6, 20:22, 20:24] = 900, 900
-    called, likely = image_of((hu >= 130).astype(np.uint8)), image_of(np.full(hu.shape, 0.5, np.float32))
-    larger = 16 * np.prod(called.GetSpacing())
-    kept = replace(below_500_hu(), keep_below_mm3=larger * 0.9).drop_unlikely(image_of(hu), likely, called)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(kept)[6], hu[6] == 900)
-    assert not sitk.GetArrayFromImage(kept)[2].any()
-
-
 def test_a_scan_without_lesions_stays_without():
     nothing = image_of(np.zeros((4, 9, 9), np.uint8))
     kept = below_500_hu().drop_unlikely(
@@ -317,20 +307,6 @@ def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(t
             weights=file, network=TINY, input=SEES, within=None, lesion_check=check
         )
         assert set(hu[sitk.GetArrayFromImage(segmenter.segment(scan)) > 0]) == dense
-
-
-def test_a_file_says_below_which_volume_it_keeps_all_and_learns_from_none_of_those(tmp_path):
-    header, tensors = learn(checked(from_mm3=1.0))
-    assert header.training["lesion_check"]["lesions"] == 24
-    file = tmp_path / "checked.safetensors"
-    replace(header, keep_below_mm3=1e6).write(tensors, file)
-    assert read_header(file).keep_below_mm3 == 1e6
-    segmenter = DenseRAUnetSegmenter(weights=file, network=TINY, input=SEES, within=None)
-    scan = SpotSource(99).load()
-    hu = sitk.GetArrayFromImage(scan.image)
-    assert set(hu[sitk.GetArrayFromImage(segmenter.segment(scan)) > 0]) == {400, 1500}
-    with pytest.raises(UserError, match=r"of the 0 lesions found in its cohort 0 are coronary calcium"):
-        learn(checked(from_mm3=1e6))
 
 
 def test_a_file_that_announces_a_check_and_holds_none_is_refused_in_a_sentence(tmp_path):

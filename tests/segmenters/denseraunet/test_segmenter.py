@@ -194,22 +194,6 @@ def test_the_study_that_ships_declares_the_patients_of_the_weights_that_ship():
     assert study.training.input == header.input
 
 
-def test_the_file_with_a_second_look_holds_the_same_network_and_the_look_that_the_study_declares():
-    from benchmark.analyses.segmentation.study import read_segmentation_study
-    from benchmark.networks.checkpoint import read_tensors
-
-    files = [SHIPPED / f"{name}.safetensors" for name in ("denseraunet", "denseraunet_second_look")]
-    once, twice = map(read_tensors, files)
-    assert all(torch.equal(tensor, twice[name]) for name, tensor in once.items())
-    header, before = read_header(files[1]), read_header(files[0])
-    assert (header.threshold, header.domain) == (before.threshold, before.domain)
-    studies = Path(__file__).parents[3] / "studies"
-    declared = read_segmentation_study(studies / "segmentation_fine_tuning.yaml").training.lesion_check
-    assert header.training["lesion_check"]["cohort"] == declared.cohort.parameters()
-    assert (header.keep, header.keep_below_mm3) == (declared.keep, declared.from_mm3)
-    assert declared.threshold == header.threshold
-
-
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
 def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(protocol):
     from benchmark.analyses.segmentation.measurement import compare
