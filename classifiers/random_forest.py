@@ -25,15 +25,14 @@ class RandomForest(TabularClassifier):
 
         return RandomForestClassifier(random_state=seed, n_jobs=1)
 
-    def staged_probabilities(self, model: Any, X: Any, stages: list[int]) -> Any:
-        """Average the first trees' probabilities in the order in which scikit-learn adds them up."""
-        import numpy as np
+    def fitted_in_search(self, model: Any, X: Any, y: Any) -> Any:
+        """Grow the trees alone."""
+        from classifiers.grown_forest import grow
 
-        values = X.astype(np.float32)  # as the forest does once for all its trees, which then need no check
-        total = np.zeros((len(X), len(model.classes_)))
-        at = {}
-        for count, tree in enumerate(model.estimators_[: max(stages)], start=1):
-            total += tree.predict_proba(values, check_input=False)
-            if count in stages:
-                at[count] = total / count
-        return np.stack([at[stage] for stage in stages])
+        return grow(model, X, y)
+
+    def staged_probabilities(self, model: Any, X: Any, stages: list[int]) -> Any:
+        """Average the first trees' probabilities."""
+        from classifiers.grown_forest import trees_of
+
+        return trees_of(model).staged_probabilities(X, stages)

@@ -1,7 +1,8 @@
 """A grid search that fits each distinct thing once and gives what scikit-learn's `GridSearchCV` gives.
 
-Two shortcuts, both exact: the steps before the model are fitted once for all grid points that leave them alone,
-and one boosted model or forest serves every smaller number of rounds or trees (`Classifier.stages`).
+Three shortcuts, all exact: the steps before the model are fitted once for all grid points that leave them alone,
+one boosted model or forest serves every smaller number of rounds or trees (`Classifier.stages`), and a classifier may
+have a shorter way to the same probabilities (`Classifier.fitted_in_search`).
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _fit_group(
     model_parameters = {
         name.removeprefix("model__"): value for name, value in largest.items() if name.startswith("model__")
     }
-    fitted = clone(model).set_params(**model_parameters).fit(seen, y)
+    fitted = classifier.fitted_in_search(clone(model).set_params(**model_parameters), seen, y)
     if len(group) == 1:
         return {group[0]: fitted.predict_proba(unseen)}
     return dict(zip(group, classifier.staged_probabilities(fitted, unseen, stages), strict=True))

@@ -236,6 +236,13 @@ class Classifier(Plugin):
     def parameter_grid(self) -> dict[str, list[Any]]:
         """Return the grid in scikit-learn's form: ``step__parameter`` to values."""
 
+    def fitted_in_search(self, model: Any, X: NDArray[np.float64], y: NDArray[np.intp]) -> Any:
+        """Fit the step ``model`` where only its probabilities are asked for; return what has `predict_proba`.
+
+        What is returned need not be the model itself, only predict the same, and `staged_probabilities` must take it.
+        """
+        return model.fit(X, y)
+
     def staged_probabilities(
         self, model: Any, X: NDArray[np.float64], stages: list[int]
     ) -> NDArray[np.float64]:

@@ -54,6 +54,10 @@ class FilteredClassifier(Classifier):
         """Return the classifier's grid."""
         return self.classifier.parameter_grid()
 
+    def fitted_in_search(self, model: Any, X: Floats, y: NDArray[np.intp]) -> Any:
+        """Fit the classifier's own."""
+        return self.classifier.fitted_in_search(model, X, y)
+
     def staged_probabilities(self, model: Any, X: Floats, stages: list[int]) -> Floats:
         """Return the classifier's own: the filter comes before the model."""
         return self.classifier.staged_probabilities(model, X, stages)
