@@ -56,7 +56,7 @@ _ON_CURVES = (
 _ON_CLAIMS = (
     "Row minus what it is compared with: points of accuracy with the 95 % interval of the corrected resampled t-test, "
     "the probability that it is better, practically equal or worse (its Bayesian reading), and its p-value adjusted by "
-    "Holm over the family named."
+    "Holm over the family named. In the figure the same against the reference, and in grey each fold."
 )
 _ON_PAIRS = (
     "Row minus column in points of accuracy; in brackets the p-value of the corrected resampled t-test (Nadeau and "
@@ -198,7 +198,12 @@ def _behind(facts: dict[str, Any], tables: dict[str, pd.DataFrame], pictured: Se
             f"{_ON_P}.",
             ["comparison"],
         ),
-        Section("What may be claimed", claims_in_words(tables["claims"]), _ON_CLAIMS),
+        Section(
+            "What may be claimed",
+            claims_in_words(tables["claims"]),
+            _ON_CLAIMS,
+            ["paired_folds"] if (tables["claims"]["family"] == "reference").any() else [],
+        ),
         Section("Pairs of methods", pairs_side_by_side(tables["claims"], methods), _ON_PAIRS),
         Section("Comparisons", tables["comparisons"][SHOWN].round(4), _ON_COMPARISONS),
         Section(
