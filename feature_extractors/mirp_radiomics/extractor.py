@@ -177,7 +177,11 @@ class MirpExtractor(FeatureExtractor):
         margin = self.margin_mm
         if self.perturb is not None and any(self.perturb.rotations_degrees):
             margin += float(np.hypot(*np.multiply(box.GetSize()[:2], box.GetSpacing()[:2]))) / 2
-        return cut_around(image, roi, margin)
+        cut = cut_around(image, roi, margin)
+        grown = 0.0 if self.perturb is None else max(self.perturb.growth_fraction)
+        if grown > 0 and cut.room(self.by_slice) < 1.25 * (1 + grown):  # mirp would go on growing it for ever
+            raise CaseError(f"the ROI fills the scan and has no room to grow by {grown:.0%}")
+        return cut
 
     def _new_spacing(self, cut: Cut) -> NDArray[np.float64] | None:
         """Return the spacing (z, y, x) mm to resample to, none where it stays. Raises `CaseError` if filters refuse."""

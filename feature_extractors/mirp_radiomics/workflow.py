@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 TELLING = (
     "Mask was not (dilated|eroded)",
     "Non-uniform voxel spacing",
-    "The region mask is empty",
     "No segmentation masks",
     "Unable to compute local intensity",
     "Sigma is smaller than the image spacing",
@@ -67,6 +66,11 @@ class Cut:
 
         moved = (start(self.whole) - self.first - start(np.array(self.hu.shape, float))) / step
         return np.where(np.isclose(moved, np.round(moved), atol=1e-9), 0.0, moved % 1)
+
+    def room(self, by_slice: bool) -> float:
+        """Return how many times the region would fit into the cut, by slice into the slices that it lies in."""
+        places = self.inside.any(axis=(1, 2)).sum() * self.inside[0].size if by_slice else self.inside.size
+        return float(places / self.inside.sum())
 
 
 def cut_around(image: sitk.Image, region: sitk.Image, margin_mm: float) -> Cut:

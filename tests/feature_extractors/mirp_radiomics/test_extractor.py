@@ -291,7 +291,10 @@ def test_a_roi_too_small_is_refused(blob, box, reason):
     ("parameters", "reason"),
     [
         ({"resegment_hu": (5000, 6000)}, "leaves 0 voxels of the ROI"),
-        ({"spacing": (80, 80, 80)}, "leaves [01] voxels|nothing of the ROI|mask is empty"),
+        (
+            {"spacing": (80, 80, 80)},
+            "resampling, resegmentation or perturbation leaves [01] voxels of the ROI",
+        ),
         ({"filters": [{"use": "mean"}]}, "filters need voxels alike, and they are 0.8 × 0.8 × 1.5 mm"),
         (
             {"perturb": {"growth_mm": (0.3,)}, "spacing": (1, 1, 1)},
@@ -308,6 +311,15 @@ def test_what_cannot_be_done_with_a_case_is_refused_in_a_sentence(blob, paramete
     with pytest.raises(CaseError, match=reason) as refused:
         MirpExtractor.model_validate({**STATISTICS, **parameters}).extract(*blob)
     assert "\n" not in str(refused.value)
+
+
+@needs_mirp
+@pytest.mark.parametrize("by_slice", [False, True])
+def test_a_roi_that_fills_the_scan_is_not_grown_for_ever(by_slice):
+    full = np.ones((9, 9, 9), np.uint8)
+    plugin = MirpExtractor(by_slice=by_slice, perturb={"growth_fraction": (0.2,)}, **STATISTICS)
+    with pytest.raises(CaseError, match="the ROI fills the scan and has no room to grow by 20%"):
+        plugin.extract(image_of(np.arange(729, dtype=np.int16).reshape(9, 9, 9)), image_of(full))
 
 
 @needs_mirp
