@@ -49,6 +49,7 @@ BUILTINS: dict[Kind, dict[str, str]] = {
     },
     "feature_extractor": {
         "radiomics": "feature_extractors.radiomics.extractor:RadiomicsExtractor",
+        "mirp": "feature_extractors.mirp_radiomics.extractor:MirpExtractor",
         "ct_fm": "feature_extractors.ct_fm.extractor:CTFMExtractor",
         "radimagenet": "feature_extractors.radimagenet:RadImageNetExtractor",
         "slices": "feature_extractors.slices.extractor:SlicesExtractor",

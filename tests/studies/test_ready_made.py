@@ -46,6 +46,16 @@ def test_a_ready_made_study_is_ready_on_phantoms(name, cases, runs):
         assert study.segmenters[extraction.segmenter].availability().ready
 
 
+def test_the_study_of_filters_declares_what_mirp_is_to_do():
+    study = read_study(STUDIES / "filters.yaml")
+    assert len(study.cohort.cases()) == 40
+    filtered, perturbed = (study.extractors[name].extractor for name in ("filtered", "perturbed"))
+    assert [chosen.use for chosen in filtered.filters] == [
+        "mean", "laplacian_of_gaussian", "laws", "separable_wavelet"
+    ]  # fmt: skip
+    assert len(perturbed.perturb.places(perturbed.by_slice)) == 3
+
+
 @pytest.mark.parametrize("encoder", ["finetune_ct_fm", "finetune_i3resnet"])
 def test_the_fine_tuning_study_takes_another_encoder_by_the_line_it_names(tmp_path, encoder):
     shipped = (STUDIES / "finetuning.yaml").read_text()
