@@ -196,8 +196,11 @@ def _path(uri: str) -> Path:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, without credentials."""
-    return without_credentials(str(error).strip().partition("\n")[0])
+    """Return the first line of an error's text that says what happened, without credentials."""
+    lines = str(error).strip().splitlines() or [""]
+    # SQLAlchemy begins with when it noticed.
+    telling = (line for line in lines if not line.startswith("(raised as a result of"))
+    return without_credentials(next(telling, lines[0]))
 
 
 def _use(mlflow: Any, uri: str) -> None:
@@ -220,4 +223,6 @@ def _mlflow() -> Any:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # It would print the traceback of what is told in a sentence here.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow

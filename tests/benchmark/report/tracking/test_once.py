@@ -212,3 +212,15 @@ def test_who_logs_the_same_meanwhile_waits_and_takes_nothing_for_broken_off(tmp_
     assert "MLflow: run" in once.log_once(where, same, another_comes).place
     assert "another cacbench has held the logging of this analysis for 0.2 s" in said[0]
     assert parents(tmp_path / "r") == ["toy"]
+
+
+def test_a_database_that_is_removed_while_it_is_filled_is_told_in_one_sentence(tmp_path, capfd):
+    where = destination(tmp_path / "r")
+
+    def removed_meanwhile(mlflow):
+        (tmp_path / "r" / "mlflow.db").unlink()
+        mlflow.log_metric("accuracy", 1.0)
+
+    warning = once.log_once(where, computed_just_now(tmp_path), removed_meanwhile).warning
+    assert "attempt to write a readonly database" in warning
+    assert "Traceback" not in capfd.readouterr().err
