@@ -207,7 +207,7 @@ def test_no_figure_is_blank(visit, results):
         file for name in ("hard_cases", "segmentations") for file in (results / "toy" / name).glob("*.png")
     ]
     assert len(pictures) > 3
-    assert len(colours) == 6 + len(pictures)
+    assert len(colours) == 7 + len(pictures)
     assert min(colours) > 20
 
 
