@@ -1,7 +1,7 @@
 """A forest for a search: the trees of scikit-learn's random forest, without what it does anew for each of them.
 
-On a table of a study growing a tree takes a tenth of a millisecond, and what scikit-learn does around it (copying the
-estimator, reading its signature, looking at the same labels again, two random generators) a whole one. Here its own
+On a table of a few columns growing a tree takes a tenth of a millisecond, and what scikit-learn does around it (copying
+the estimator, reading its signature, looking at the same labels again, two random generators) a whole one. Here its own
 compiled splitter and builder get the same seeds, weights and settings, so that each tree is the same to the last bit.
 
 Those parts are scikit-learn's own affair and may change with a release, so with any but those tried here, or with

@@ -216,9 +216,8 @@ class MirpExtractor(FeatureExtractor):
                 **(self.perturb or Perturbation()).settings(),
                 **({} if chosen is None else chosen.settings()),
             )
-        if (
-            self.bins_from_hu is not None
-        ):  # mirp has no word for it, and begins its bins at this range's lower end
+        if self.bins_from_hu is not None:
+            # mirp has no word for it, and begins its bins at this range's lower end.
             settings.roi_resegment.intensity_range = (self.bins_from_hu, float("nan"))
         return settings
 
