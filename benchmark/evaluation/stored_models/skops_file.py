@@ -8,18 +8,39 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 SCHEMA = "schema.json"
 IDENTITY, FILE = "__id__", "file"
 
 
+def skops_io() -> Any:
+    """Return `skops.io`, imported without PyTorch: half the time, and 190 MB less in each worker."""
+    with _without_array_libraries():
+        return import_module("skops.io")
+
+
+@contextmanager
+def _without_array_libraries() -> Iterator[None]:
+    """Hide what scikit-learn's packages import when skops walks through all of them for the names of estimators."""
+    wrappers = (f"sklearn.externals.array_api_compat.{name}" for name in ("cupy", "dask", "torch"))
+    hidden = [name for name in wrappers if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
 def skops_bytes(estimator: Any) -> bytes:
     """Return the estimator in a format that loads without executing code (https://skops.readthedocs.io)."""
-    import skops.io
-
-    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator))) as written:
+    with zipfile.ZipFile(io.BytesIO(skops_io().dumps(estimator))) as written:
         schema = json.loads(written.read(SCHEMA))
         names: dict[str, str] = {}
         _number(schema, {}, names)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.evaluation.stored_models.skops_file import skops_io
 from benchmark.execution.environment import all_packages
 from benchmark.pipeline.results import StudyResult
 from benchmark.plugins.base import WHOLE, with_nested
@@ -214,12 +215,12 @@ def _log_model(mlflow: Any, result: StudyResult, run: Run, register: bool = Fals
 
     `mlflow models predict` on a features CSV gives probabilities.
     """
-    import skops.io
     from mlflow.models import infer_signature
 
+    skops = skops_io()
     content = result.models[run.name].content
-    trusted = _trusted_types(skops.io.get_untrusted_types(data=content), result.study, run)
-    pipeline = skops.io.loads(content, trusted=trusted)
+    trusted = _trusted_types(skops.get_untrusted_types(data=content), result.study, run)
+    pipeline = skops.loads(content, trusted=trusted)
     # enough to know the columns, or the shape
     some = result.features.learnt_from(run.extractor, result.study.learner(run), result.case_ids[:5])
     if isinstance(some, pd.DataFrame) and WHOLE in getattr(pipeline, "feature_names_in_", ()):

@@ -69,3 +69,18 @@ def test_two_processes_store_the_same_bytes():
         assert said[-1].returncode == 0, said[-1].stderr
     assert said[0].stdout == said[1].stdout
     assert said[0].stdout.count("\n") == 4
+
+
+def test_skops_is_imported_with_every_estimator_and_without_pytorch():
+    code = (
+        "import sys; from benchmark.evaluation.stored_models.skops_file import skops_io; skops_io();"
+        "from skops.io._trusted_types import SKLEARN_ESTIMATOR_TYPE_NAMES as known;"
+        "from sklearn.utils import all_estimators;"
+        "print('torch' in sys.modules, len(known), sum(c.__module__.startswith('sklearn.') for _, c in all_estimators()));"
+        "import torch; from sklearn.externals.array_api_compat import is_torch_array;"
+        "print(is_torch_array(torch.zeros(1)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded, known, there, usable = done.stdout.split()
+    assert (loaded, usable) == ("False", "True")
+    assert int(known) == int(there) > 190
