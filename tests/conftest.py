@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture
-def toy_declaration() -> dict[str, Any]:
-    """A study of toy plug-ins that takes a second, as YAML would declare it."""
+@pytest.fixture(scope="session")
+def toy_content() -> dict[str, Any]:
+    """What `toy_declaration` declares, for fixtures that serve a whole module."""
     return {
         "name": "toy",
         "cohort": {"use": "toy_cohort"},
@@ -38,6 +39,12 @@ def toy_declaration() -> dict[str, Any]:
         "classifiers": {"logistic_regression": {"grid": {"C": [0.1, 1.0]}}, "toy_nearest": {}},
         "protocol": {"folds": 3, "inner_folds": 3},
     }
+
+
+@pytest.fixture
+def toy_declaration(toy_content: dict[str, Any]) -> dict[str, Any]:
+    """A study of toy plug-ins that takes a second, as YAML would declare it."""
+    return deepcopy(toy_content)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,37 +63,52 @@ def test_the_version_is_the_packages():
     assert cacbench("--version").stdout.strip() == f"cacbench {__version__}"
 
 
-def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(study, tmp_path):
-    done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, toy_content):
+    """A study that was run: its folder, with the results below it, and what the command said."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "study.yaml").write_text(yaml.safe_dump(toy_content))
+    done = cacbench("run", folder / "study.yaml", "--results", folder / "r", "--jobs", 1)
     assert done.returncode == 0, done.stderr
-    assert "moments/toy_nearest" not in done.stdout.partition("skill:")[0]
-    assert "moments" in done.stdout
-    assert "80 feature vectors extracted and 8 models fitted" in done.stdout
-    *paths, tracked = done.stdout.splitlines()[-5:]
+    return folder, done.stdout
+
+
+@pytest.fixture
+def again(finished, tmp_path):
+    """The arguments by which the finished study is run again: nothing is computed anew."""
+    copied = tmp_path / "again"
+    shutil.copytree(finished[0], copied)
+    return copied / "study.yaml", "--results", copied / "r", "--jobs", 1
+
+
+def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(finished):
+    folder, said = finished
+    assert "moments/toy_nearest" not in said.partition("skill:")[0]
+    assert "moments" in said
+    assert "80 feature vectors extracted and 8 models fitted" in said
+    *paths, tracked = said.splitlines()[-5:]
     for line in paths:
         assert Path(line.strip()).exists(), line
     assert tracked.startswith("MLflow: run ")
-    assert tracked.endswith(
-        f"of experiment toy, {tmp_path / 'r' / 'mlflow.db'}: cacbench ui --results {tmp_path / 'r'}"
-    )
-    page = (tmp_path / "r" / "toy" / "report.html").read_text()
+    assert tracked.endswith(f"of experiment toy, {folder / 'r' / 'mlflow.db'}: cacbench ui --results {folder / 'r'}")
+    page = (folder / "r" / "toy" / "report.html").read_text()
     assert "moments/toy_nearest" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
 
 
-def test_every_run_is_shown_on_demand(study, tmp_path):
-    done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--full")
+def test_every_run_is_shown_on_demand(again):
+    done = cacbench("run", *again, "--full")
     assert "moments/toy_nearest" in done.stdout
     assert "Calibration" in done.stdout
 
 
-def test_a_quiet_run_says_what_was_found_and_where_it_is(study, tmp_path):
-    done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--quiet")
+def test_a_quiet_run_says_what_was_found_and_where_it_is(again):
+    done = cacbench("run", *again, "--quiet")
     assert done.stderr == ""
     assert "Methods" not in done.stdout
-    assert done.stdout.splitlines()[-2] == str(tmp_path / "r" / "toy" / "report.html")
-    refused = cacbench("run", study, "--quiet", "--full")
+    assert done.stdout.splitlines()[-2] == str(again[2] / "toy" / "report.html")
+    refused = cacbench("run", *again, "--quiet", "--full")
     assert (refused.returncode, "give one of them" in refused.stderr) == (2, True)
 
 
@@ -115,8 +131,9 @@ def test_a_run_is_changed_and_singled_out_on_the_command_line(study, tmp_path):
     assert (wrong.returncode, "did you mean 'folds'" in wrong.stderr) == (2, True)
 
 
-def test_json_output_is_json_and_nothing_else(study, tmp_path):
-    done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--json")
+def test_json_output_is_json_and_nothing_else(again):
+    study, *_ = again
+    done = cacbench("run", *again, "--json")
     facts = json.loads(done.stdout)
     assert facts["cases"] == 40
     assert set(facts["runs"]["moments/toy_nearest"]["accuracy"]) == {"value", "low", "high", "method"}
@@ -228,8 +245,8 @@ def test_list_shows_every_kind_with_parameters_and_state():
 
 
 @pytest.mark.parametrize(("name", "read"), [("f.parquet", pd.read_parquet), ("f.csv", pd.read_csv)])
-def test_features_are_written_for_other_tools(study, tmp_path, name, read):
-    done = cacbench("features", study, "--out", tmp_path / name, "--results", tmp_path / "r", "--jobs", 1)
+def test_features_are_written_for_other_tools(again, tmp_path, name, read):
+    done = cacbench("features", *again, "--out", tmp_path / name)
     assert done.returncode == 0, done.stderr
     table = read(tmp_path / name)
     assert list(table.columns[:5]) == ["case_id", "label", "cac_score", "group", "protocol"]
@@ -287,10 +304,9 @@ def test_a_covariate_called_as_a_feature_is_refused(unlabelled, tmp_path):
     assert "'mean' is a covariate and a feature: call the covariate otherwise" in done.stderr
 
 
-def test_check_guards_what_update_wrote_and_exits_1_when_a_number_moves(study, tmp_path):
-    results, headline = tmp_path / "r", tmp_path / "headline.json"
-    arguments = (study, "--results", results, "--headline", headline)
-    assert cacbench("run", study, "--results", results, "--jobs", 1).returncode == 0
+def test_check_guards_what_update_wrote_and_exits_1_when_a_number_moves(again, tmp_path):
+    headline = tmp_path / "headline.json"
+    arguments = (*again[:3], "--headline", headline)
     assert cacbench("check", *arguments, "--update").returncode == 0
     assert cacbench("check", *arguments).returncode == 0
     content = json.loads(headline.read_text())
@@ -302,17 +318,17 @@ def test_check_guards_what_update_wrote_and_exits_1_when_a_number_moves(study, t
     assert "moments/toy_nearest" in moved.stdout
 
 
-def test_strict_makes_an_unavailable_run_an_error(study, tmp_path, toy_declaration):
+def test_strict_makes_an_unavailable_run_an_error(again, toy_declaration):
     toy_declaration["extractors"]["absent"] = {
         "use": "toy_moments",
         "segmenter": "toy_centre",
         "ready": False,
     }
-    study.write_text(yaml.safe_dump(toy_declaration))
-    refused = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--strict")
+    again[0].write_text(yaml.safe_dump(toy_declaration))
+    refused = cacbench("run", *again, "--strict")
     assert refused.returncode == 2
     assert "absent/toy_nearest is unavailable: no weights: fetch them" in refused.stderr
-    assert cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1).returncode == 0
+    assert cacbench("run", *again).returncode == 0
 
 
 def test_a_mask_on_another_grid_is_scored_by_the_option_that_the_refusal_names(tmp_path):

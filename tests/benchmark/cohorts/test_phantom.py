@@ -65,8 +65,8 @@ def features(case: Case) -> dict[str, list[float]]:
 
 @pytest.fixture(scope="session")
 def study() -> dict[str, np.ndarray]:
-    """The default cohort, every case rendered once: label and cheap features."""
-    cases = PhantomCohort().cases()
+    """The default cohort on pixels of twice the width, every case rendered once: label and cheap features."""
+    cases = PhantomCohort(pixel_mm=1.5).cases()
     with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
         rows = list(pool.map(features, cases))
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}

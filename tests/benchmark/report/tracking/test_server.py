@@ -44,12 +44,11 @@ def study(tmp_path, toy_declaration):
     return file
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def server(request, tmp_path):
-    if request.param == "postgresql" and (why := why_no_postgres()):
-        pytest.skip(why)
+@pytest.fixture
+def server(tmp_path):
+    """MLflow's server before PostgreSQL, or before SQLite where there is none."""
     sqlite = Server(tmp_path, f"sqlite:///{tmp_path}/server.db", free_port())
-    one = sqlite if request.param == "sqlite" else Tracking(tmp_path / "tracking")
+    one = sqlite if why_no_postgres() else Tracking(tmp_path / "tracking")
     one.start()
     yield one
     one.stop()
@@ -151,7 +150,6 @@ def test_what_a_server_lost_half_way_left_is_removed_and_made_up(server, study, 
     assert logged(server.uri) == (WHOLE, 2)
 
 
-@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 def test_models_go_to_the_registry_and_runs_to_the_experiment_that_the_environment_names(
     cacbench, server, study, tmp_path
 ):
