@@ -90,7 +90,9 @@ def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(finished):
     for line in paths:
         assert Path(line.strip()).exists(), line
     assert tracked.startswith("MLflow: run ")
-    assert tracked.endswith(f"of experiment toy, {folder / 'r' / 'mlflow.db'}: cacbench ui --results {folder / 'r'}")
+    assert tracked.endswith(
+        f"of experiment toy, {folder / 'r' / 'mlflow.db'}: cacbench ui --results {folder / 'r'}"
+    )
     page = (folder / "r" / "toy" / "report.html").read_text()
     assert "moments/toy_nearest" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
