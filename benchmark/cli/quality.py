@@ -45,7 +45,7 @@ def quality(
     from benchmark.analyses.region_quality.measure import judge
     from benchmark.analyses.region_quality.report import report_of
     from benchmark.execution.execution import open_execution
-    from benchmark.pipeline import list_cases
+    from benchmark.pipeline.cases import list_cases
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
     from benchmark.report.tracking.destination import destination

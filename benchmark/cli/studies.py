@@ -161,7 +161,9 @@ def validate(
     from benchmark.execution.execution import open_execution
     from benchmark.execution.isolation import here
     from benchmark.execution.store import json_text
-    from benchmark.pipeline import check_cases, list_cases, refuse_unsplittable
+    from benchmark.pipeline.case_checks import check_cases
+    from benchmark.pipeline.cases import list_cases
+    from benchmark.pipeline.plan import refuse_unsplittable
     from benchmark.report.console import print_plan
     from benchmark.study.reading import read_study
 
@@ -206,7 +208,7 @@ def features(
 ) -> None:
     """Extract a study's feature tables into one file, without evaluating anything; labels are not needed."""
     from benchmark.execution.execution import open_execution
-    from benchmark.pipeline import extract_features
+    from benchmark.pipeline.features import extract_features
     from benchmark.report.feature_file import check_suffix, write_features
     from benchmark.study.reading import read_study
 

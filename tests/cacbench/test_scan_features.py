@@ -14,7 +14,7 @@ from benchmark.errors import CaseError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import extract_features
+from benchmark.pipeline.features import extract_features
 from benchmark.plugins.checks import synthetic_scan
 from benchmark.plugins.registry import build
 from cacbench.scan_features import ScanFeatures

@@ -12,7 +12,7 @@ from benchmark.evaluation.protocol import Protocol
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.plugins.registry import build
 from benchmark.report.study_report import report_of
 from benchmark.report.tables import summary

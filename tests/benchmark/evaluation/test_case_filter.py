@@ -15,7 +15,7 @@ from benchmark.evaluation.protocol import Protocol
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.report.headline import facts_of
 from benchmark.report.tables import summary
 from tests.plugin_package.toy_plugins import ToyCohort

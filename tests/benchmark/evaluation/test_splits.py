@@ -16,7 +16,7 @@ from benchmark.evaluation.splits import cross_validator, frozen_folds
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from tests.plugin_package.toy_plugins import ToyCohort
 
 

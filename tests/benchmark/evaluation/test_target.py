@@ -19,7 +19,7 @@ from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.plugins.registry import build
 from benchmark.report.headline import facts_of
 from benchmark.report.tables import all_tables

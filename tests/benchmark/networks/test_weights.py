@@ -38,7 +38,7 @@ from benchmark.networks.weights import (
     ShardedWeights,
     UntrainedWeights,
 )
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.plugins.registry import build
 from benchmark.study.study import Study

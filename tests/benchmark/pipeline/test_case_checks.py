@@ -7,7 +7,8 @@ import SimpleITK as sitk
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import check_cases, list_cases
+from benchmark.pipeline.case_checks import check_cases
+from benchmark.pipeline.cases import list_cases
 from benchmark.study.study import Study
 
 

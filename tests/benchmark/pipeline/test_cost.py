@@ -3,9 +3,9 @@ import pytest
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import extract_features
 from benchmark.pipeline.cost import cost
 from benchmark.pipeline.extraction import Extracted
+from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.regions import Regions
 
 

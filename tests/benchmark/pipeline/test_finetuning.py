@@ -15,8 +15,9 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run, run_study
+from benchmark.pipeline import run
 from benchmark.pipeline.activations import pack, unpack
+from benchmark.pipeline.run import run_study
 from benchmark.report.tables import summary
 from benchmark.report.tracking.runs import _trusted_types
 from benchmark.study.study import Study

@@ -23,7 +23,8 @@ from benchmark.execution.progress import silent
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
 from benchmark.phantom.reports import phrases
-from benchmark.pipeline import case_checks, check_cases, features
+from benchmark.pipeline import case_checks, features
+from benchmark.pipeline.case_checks import check_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.run import plan_study, run_study
 from benchmark.plugins.base import WHOLE

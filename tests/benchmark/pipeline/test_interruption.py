@@ -13,7 +13,7 @@ import yaml
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.study.study import Study
 
 PACKAGE = Path(__file__).parents[2] / "plugin_package"

@@ -9,7 +9,7 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.report.study_report import report_of
 from benchmark.report.tables import all_tables
 

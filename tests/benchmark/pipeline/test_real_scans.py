@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import extract_features
+from benchmark.pipeline.features import extract_features
 from benchmark.study.study import Study
 
 LIMIT_GIB = 4.0

@@ -12,8 +12,8 @@ from benchmark.errors import CaseError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import extract_features
 from benchmark.pipeline.extraction import ExtractionTask, Wanted, extract
+from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.regions import Regions
 from benchmark.plugins import Segmenter
 from benchmark.study.extraction import Extraction

@@ -7,7 +7,8 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import extract_features, run_study
+from benchmark.pipeline.features import extract_features
+from benchmark.pipeline.run import run_study
 from benchmark.report.tables import all_tables, summary, write_tables
 from benchmark.statistics.intervals.proportions import wilson
 

@@ -7,8 +7,8 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
 from benchmark.pipeline.cases import IdentifiedCases
+from benchmark.pipeline.run import run_study
 from benchmark.pipeline.yardsticks import CEILING, MAJORITY, wanted_for_yardsticks
 from benchmark.study.study import Study
 from segmenters.whole_image import WholeImageSegmenter

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from benchmark.execution.execution import open_execution
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.plugins.registry import build
 from benchmark.study.reading import read_study
 

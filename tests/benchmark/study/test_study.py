@@ -10,7 +10,7 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.report.tables import comparisons
 from benchmark.study.reading import read_study
 from benchmark.study.schema import study_schema

@@ -16,7 +16,7 @@ from benchmark.errors import UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.report.folder import Claim
 from benchmark.report.report import publish
 from benchmark.report.tables import summary

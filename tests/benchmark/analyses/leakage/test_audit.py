@@ -21,9 +21,9 @@ from benchmark.evaluation.fold import evaluate
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
+from benchmark.pipeline.run import run_study
 from benchmark.plugins import FeatureExtractor
 from benchmark.statistics.metrics.scores import decided_metric
 from benchmark.study.extraction import Extraction

@@ -20,8 +20,7 @@ from benchmark.evaluation.fold import evaluate
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
-from benchmark.pipeline.run import plan_study
+from benchmark.pipeline.run import plan_study, run_study
 from benchmark.plugins.registry import plugin_class
 from benchmark.report.tables import summary
 from benchmark.statistics.comparison.paired import nadeau_bengio

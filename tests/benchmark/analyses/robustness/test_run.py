@@ -16,9 +16,9 @@ from benchmark.errors import CaseError, UserError
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.plan import plan_evaluation
+from benchmark.pipeline.run import run_study
 from benchmark.plugins import Cohort
 from benchmark.plugins.fingerprint import digest_of
 from benchmark.study.study import Study

@@ -9,7 +9,7 @@ import yaml
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.report.study_report import report_of
 from benchmark.report.writing.declared import declared_of
 from benchmark.study.reading import read_study

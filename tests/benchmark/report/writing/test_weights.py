@@ -5,7 +5,7 @@ import pytest
 from benchmark.execution.execution import Execution
 from benchmark.execution.store import Store
 from benchmark.execution.workers import workers
-from benchmark.pipeline import run_study
+from benchmark.pipeline.run import run_study
 from benchmark.plugins.registry import build
 from benchmark.report.study_report import report_of
 
