@@ -20,8 +20,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from benchmark.errors import UserError
+
 PATIENCE_S = 10.0
 """How long a process without work may take to end, in seconds."""
+UNGUARDED = (
+    "a worker process failed before it could work: each imports the script that starts it, so what a script does must "
+    'stand below `if __name__ == "__main__":`; or use `jobs=1`'
+)
 
 
 class WorkerDiedError(Exception):
@@ -35,6 +41,9 @@ class ProcessPool(ThreadPoolExecutor):
     """An executor over `jobs` processes. They are spawned: to fork one that holds threads (torch, MLflow) can hang."""
 
     def __init__(self, jobs: int) -> None:
+        """Refuse, by a `UserError`, a process that such a pool has just started and that imports the script."""
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise UserError(UNGUARDED)
         super().__init__(jobs, initializer=_leave_ctrl_c_to_the_main_thread)
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
@@ -91,16 +100,25 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,))
         self._process.start()
+        self._began = False
         theirs.close()  # or the pipe would not end with the process
 
     def ask(self, message: Any) -> bytes:
-        """Return what the process replies to a message. Raises `WorkerDiedError` where it ends before it does."""
+        """Return what the process replies to a message. Raises `WorkerDiedError` where it ends before it does.
+
+        Raises `UserError` where it could not begin and was not killed: no other would.
+        """
         try:
+            if not self._began:
+                self.connection.recv_bytes()
+                self._began = True
             self.connection.send_bytes(message)
             return self.connection.recv_bytes()
         except (OSError, EOFError):
             self.connection.close()
             self.join()
+            if not self._began and (self._process.exitcode or 0) > 0:
+                raise UserError(UNGUARDED) from None
             raise WorkerDiedError from None
 
     def kill(self) -> None:
@@ -124,14 +142,15 @@ def _leave_ctrl_c_to_the_main_thread() -> None:
 
 
 def _serve(connection: Connection) -> None:
-    """Work in a process: reply to each call with (result, None) or (None, error) until the pipe ends."""
+    """Work in a process: say that it begins, then reply to each call with (result, None) or (None, error)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    while True:
-        try:
+    try:
+        connection.send_bytes(b"begun")
+        while True:
             connection.send_bytes(_reply(connection.recv_bytes()))
-        except (OSError, EOFError):
-            return
+    except (OSError, EOFError):
+        return
 
 
 def _reply(message: bytes) -> Any:

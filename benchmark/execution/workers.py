@@ -176,6 +176,8 @@ def _outcome(future: Future[Any]) -> Any:
     have many: Dask's executor raises a `TypeError` for a result that was lost between its announcement and its use.
     """
     error = CancelledError() if future.cancelled() else future.exception()
+    if isinstance(error, UserError):  # of a pool that cannot work at all
+        return error
     return future.result() if error is None else _Lost(error)
 
 

@@ -157,3 +157,19 @@ def test_a_pool_that_nobody_ends_ends_with_the_command(tmp_path):
 @pytest.mark.parametrize("moment", [1, 2, 3, 4, 5, 20])
 def test_an_interruption_that_strikes_where_a_lock_is_taken_ends_it(tmp_path, moment):
     assert start(STRIKE, tmp_path, str(moment)).communicate(timeout=60) == ("interrupted\n", "")
+
+
+def test_a_script_without_a_guard_ends_in_the_sentence_that_says_so(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from benchmark.execution.workers import workers\n"
+        "from toy_work import square\n"
+        "with workers(2) as pool:\n"
+        "    raise next(pool.map(square, range(40)))[1]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "UserError: a worker process failed before it could work" in done.stderr.splitlines()[-1]
