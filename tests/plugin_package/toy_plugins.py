@@ -98,6 +98,16 @@ class CentreSegmenter(Segmenter):
         return roi, (bright, ScanWarning("toy", "notable", "made of noise"))
 
 
+class MisplacedReference(Segmenter):
+    """The cohort's mask put in the wrong place: what a broken stage would do."""
+
+    def segment(self, scan: Scan) -> sitk.Image:
+        mask = scan.masks["coronary"]
+        moved = sitk.GetImageFromArray(np.roll(sitk.GetArrayFromImage(mask), (5, 40, 40), axis=(0, 1, 2)))
+        moved.CopyInformation(mask)
+        return moved
+
+
 class MomentsExtractor(FeatureExtractor):
     """Mean, spread and extremes inside the region."""
 

@@ -24,24 +24,17 @@ ROOT = Path(__file__).resolve().parents[3]
 HEADLINE = ROOT / "results" / "headline.json"
 
 
-@pytest.fixture(scope="module")
-def facts(tmp_path_factory):
-    """Run the small study with some of its keys replaced; what was computed once serves every run."""
+def facts(tmp_path_factory, **changes):
     declaration = yaml.safe_load((ROOT / "tests" / "studies" / "small.yaml").read_text())
-    store = Store(tmp_path_factory.mktemp("store"))
-
-    def run(**changes):
-        study = Study.model_validate({**declaration, **changes})
-        with workers(2) as pool:
-            result = run_study(study, Execution(store, pool))
-        return facts_of(result, summary(result))
-
-    return run
+    study = Study.model_validate({**declaration, **changes})
+    with workers(2) as pool:
+        result = run_study(study, Execution(Store(tmp_path_factory.mktemp("store")), pool))
+    return facts_of(result, summary(result))
 
 
 @pytest.fixture(scope="module")
-def small(facts):
-    return facts()
+def small(tmp_path_factory):
+    return facts(tmp_path_factory)
 
 
 def test_the_small_study_gives_the_guarded_numbers(small):
@@ -49,8 +42,8 @@ def test_the_small_study_gives_the_guarded_numbers(small):
     assert table["ok"].all(), table[~table["ok"]].to_string()
 
 
-def test_features_of_other_cases_move_the_numbers(facts):
-    broken = facts(extractors={"radiomics": {"segmenter": "reference", "permuted": True}})
+def test_masks_in_the_wrong_place_move_the_numbers(tmp_path_factory):
+    broken = facts(tmp_path_factory, segmenters={"reference": {"use": "toy_misplaced"}})
     moved = compare_with_headline(broken, HEADLINE).query("not ok")
     assert "accuracy" in set(moved["metric"])
 
