@@ -84,12 +84,10 @@ def test_what_ships_has_learnt_from_fields_of_view_of_gated_scans_and_of_whole_c
 
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
 def test_phantoms_of_other_patients_and_another_scanner_do_not_warn(protocol):
-    cohort = PhantomCohort(zero=0, nonzero=2, seed="warnings", protocol=protocol, scanners=("standard",))
+    cohort = PhantomCohort(zero=1, nonzero=3, seed="warnings", protocol=protocol, scanners=("standard",))
     for case in cohort.cases():
-        scan, segmenter = case.source.load(), DenseRAUnetSegmenter()
-        found, warnings = segmenter.segment_noting(scan)
+        _, warnings = DenseRAUnetSegmenter().segment_noting(case.source.load())
         assert {warning.severity for warning in warnings} <= {"info"}, case.case_id
-    assert (sitk.GetArrayViewFromImage(found) == sitk.GetArrayViewFromImage(segmenter.segment(scan))).all()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +105,7 @@ def test_each_real_scan_says_why_it_is_not_what_the_network_knows(real_data, pla
 
 
 def test_an_abdomen_has_no_heart_region(real_data):
-    abdomen = Scan(read_image(real_data / "thorax_ct" / "example_ct_dicom")[:, :, :12])
+    abdomen = Scan(read_image(real_data / "thorax_ct" / "example_ct_dicom"))
     with pytest.raises(CaseError, match="no lungs in the field of view"):
         DenseRAUnetSegmenter().segment_noting(abdomen)
     _, warnings = DenseRAUnetSegmenter(within=None).segment_noting(abdomen)
@@ -143,7 +141,9 @@ def test_much_is_called_in_the_bones_of_a_real_chest_by_what_learnt_of_simple_on
     real_data, within, parameters, said
 ):
     image = read_image(real_data / "lung1_001" / "image.nii.gz")[:, :, 50:66]
-    _, warnings = DenseRAUnetSegmenter(within=within, **parameters).segment_noting(Scan(image))
+    scan, segmenter = Scan(image), DenseRAUnetSegmenter(within=within, **parameters)
+    found, warnings = segmenter.segment_noting(scan)
+    assert (sitk.GetArrayViewFromImage(found) == sitk.GetArrayViewFromImage(segmenter.segment(scan))).all()
     assert {warning.kind for warning in warnings if warning.severity == "severe"} == said
 
 
