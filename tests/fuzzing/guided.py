@@ -9,7 +9,16 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["benchmark", "plistlib"]):
+# What readers import when they are called would come too late to be watched.
+with atheris.instrument_imports(include=["benchmark", "openpyxl", "plistlib", "pydicom", "yaml"]):
+    import benchmark.cohorts.coca_annotation
+    import benchmark.cohorts.manifest
+    import benchmark.images.dicom_series
+    import benchmark.images.reading
+    import benchmark.images.slicer.segments
+    import benchmark.networks.checkpoint
+    import benchmark.study.reading
+    import benchmark.table_file  # noqa: F401
     from tests.fuzzing.readers import readers
     from tests.fuzzing.test_readers import bounded, refusal
 
