@@ -120,7 +120,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry that guards a study: values, tolerances, and the versions and processor that made them.
+    """Return the entry that guards a study: values and tolerances, and what they are of and were made with.
 
     The tolerance is half the width of the metric's own 95 % interval: a change that resampling the
     patients would not produce. Numbers on the same machine and versions repeat exactly; the tolerance is for others:
@@ -140,9 +140,19 @@ def headline_of(facts: dict[str, Any]) -> dict[str, Any]:
             }
             for run, metrics in facts["runs"].items()
         },
+        "cohort_hash": facts["cohort_hash"],
+        "folds": _folds(facts),
         "versions": facts["versions"],
         "processor": facts["processor"],
     }
+
+
+def _folds(facts: dict[str, Any]) -> str:
+    """Return a hash of what decides the folds, and who trains and is tested in them."""
+    parameters = facts["parameters"].items()
+    return digest_of(
+        {name: value for name, value in parameters if name == "seed" or name.startswith("protocol.")}
+    )
 
 
 def _half_width(found: dict[str, Any]) -> float:
@@ -176,7 +186,11 @@ def made_elsewhere(facts: dict[str, Any], file: Path) -> str:
     """
     guarded = _guarded(facts, file)
     now, before = facts["versions"], guarded["versions"]
-    other = [
+    # Entries of before know neither cohort nor folds.
+    said = {"another cohort": ("cohort_hash", facts["cohort_hash"])}
+    said["other folds (`seed` or `protocol`)"] = ("folds", _folds(facts))
+    other = [what for what, (key, here) in said.items() if guarded.get(key, here) != here]
+    other += [
         f"{name} {now.get(name, 'absent')} (guarded: {before.get(name, 'absent')})"
         for name in sorted(now.keys() | before.keys())
         if now.get(name) != before.get(name)

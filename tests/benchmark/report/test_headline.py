@@ -1,5 +1,6 @@
 """The embedded phantoms through the whole pipeline, held against the guarded numbers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,32 @@ def test_the_check_says_what_else_differs_from_what_made_the_guarded_numbers(sma
     assert other == "another processor, Intel Xeon (guarded: AMD EPYC 7763)"
     newer = {**small, "processor": "AMD EPYC 7763", "versions": {**small["versions"], "numpy": "9.0"}}
     assert made_elsewhere(newer, file) == f"numpy 9.0 (guarded: {small['versions']['numpy']})"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("protocol.folds", 4, "other folds (`seed` or `protocol`)"),
+        ("seed", "another", "other folds (`seed` or `protocol`)"),
+        ("comparisons.rope", 0.5, ""),
+    ],
+)
+def test_the_check_says_that_folds_are_others(small, tmp_path, name, value, said):
+    file = tmp_path / "headline.json"
+    update_headline(small, file)
+    assert name in small["parameters"]
+    assert made_elsewhere({**small, "parameters": {**small["parameters"], name: value}}, file) == said
+
+
+def test_the_check_says_that_the_cohort_is_another_where_the_guard_knows_it(small, tmp_path):
+    file = tmp_path / "headline.json"
+    update_headline(small, file)
+    other = {**small, "cohort_hash": "0" * 64}
+    assert made_elsewhere(other, file) == "another cohort"
+    guard = json.loads(file.read_text())
+    del guard[small["study"]]["cohort_hash"]
+    file.write_text(json.dumps(guard))
+    assert made_elsewhere(other, file) == ""
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "no headline file"), ("{", "not a headline file")])
