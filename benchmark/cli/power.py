@@ -98,13 +98,15 @@ def plan(
     """
     from benchmark.analyses.forecast import forecast
     from benchmark.execution.execution import open_execution
+    from benchmark.execution.isolation import here
     from benchmark.execution.store import json_text
     from benchmark.report.console import print_forecast
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
     tell_notices(declared.cohort)
-    with open_execution(results, 1) as execution:
+    # Seconds and memory are counted in the process that does the work.
+    with here(True), open_execution(results, 1) as execution:
         found = forecast(declared, execution, scans).record()
     if as_json:
         print(json_text(found), end="")

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -31,12 +33,22 @@ def test_the_last_task_of_a_step_is_waited_for():
     assert found.record()["cpu_hours_left"] == pytest.approx(240 / 3600)
 
 
+STUDY = (
+    "name: small\ncohort: {use: phantom, generation: 1, zero: 10, nonzero: 10}\nsegmenters: {reference: {}}\n"
+    "extractors: {radiomics: {segmenter: reference}}\nclassifiers: {logistic_regression: {}}\n"
+)
+
+
+def test_what_a_scan_takes_is_counted_where_it_is_extracted(tmp_path):
+    (tmp_path / "small.yaml").write_text(STUDY)
+    command = [sys.executable, "-c", "import cacbench; cacbench.main()", "plan", "small.yaml", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)
+    assert json.loads(done.stdout)["steps"][0]["seconds"] > 0.1, "a phantom of 24 slices is rendered"
+
+
 def test_the_command_prints_it_and_its_json(tmp_path):
     study = tmp_path / "small.yaml"
-    study.write_text(
-        "name: small\ncohort: {use: phantom, generation: 1, zero: 10, nonzero: 10}\nsegmenters: {reference: {}}\n"
-        "extractors: {radiomics: {segmenter: reference}}\nclassifiers: {logistic_regression: {}}\n"
-    )
+    study.write_text(STUDY)
     told = CliRunner().invoke(app, ["plan", str(study), "--results", str(tmp_path / "r"), "--scans", "2"])
     assert told.exit_code == 0, told.output
     assert "features of a scan" in told.output
