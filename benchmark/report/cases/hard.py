@@ -13,7 +13,7 @@ _ABOUT = ("cac_score", "group", "protocol", "contrast")
 def hard_cases(result: StudyResult, methods: Methods) -> pd.DataFrame:
     """Return one row per case that at least half of the methods call wrongly, the hardest first.
 
-    Columns case_id, truth, wrong (how many), methods (of how many), what is known of the case, and what each
+    Columns case_id, truth, wrong (how many), methods (of how many), what is known of the cases, and what each
     method called it. Rules are not counted, and of repeats the first is looked at.
     """
     first = methods.predictions[methods.predictions["repeat"] == methods.predictions["repeat"].min()]
@@ -22,8 +22,9 @@ def hard_cases(result: StudyResult, methods: Methods) -> pd.DataFrame:
     truth = mine.drop_duplicates("case_id").set_index("case_id")["label"].loc[called.index]
     wrong = called.ne(truth, axis=0).sum(axis=1)
     classes = dict(enumerate(result.study.target.classes))
-    known = result.features.cases.loc[
-        called.index, [name for name in _ABOUT if name in result.features.cases]
+    about = result.features.cases.loc[called.index]
+    known = about[
+        [name for name in _ABOUT if name in about and (about[name].notna() & (about[name] != "")).any()]
     ]
     table: pd.DataFrame = pd.concat(
         [

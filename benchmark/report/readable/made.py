@@ -48,7 +48,7 @@ def question_of(study: Study, methods: Sequence[str]) -> str:
     what = "calcium from none" if study.target.binary else "the bands of the Agatston score"
     asked = study.comparisons.asked
     if asked:
-        return f"Does {asked[0]} tell {what} more often rightly than {asked[1]} does?"
+        return f"Does {asked[0]} tell {what} more often rightly than {asked[1]}?"
     if len(methods) == 1:
         return f"How often does {methods[0]} tell {what} rightly?"
     return f"Which of {len(methods)} methods tells {what} most often rightly: {', '.join(methods)}?"

@@ -86,6 +86,11 @@ def test_a_case_is_hard_that_half_of_the_methods_miss_and_rules_do_not_count(res
     assert "rule" not in table
 
 
+def test_what_no_case_tells_is_no_column(result, methods):
+    result.features.cases[["cac_score", "group"]] = [np.nan, ""]
+    assert not {"cac_score", "group"} & set(hard_cases(result, methods))
+
+
 def test_p_stands_beside_the_accuracy_and_the_reference_is_marked():
     runs = pd.DataFrame({"run": ["a", "b", "c"], "accuracy": "0.5", "f1": "0.5"})
     compared = pd.DataFrame(
