@@ -80,6 +80,8 @@ def test_a_number_without_an_interval_is_guarded_by_its_value_alone():
     facts = {
         "cases": 4,
         "excluded": 0,
+        "cohort_hash": "",
+        "parameters": {},
         "versions": {},
         "processor": "",
         "runs": {"a/b": {"macro_f1": {"value": 0.25, "low": None, "high": None, "method": "not estimable"}}},
