@@ -101,12 +101,20 @@ class DenseRAUnetModule(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits, (batch, 1, y, x)."""
+        return self.decode(image, *self.encode(image))
+
+    def encode(self, image: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return what the narrowest level makes of it, (batch, channels, y / divisor, x / divisor), and the skips."""
         x = self.encoder[0](self.stem(self.unshuffle(image)))
         skips = []
         for down, block in zip(self.down, self.encoder[1:], strict=True):
             skips.append(x)
             x = block(down(nn.functional.max_pool2d(x, 2)))
-        x = self.atrous(x)
+        return self.atrous(x), skips
+
+    def decode(self, image: torch.Tensor, narrowest: torch.Tensor, skips: list[torch.Tensor]) -> torch.Tensor:
+        """Return the logits of what was encoded."""
+        x = narrowest
         for up, block, skip in reversed(list(zip(self.up, self.decoder, skips, strict=True))):
             x = block(up(torch.cat([nn.functional.interpolate(x, scale_factor=2), skip], dim=1)))
         fine = torch.cat([self.shuffle(self.expand(x)), image], dim=1)

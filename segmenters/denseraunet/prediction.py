@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,14 @@ from segmenters.denseraunet.slices import channels, windowed
 if TYPE_CHECKING:
     import torch
 
+    from segmenters.denseraunet.network import DenseRAUnetModule
+
 OVERLAP = 0.25
+
+
+def padded(sides: Sequence[int], divisor: int) -> list[int]:
+    """Return the next multiples of `divisor`."""
+    return [-(-side // divisor) * divisor for side in sides]
 
 
 def predict(
@@ -24,17 +32,28 @@ def predict(
     divisor: int,
     batch: int = 4,
     window: int = 256,
+    narrowest: list[torch.Tensor] | None = None,
 ) -> NDArray[np.float32]:
     """Return the probability of coronary calcium, (z, y, x), of a volume in HU on the network's pixel.
 
     Slices larger than `window` are covered by windows that overlap by a quarter, blended by MONAI's inferer with
-    Gaussian weights; smaller ones are padded to the next multiple of `divisor`.
+    Gaussian weights; smaller ones are padded to the next multiple of `divisor`. To `narrowest` is added what the
+    narrowest level of DenseRAUnet makes of each window.
     """
     import torch
     from monai.inferers import SlidingWindowInferer
 
+    def passed(x: torch.Tensor) -> torch.Tensor:
+        if narrowest is None:
+            logits: torch.Tensor = network(x)
+            return logits
+        dense_rau_net = cast("DenseRAUnetModule", network)
+        deepest, skips = dense_rau_net.encode(x)
+        narrowest.append(deepest)
+        return dense_rau_net.decode(x, deepest, skips)
+
     like = next(network.parameters())
-    sides = [min(window, -(-side // divisor) * divisor) for side in volume.shape[1:]]
+    sides = [min(window, side) for side in padded(volume.shape[1:], divisor)]
     infer = SlidingWindowInferer(sides, sw_batch_size=batch, overlap=OVERLAP, mode="gaussian")
     windows, result = windowed(volume, network_input), np.empty(volume.shape, np.float32)
     with torch.inference_mode():
@@ -42,5 +61,5 @@ def predict(
             centres = np.arange(start, min(start + batch, len(volume)))
             x = torch.from_numpy(channels(volume, windows, network_input, centres))
             x = x.to(like.device, like.dtype, memory_format=torch.channels_last)
-            result[centres] = infer(x, network).float().sigmoid().cpu().numpy()[:, 0]
+            result[centres] = infer(x, passed).float().sigmoid().cpu().numpy()[:, 0]
     return result

@@ -130,7 +130,6 @@ class DenseRAUnetSegmenter(Segmenter):
         """Return the probability of coronary calcium (float32) on the image's grid."""
         import SimpleITK as sitk
 
-        from segmenters.denseraunet.prediction import predict
         from segmenters.denseraunet.slices import axial, on_network_pixels, refuse_too_few
 
         on_grid = on_network_pixels(axial(image), self.input)
@@ -139,22 +138,37 @@ class DenseRAUnetSegmenter(Segmenter):
         network = _load(
             self.weights.path, self.weights_digest(), self.network, self.input, self.device, self.precision
         )
-        probability = sitk.GetImageFromArray(
-            predict(
-                network,
-                volume,
-                self.input,
-                divisor=self.network.divisor,
-                batch=self.batch,
-                window=self.window_pixels,
-            )
-        )
+        probability = sitk.GetImageFromArray(self._predict(network, volume))
         probability.CopyInformation(on_grid)
         return (
             probability
             if on_grid is image
             else sitk.Resample(probability, image, sitk.Transform(), sitk.sitkLinear, 0.0)
         )
+
+    def _predict(self, network: torch.nn.Module, volume: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability; what DenseRAUnet's narrowest level makes of whole slices is kept for its features."""
+        from segmenters.denseraunet.embedding.kept import keep, key_of
+        from segmenters.denseraunet.prediction import padded, predict
+
+        divisor = self.network.divisor
+        in_one_window = max(padded(volume.shape[1:], divisor)) <= self.window_pixels
+        narrowest: list[torch.Tensor] | None = (
+            [] if in_one_window and isinstance(self.network, DenseRAUnet) else None
+        )
+        probability = predict(
+            network,
+            volume,
+            self.input,
+            divisor=divisor,
+            batch=self.batch,
+            window=self.window_pixels,
+            narrowest=narrowest,
+        )
+        if narrowest:
+            made_by = (self.weights_digest(), self.device, self.precision, self.batch)
+            keep(key_of(volume, *made_by), narrowest)
+        return probability
 
 
 @cache

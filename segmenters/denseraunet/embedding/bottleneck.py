@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
 from benchmark.networks.inference import Device, Precision, prepare, to_device
+from segmenters.denseraunet.embedding.kept import keep, kept, key_of
 from segmenters.denseraunet.plan import DenseRAUnet, Input
 from segmenters.denseraunet.slices import channels, windowed
 from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
@@ -19,25 +20,18 @@ from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
 if TYPE_CHECKING:
     import torch
 
+    from segmenters.denseraunet.network import DenseRAUnetModule
+
 
 @dataclass(frozen=True)
 class Encoder:
-    """The network up to its narrowest level, what it sees, and how many pixels side by side become one place."""
+    """The network, what it sees, and how many pixels side by side become one place of its narrowest level."""
 
-    module: Any
+    module: DenseRAUnetModule
     input: Input
     stride: int
-
-    def __call__(self, slices: torch.Tensor) -> torch.Tensor:
-        """Return (batch, features, y / stride, x / stride) of (batch, channels, y, x)."""
-        import torch
-
-        module = self.module
-        x: torch.Tensor = module.encoder[0](module.stem(module.unshuffle(slices)))
-        for down, block in zip(module.down, module.encoder[1:], strict=True):
-            x = block(down(torch.nn.functional.max_pool2d(x, 2)))
-        deepest: torch.Tensor = module.atrous(x)
-        return deepest
+    made_by: tuple[object, ...]
+    """What of file, device and precision decides its numbers."""
 
 
 @cache
@@ -56,7 +50,8 @@ def load(path: Path, digest: str, device: Device, precision: Precision) -> Encod
         )
     module = build_network(header.network, header.input)
     load_strictly(module, path, classifier_head=(LESION_CHECK,))
-    return Encoder(prepare(module, device, precision), header.input, header.network.divisor)
+    prepared = cast("DenseRAUnetModule", prepare(module, device, precision))
+    return Encoder(prepared, header.input, header.network.divisor, (digest, device, precision))
 
 
 def activations(
@@ -64,26 +59,36 @@ def activations(
 ) -> NDArray[np.float32]:
     """Return the activations (places, features) at all places that hold a pixel of `where`.
 
-    `volume` in HU and `where`, which must hold a pixel, are (z, y, x) on the network's pixel.
+    `volume` in HU and `where`, which must hold a pixel, are (z, y, x) on the network's pixel. What the segmenter passed
+    on its way through the same volume is taken from there.
     """
     import torch
 
-    windows = windowed(volume, encoder.input)
-    touched = np.flatnonzero(where.any(axis=(1, 2)))
-    found = []
-    with torch.inference_mode():
-        for centres in np.split(touched, range(batch, len(touched), batch)):
-            seen = _padded(channels(volume, windows, encoder.input, centres), encoder.stride)
-            x = to_device(seen.contiguous(memory_format=torch.channels_last), encoder.module)
-            held = _padded(where[centres, None].astype(np.float32), encoder.stride)
-            places = torch.nn.functional.max_pool2d(held, encoder.stride)[:, 0] > 0
-            found.append(encoder(x).float().cpu().permute(0, 2, 3, 1)[places].numpy())
-    return np.concatenate(found)
+    key = key_of(volume, *encoder.made_by, batch)
+    if (deepest := kept(key)) is None:
+        deepest = keep(key, _encoded(encoder, volume, batch))
+    held = _padded(torch.from_numpy(where[:, None].astype(np.float32)), encoder.stride)
+    places = torch.nn.functional.max_pool2d(held, encoder.stride)[:, 0] > 0
+    return deepest.float().cpu().permute(0, 2, 3, 1)[places].numpy()
 
 
-def _padded(slices: NDArray[np.float32], stride: int) -> torch.Tensor:
-    """Return (batch, channels, y, x) with black below and to the right, its sides divisible by the stride."""
+def _encoded(encoder: Encoder, volume: NDArray[Any], batch: int) -> list[torch.Tensor]:
+    """Return what the narrowest level makes of each batch of slices, (slices, features, y / stride, x / stride)."""
     import torch
 
-    below, right = (-side % stride for side in slices.shape[2:])
-    return torch.nn.functional.pad(torch.from_numpy(slices), (0, right, 0, below))
+    windows, made = windowed(volume, encoder.input), []
+    with torch.inference_mode():
+        for start in range(0, len(volume), batch):
+            centres = np.arange(start, min(start + batch, len(volume)))
+            x = torch.from_numpy(channels(volume, windows, encoder.input, centres))
+            x = to_device(x.contiguous(memory_format=torch.channels_last), encoder.module)
+            made.append(encoder.module.encode(_padded(x, encoder.stride))[0])
+    return made
+
+
+def _padded(slices: torch.Tensor, stride: int) -> torch.Tensor:
+    """Return (batch, channels, y, x) with zeros on all sides, which it makes divisible by the stride, as MONAI does."""
+    import torch
+
+    more = [-side % stride for side in slices.shape[:1:-1]]
+    return torch.nn.functional.pad(slices, [part for each in more for part in (each // 2, each - each // 2)])
