@@ -36,8 +36,8 @@ def add_points(
     flat[touched] += filled * np.maximum(np.float32(value) - flat[touched], 0)
 
 
-def near(grid: Grid, points: NDArray[np.float64], reach_mm: float) -> Flags:
-    """Say which points (n, 3) lie on the grid or within `reach_mm` of it."""
+def near(grid: Grid, points: NDArray[np.float64], reach_mm: float | NDArray[np.float64]) -> Flags:
+    """Say which points (n, 3) lie on the grid or within `reach_mm`, one for all or (n, 1), of it."""
     low = np.asarray(grid.origin) - reach_mm
     high = low + 2 * reach_mm + np.asarray(grid.spacing) * (np.asarray(grid.shape) - 1)
     return np.asarray(((points >= low) & (points <= high)).all(axis=1))

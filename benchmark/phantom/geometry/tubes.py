@@ -13,6 +13,8 @@ from benchmark.phantom.geometry.vectors import dot, unit
 
 Indices = NDArray[np.intp]
 _CHUNK = 50_000
+SOFT_EDGE_MM = 2.0
+"""How far beyond its radius a painted tube is looked for: its edge is as soft as a voxel is long."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,14 @@ class Nearby:
         return tube.axial_distance(self.offset, self.node)
 
 
-def nearby(tube: Tube, grid: Grid, reach: float) -> Nearby:
-    """Return the voxels whose centre lies within `reach` mm of the tube's nodes."""
+def nearby(tube: Tube, grid: Grid, reach: float, within: NDArray[np.bool_] | None = None) -> Nearby:
+    """Return the voxels whose centre lies within `reach` mm of the tube's nodes, those alone that are `within`.
+
+    `within` is a part of the grid, (z, y, x), or of its section, (y, x).
+    """
     voxels = _voxels_around(tube, grid, reach)
+    if within is not None:
+        voxels = voxels[within.ravel()[voxels % within.size]]
     points = grid.points(voxels)
     node = _nearest_node(points, tube.nodes)
     offset = points - tube.nodes[node]
@@ -190,13 +197,13 @@ def nearest_walls(tubes: Sequence[Tube], grid: Grid, reach: float) -> Walls:
 
 
 def paint_tube(canvas: Canvas, tube: Tube, value: float, within: NDArray[np.bool_] | None = None) -> None:
-    """Paint a tube's inside with softened edges, optionally only `within` a part of the section (y, x)."""
+    """Paint a tube's inside with softened edges, optionally only `within` a part, see `nearby`."""
     grid = canvas.grid
-    near = nearby(tube, grid, float(tube.radius.max()) + 2.0)
+    near = nearby(tube, grid, float(tube.radius.max()) + SOFT_EDGE_MM, within)
+    if not near.voxels.size:
+        return
     spacing = np.array([max(grid.thickness, grid.spacing[0]), *grid.spacing[1:]], np.float32)
     edge = dot(np.abs(near.offset), spacing) / (np.linalg.norm(near.offset, axis=1) + np.float32(1e-6))
     occupancy = np.clip(0.5 - (near.distance(tube) - tube.radius[near.node]) / edge, 0, 1)
-    if within is not None:
-        occupancy *= within.ravel()[near.voxels % within.size]
     flat = canvas.hu.reshape(-1)
     flat[near.voxels] += occupancy * (np.float32(value) - flat[near.voxels])

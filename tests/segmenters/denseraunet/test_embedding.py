@@ -8,8 +8,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from benchmark.case import Scan
 from benchmark.errors import CaseError, UserError
 from benchmark.plugins.registry import build
+from segmenters.denseraunet.embedding import bottleneck
 from segmenters.denseraunet.embedding.extractor import DenseRAUnetFeaturesExtractor
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
@@ -117,7 +119,8 @@ def test_bfloat16_gives_the_same_direction():
 def test_only_places_of_the_box_or_of_the_roi_count(weights):
     image = scan()
     deepest = hooked(network(), SEES, sitk.GetArrayFromImage(image))
-    corner = region(image, (0, 0, 2), (4, 12, 2)) + region(image, (4, 8, 2), (8, 4, 2))  # an L, 12 × 12
+    # An L, 11 × 12, and 20 mm more are 40 × 40 pixels, which need no padding: places begin at the image's corner.
+    corner = region(image, (0, 0, 2), (4, 12, 2)) + region(image, (4, 8, 2), (7, 4, 2))
     places = {"box": np.ones((3, 3), bool), "roi": np.array([[1, 0, 0], [1, 0, 0], [1, 1, 1]], bool)}
     for declared, counted in places.items():
         kept = deepest[2:4, :, :3, :3][:, :, counted]
@@ -161,6 +164,26 @@ def test_the_batch_does_not_matter(weights):
     one, *others = (features(weights, image, image * 0 + 1, batch=batch) for batch in (1, 2, 7, 20))
     for other in others:
         np.testing.assert_allclose(other, one, atol=1e-6)
+
+
+def test_what_the_segmenter_passed_on_its_way_through_the_same_scan_is_not_made_again(weights, monkeypatch):
+    image = scan((7, 39, 50))  # padded on all four sides
+    network_of = {"weights": str(weights), "network": TINY.model_dump(), "input": SEES.model_dump()}
+    within = {"use": "whole_image"}
+    segmenter = build(
+        "segmenter", {"use": "denseraunet", "within": within, "precision": "fp32", **network_of}
+    )
+    alone = features(weights, image, image * 0 + 1)
+    segmenter.segment(Scan(scan((8, 44, 60))))
+    again = features(weights, image, image * 0 + 1)
+    segmenter.segment(Scan(image))
+    monkeypatch.setattr(bottleneck, "_encoded", None)
+    np.testing.assert_array_equal(features(weights, image, image * 0 + 1), alone)
+    np.testing.assert_array_equal(again, alone)
+    with pytest.raises(TypeError):
+        features(weights, image + 1, image * 0 + 1)  # another scan
+    with pytest.raises(TypeError):
+        features(weights, image, image * 0 + 1, precision="bf16")
 
 
 def test_an_empty_or_too_thin_roi_and_too_few_slices_are_exclusions(weights):

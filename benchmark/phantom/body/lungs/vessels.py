@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.phantom.body.cage import POWER, Cage
-from benchmark.phantom.geometry.grid import Canvas, Flags
+from benchmark.phantom.geometry.grid import Canvas, Flags, Grid
 from benchmark.phantom.geometry.points import add_points, near
-from benchmark.phantom.geometry.tubes import Tube, paint_tube
+from benchmark.phantom.geometry.tubes import SOFT_EDGE_MM, Tube, paint_tube
 from benchmark.phantom.geometry.vectors import unit
 
 Points = NDArray[np.float64]
@@ -68,7 +68,7 @@ def paint_lung_vessels(canvas: Canvas, cage: Cage, aerated: Flags) -> None:
     branches = _stems(rng)
     for generation in range(GENERATIONS):
         wide = branches.radius > TWIG_MM
-        for tube in _tubes(branches.thin(wide)):
+        for tube in _tubes(_on_grid(canvas.grid, branches.thin(wide))):
             paint_tube(canvas, tube, VESSEL_HU, aerated)
         _paint_twigs(canvas, branches.thin(~wide), aerated)
         branches = _daughters(branches, generation, rng)
@@ -106,6 +106,13 @@ def _daughters(branches: Branches, generation: int, rng: np.random.Generator) ->
     radius = TAPER * np.repeat(branches.radius, 2) * rng.uniform(*DAUGHTER, len(way))
     grown = _grown(ends, way, radius, generation + 1, rng)
     return grown.thin(radius > THINNEST_MM)
+
+
+def _on_grid(grid: Grid, branches: Branches) -> Branches:
+    """Return those that may reach it: most of a chest's vessels lie beside a field of view around the heart."""
+    bow = np.linalg.norm(branches.bow, axis=1)
+    reach_mm = branches.length / 2 + bow + branches.radius + SOFT_EDGE_MM
+    return branches.thin(near(grid, branches.at(0.5), reach_mm[:, None]))
 
 
 def _tubes(branches: Branches) -> list[Tube]:
