@@ -21,6 +21,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from benchmark.errors import UserError
+from benchmark.execution.large_arrays import ArrayFiles, ArrayNames, mapped, pack, unpack
 
 PATIENCE_S = 10.0
 """How long a process without work may take to end, in seconds."""
@@ -48,6 +49,8 @@ class ProcessPool(ThreadPoolExecutor):
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._killed = threading.Event()
+        self._files = ArrayFiles()
+        self._arrays = ArrayNames(self._files)
         # Whatever kept `shutdown` from its end: Python waits at its own for processes, and these for the end of a pipe.
         atexit.register(self.kill)
 
@@ -56,7 +59,7 @@ class ProcessPool(ThreadPoolExecutor):
         return super().submit(self._in_a_process, function, args, kwargs)
 
     def _in_a_process(self, *call: Any) -> Any:
-        message = ForkingPickler.dumps(call)
+        message = pack(call, self._arrays.of)
         try:
             worker = self._idle.pop()
         except IndexError:
@@ -81,6 +84,7 @@ class ProcessPool(ThreadPoolExecutor):
             worker.connection.close()
         while self._idle:
             self._idle.pop().join()
+        self._files.close()
         atexit.unregister(self.kill)
 
     def kill(self) -> None:
@@ -155,7 +159,7 @@ def _serve(connection: Connection) -> None:
 
 def _reply(message: bytes) -> Any:
     try:
-        function, args, kwargs = pickle.loads(message)  # noqa: S301 - of the process that started this one
+        function, args, kwargs = unpack(message, mapped)
         return ForkingPickler.dumps((function(*args, **kwargs), None))
     except BaseException as error:  # whatever it is, the process can do the next item
         try:

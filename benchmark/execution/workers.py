@@ -128,7 +128,7 @@ def _dask_workers(address: str) -> Iterator[Workers]:
         from distributed import Client
     except ImportError:
         raise UserError("--dask: Dask is not installed; pip install 'cacbench[dask]'") from None
-    from benchmark.execution.dask_cluster import ClusterWatch
+    from benchmark.execution.dask_cluster import ClusterExecutor, ClusterWatch
 
     try:
         client = Client(address, timeout=10)
@@ -138,9 +138,8 @@ def _dask_workers(address: str) -> Iterator[Workers]:
         ) from None
     watch = ClusterWatch(client, address)
     with client:
-        # Two before any worker is there. Not `pure`: an item that is tried again would be answered by the loss that the
-        # cluster remembers.
-        yield Workers(client.get_executor(pure=False), max(2, watch.workers()), watch.lost)
+        # Two before any worker is there.
+        yield Workers(ClusterExecutor(client), max(2, watch.workers()), watch.lost)
 
 
 @contextmanager

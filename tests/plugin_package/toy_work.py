@@ -82,3 +82,9 @@ class NoReturn:
 
     def __reduce__(self):
         return int, ("three",)
+
+
+def look_at(held):
+    """Say what came of an array: its sum, whether it could be written to, and where it was worked on."""
+    (array,) = held
+    return float(array.sum()), array.flags.writeable, os.getpid()

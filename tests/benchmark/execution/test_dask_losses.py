@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
-from toy_work import note_and_die_at_three, slowly
+from toy_work import look_at, note_and_die_at_three, slowly
 
 from benchmark.errors import UserError
 from benchmark.execution.process_pool import WorkerDiedError
@@ -84,6 +85,23 @@ def test_half_of_the_workers_gone_changes_nothing_but_time(tmp_path):
         with workers(dask=address) as pool:
             results = after(pool.map(slowly, range(40)), 10, lambda: kill(*started[:2]))
     assert results == {x: x * x for x in range(40)}
+
+
+def test_a_table_that_was_lost_with_its_workers_is_sent_again(tmp_path):
+    from distributed import Client
+
+    table = np.ones((1000, 200))
+    with cluster(tmp_path, 2, nanny=True) as (address, *_):
+        wait_for_workers(address, 2)
+        with workers(dask=address) as pool:
+            before = dict(pool.map(look_at, [(table,)] * 4))
+            with Client(address) as client:
+                pids = set(client.run(os.getpid).values())
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            after_it = dict(pool.map(look_at, [(table,)] * 4))
+    assert {total for total, *_ in before.values()} == {total for total, *_ in after_it.values()} == {2e5}
+    assert pids.isdisjoint(pid for *_, pid in after_it.values())
 
 
 def test_all_workers_gone_end_it_in_a_sentence_within_a_minute(tmp_path):
