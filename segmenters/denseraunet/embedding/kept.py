@@ -1,7 +1,7 @@
 """What the network's narrowest level made of the scan seen last: the segmenter passes it, the features are made of it.
 
-A study that has both shows each scan to the network once. What a scan is, is said by its voxels, so that whoever asks
-with the same ones gets the same numbers, kept or made anew.
+A study that has both, the segmenter first, shows each scan to the network once. What a scan is, is said by its voxels,
+so that whoever asks with the same ones gets the same numbers, kept or made anew.
 """
 
 from __future__ import annotations
