@@ -49,8 +49,9 @@ $(VENV)/.complete-$(EXTRAS): pyproject.toml constraints.txt
 	touch $@
 	@echo '$(ACTIVATE)'
 
-performance: environment ## clocks and ratios, side by side with what one would script oneself; run by hand
+performance: bench ## clocks and ratios, side by side with what one would script oneself; an hour and more, run by hand
 	$(BIN)/python -m tests.performance.table
+	$(BIN)/python -m tests.performance.growth_figure docs/figures/growth.png
 	for script in costs denseraunet embeddings; do $(BIN)/python tests/performance/$$script.py || exit; done
 
 faults: environment ## kills, damages, crowds and moves a small study for an hour, and writes results/faults.md; run by hand

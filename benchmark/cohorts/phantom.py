@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -104,6 +105,10 @@ class PhantomCohort(Cohort):
 
     def cases(self) -> Sequence[Case]:
         """List the cases; nothing is rendered."""
+        return list(_listed(self))
+
+    def drawn(self) -> list[Case]:
+        """Draw every patient, in the order of their ids."""
         cases = [self._case(stream, k) for stream, k in self._members()]
         return sorted(cases, key=lambda case: case.case_id)
 
@@ -168,3 +173,9 @@ class PhantomCohort(Cohort):
         own = ("field_of_view_mm", "pixel_mm", "coverage_mm", "slice_thickness_mm", "noise_sd_hu")
         override = {name: value for name in own if (value := getattr(self, name)) is not None}
         return Acquisition.model_validate(preset(protocol, scanner).model_dump() | override)
+
+
+@lru_cache(maxsize=2)
+def _listed(cohort: PhantomCohort) -> tuple[Case, ...]:
+    """Return the cases of a cohort, drawn once: a command asks for them again and again."""
+    return tuple(cohort.drawn())

@@ -134,7 +134,7 @@ def lacking_features(study: Study, identified: IdentifiedCases, store: Store) ->
 def _outcomes(
     identified: IdentifiedCases, wanted: list[Wanted], keys: Mapping[str, list[str]], execution: Execution
 ) -> Outcomes:
-    """Make what the store lacks, in the declared order. Extractions that differ in who learns from them are made once."""
+    """Make what the store lacks, in declared order. Extractions that differ in who learns from them are made once."""
     by_name = {item.name: item for item in wanted}
     first: dict[tuple[str, ...], str] = {}
     for name, made_of in keys.items():

@@ -50,9 +50,10 @@ def ranking(result: StudyResult, groups: pd.DataFrame) -> Ranking | None:
 
 def _per_run(result: StudyResult, table: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
     first = result.predictions[result.predictions["repeat"] == result.predictions["repeat"].min()]
+    of_runs = dict(iter(first.groupby("run", sort=False)))
     parts = []
     for run in result.all_runs():
-        parts.append(table(first[first["run"] == run.name]))
+        parts.append(table(of_runs[run.name]))
         parts[-1].insert(0, "run", run.name)
     return pd.concat(parts, ignore_index=True)
 

@@ -20,6 +20,7 @@ def chosen_of_runs(choices: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for run, folds in choices.groupby("run", sort=False):
         kept = [json.loads(text) for text in folds["kept"]]
+        always = set(kept[0]).intersection(*kept)
         chosen, times = Counter(folds["parameters"]).most_common(1)[0]
         rows.append(
             (
@@ -27,7 +28,7 @@ def chosen_of_runs(choices: pd.DataFrame) -> pd.DataFrame:
                 _parameters(json.loads(chosen)),
                 f"{times} of {len(folds)}",
                 _range([len(names) for names in kept]),
-                _named([name for name in kept[0] if all(name in others for others in kept)]),
+                _named([name for name in kept[0] if name in always]),
             )
         )
     columns = ["run", "hyperparameters most often chosen", "in folds", "features kept", "kept in every fold"]

@@ -48,7 +48,7 @@ def align_folds(folds: pd.DataFrame, runs: Sequence[str], metrics: Sequence[str]
     `ValueError` where runs, metrics, folds or scores are missing.
     """
     _require_columns(folds, ["run", "repeat", "fold", "n_train", "n_test", *metrics], "fold table")
-    tables = {run: _of_run(folds, run, ["repeat", "fold"], "fold table") for run in runs}
+    tables = _by_run(folds, runs, ["repeat", "fold"], "fold table")
     first = tables[runs[0]]
     for run, table in tables.items():
         if not table.index.equals(first.index):
@@ -80,7 +80,7 @@ def align_cases(predictions: pd.DataFrame, runs: Sequence[str], metrics: Sequenc
     """
     columns = ["run", "repeat", "fold", "case_id", "label", "score", "predicted"]
     _require_columns(predictions, columns, "prediction table")
-    tables = {run: _of_run(predictions, run, ["repeat", "case_id"], "prediction table") for run in runs}
+    tables = _by_run(predictions, runs, ["repeat", "case_id"], "prediction table")
     first = tables[runs[0]]
     for run, table in tables.items():
         _require_same_cases(run, table, runs[0], first)
@@ -110,14 +110,17 @@ def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> 
         raise ValueError(f"the {name} lacks the columns {', '.join(missing)}")
 
 
-def _of_run(table: pd.DataFrame, run: str, keys: list[str], name: str) -> pd.DataFrame:
-    rows_of_run = table[table["run"] == run].set_index(keys).sort_index()
-    if rows_of_run.empty:
-        known = ", ".join(str(other) for other in table["run"].unique())
-        raise ValueError(f"{run} is not in the {name}, which has {known}")
-    if rows_of_run.index.has_duplicates:
-        raise ValueError(f"{run} has two rows for the same {' and '.join(keys)} in the {name}")
-    return rows_of_run
+def _by_run(table: pd.DataFrame, runs: Sequence[str], keys: list[str], name: str) -> dict[str, pd.DataFrame]:
+    """Return each run's rows by `keys`, sorted; the table is parted once for all of them."""
+    parts = dict(iter(table.groupby("run", sort=False)))
+    for run in runs:
+        if run not in parts:
+            raise ValueError(f"{run} is not in the {name}, which has {', '.join(map(str, parts))}")
+    tables = {run: parts[run].set_index(keys).sort_index() for run in runs}
+    for run, rows_of_run in tables.items():
+        if rows_of_run.index.has_duplicates:
+            raise ValueError(f"{run} has two rows for the same {' and '.join(keys)} in the {name}")
+    return tables
 
 
 def _require_same_cases(run: str, table: pd.DataFrame, other: str, first: pd.DataFrame) -> None:

@@ -1,14 +1,9 @@
 """What is lost of a Dask cluster: a sentence within a minute, never a silent wait or a traceback."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,47 +12,9 @@ from toy_work import look_at, note_and_die_at_three, slowly
 from benchmark.errors import UserError
 from benchmark.execution.process_pool import WorkerDiedError
 from benchmark.execution.workers import workers
+from tests.benchmark.execution.clusters import cluster
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": f"{Path.cwd()}:{Path.cwd() / 'tests' / 'plugin_package'}",
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",  # as docs/faults.md tells one to set it
-}
-
-
-@contextmanager
-def cluster(tmp_path, count, nanny=False):
-    """Start a scheduler and workers as processes of their own; yield its address and them."""
-    file = tmp_path / "scheduler.json"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    common = {"env": ENVIRONMENT, "cwd": tmp_path, **quiet}
-    scheduler = subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-         "--no-dashboard", "--scheduler-file", str(file)], **common,
-    )  # fmt: skip
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1",
-             "--no-dashboard", "--nanny" if nanny else "--no-nanny", "--local-directory", str(tmp_path)], **common,
-        )
-        for _ in range(count)
-    ]  # fmt: skip
-    try:
-        yield address_in(file), scheduler, started
-    finally:
-        for process in (*started, scheduler):
-            process.kill()  # a nanny's worker ends with it
-        for process in (*started, scheduler):
-            process.wait(timeout=30)
-
-
-def address_in(file):
-    for _ in range(400):
-        if file.exists():
-            return json.loads(file.read_text())["address"]
-        time.sleep(0.05)
-    raise AssertionError("the scheduler did not start")
 
 
 def wait_for_workers(pool_address, count):
