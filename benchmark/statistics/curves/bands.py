@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.statistics.intervals.bootstrap import STANDARD, Resampling, resampled_counts
 
 PLACES = np.arange(1, 50) / 50
+_AT_ONCE = 1_000_000
+"""Numbers of cases drawn that are looked at together: of each, curves take some ten copies."""
 Floats = NDArray[np.float64]
 
 
@@ -27,9 +29,11 @@ def curve_bands(
     """
     truth, at = np.asarray(label, dtype=np.intp), np.asarray(places, dtype=float)
     order, last = _ranked(np.asarray(score, dtype=float))
+    rows = max(1, _AT_ONCE // len(truth))
     curves = [
-        _curves(counts[:, order], truth[order], last, at)
+        _curves(counts[first : first + rows, order], truth[order], last, at)
         for counts in resampled_counts(truth, resampling, patient)
+        for first in range(0, len(counts), rows)
     ]
     tail = (1 - resampling.level) / 2
     parts = []

@@ -3,7 +3,9 @@
 import pytest
 import SimpleITK as sitk
 
+from benchmark.cohorts import phantom
 from benchmark.execution.execution import open_execution
+from benchmark.pipeline import features
 from benchmark.pipeline.run import plan_study, run_study
 from benchmark.plugins.registry import build
 from benchmark.report.study_report import report_of
@@ -79,3 +81,36 @@ def test_the_heart_is_looked_for_once_for_who_takes_it_and_for_denseraunet(monke
     found = [plugin.segment_once(scan)[0] for plugin in (heart, network)]
     assert len(looked) == 1
     assert sitk.Hash(found[1]) == sitk.Hash(alone)
+
+
+def test_the_patients_of_a_phantom_cohort_are_drawn_once_however_often_its_cases_are_listed(monkeypatch):
+    drawn, draw = [], phantom.draw_chest_patient
+    monkeypatch.setattr(phantom, "draw_chest_patient", lambda *arguments: drawn.append(1) or draw(*arguments))
+    declared = {"use": "phantom", "zero": 2, "nonzero": 3, "seed": "listed often"}
+    cohort = build("cohort", declared)
+    first = cohort.cases()
+    first.clear()  # who changes its own list changes nobody else's
+    assert [case.case_id for case in cohort.cases()] == [
+        case.case_id for case in build("cohort", declared).cases()
+    ]
+    assert len(drawn) == 5
+    assert len(build("cohort", declared | {"seed": "another"}).cases()) == 5
+    assert len(drawn) == 10
+
+
+def test_a_case_s_extractions_are_made_in_the_declared_order(toy_study, tmp_path, monkeypatch):
+    """What one of them makes on its way another may take up, as DenseRAUnet's features do."""
+    made, extract = [], features.extract
+
+    def noted(task):
+        made.append([wanted.name for wanted in task.wanted])
+        return extract(task)
+
+    monkeypatch.setattr(features, "extract", noted)
+    names = ["third", "first", "second"]
+    declared = {"use": "toy_moments", "segmenter": "toy_centre"}
+    extractors = {name: {**declared, "fail_at": name} for name in names}
+    study = toy_study(extractors=extractors, runs=None, comparisons={})
+    with open_execution(tmp_path, 1) as execution:
+        plan_study(study, execution)
+    assert {tuple(name for name in each if name in names) for each in made} == {tuple(names)}
