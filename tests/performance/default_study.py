@@ -79,6 +79,10 @@ def _scans(study: Study, plan: EvaluationPlan, beside: list[Wanted]) -> Row:
     return Row("all features of a scan of the default study", "the plain script", "–", ours, theirs, said)
 
 
+def _sorted(features: dict[str, float]) -> Values:
+    return np.array([features[name] for name in sorted(features)])
+
+
 def _apart(ours: dict[str, Values], theirs: dict[str, Values]) -> tuple[float, float]:
     """Return how far radiomics lie apart at most, relatively, and one less the cosine of DenseRAUnet's features."""
     here, there = ours["radiomics"], theirs["radiomics"]

@@ -27,7 +27,7 @@ Values = NDArray[np.float64]
 
 
 def features_of(image: sitk.Image, pseudo: sitk.Image, drawn: sitk.Image) -> dict[str, Values]:
-    """Return what each extractor of the default study makes of a scan, given two masks of the vessels."""
+    """Return what each extractor of the default study makes of a scan, given two masks of the vessels; maxima first."""
     calcium, narrowest = found_by_network(image)
     planes = slabs(image)
     return {
@@ -35,16 +35,16 @@ def features_of(image: sitk.Image, pseudo: sitk.Image, drawn: sitk.Image) -> dic
         "radiomics_drawn": radiomics(image, drawn),
         "calcium_130": amounts(image, sitk.GetArrayFromImage(pseudo) > 0),
         "calcium_denseraunet": amounts(image, calcium),
-        "denseraunet_features": np.r_[narrowest.mean(axis=(0, 2, 3)), narrowest.max(axis=(0, 2, 3))],
+        "denseraunet_features": np.r_[narrowest.max(axis=(0, 2, 3)), narrowest.mean(axis=(0, 2, 3))],
         "imagenet": embedding(planes, pretrained=True),
         "imagenet_untrained": embedding(planes, pretrained=False),
     }
 
 
 def radiomics(image: sitk.Image, mask: sitk.Image) -> Values:
-    """Return PyRadiomics' 107 features."""
+    """Return PyRadiomics' 107 features, sorted by name."""
     found = RadiomicsFeatureExtractor().execute(image, mask)
-    return np.array([float(value) for name, value in found.items() if name.startswith("original")])
+    return np.array([float(found[name]) for name in sorted(found) if name.startswith("original")])
 
 
 def amounts(image: sitk.Image, mask: NDArray[np.bool_]) -> Values:
