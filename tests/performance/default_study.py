@@ -60,9 +60,7 @@ def _scans(study: Study, plan: EvaluationPlan, beside: list[Wanted]) -> Row:
 
         def here(case=case, found=found):
             made = extract(ExtractionTask(case, (*wanted, *beside))).outcomes
-            found["ours"] = {
-                name: np.array(list(record["features"].values())) for name, record in made.items()
-            }
+            found["ours"] = {name: _sorted(record["features"]) for name, record in made.items()}
 
         def scripted(case=case, found=found):
             scan = case.source.load()
