@@ -1,8 +1,13 @@
 """What a comparison may claim: no difference under the null, no equality that the folds do not show, ranks and ties."""
 
+from itertools import combinations
+from string import ascii_lowercase
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from benchmark.statistics.comparison.claims import claim_all, rank_intervals, tied_groups
@@ -108,6 +113,26 @@ def test_methods_that_were_not_told_apart_share_a_letter():
     apart = {frozenset(pair) for pair in (("a", "c"), ("a", "d"), ("b", "d"))}
     assert tied_groups(values, apart) == {"a": "a", "b": "ab", "c": "bc", "d": "c"}
     assert set(tied_groups(values, set()).values()) == {"a"}
+
+
+@given(
+    st.permutations(list(ascii_lowercase[:7])),
+    st.sets(st.sets(st.sampled_from("abcdefg"), min_size=2, max_size=2).map(frozenset)),
+)
+def test_two_methods_share_a_letter_if_and_only_if_they_were_not_told_apart(names, apart):
+    letters = tied_groups(pd.Series(np.linspace(1, 0, len(names)), names), apart)
+    assert all(letters.values())
+    for one, other in combinations(names, 2):
+        assert bool(set(letters[one]) & set(letters[other])) == (frozenset((one, other)) not in apart)
+    assert "a" in letters[names[0]]
+    used = "".join(sorted(set("".join(letters.values()))))
+    assert used == ascii_lowercase[: len(used)]
+
+
+def test_the_best_method_shares_a_letter_with_the_worst_where_only_one_between_was_told_apart():
+    values = pd.Series({"wavering": 0.78, "steady": 0.72, "worst": 0.49})
+    letters = tied_groups(values, {frozenset(("steady", "worst"))})
+    assert letters == {"wavering": "ab", "steady": "a", "worst": "b"}
 
 
 def test_rank_intervals_are_certain_for_what_is_certain_and_wide_for_what_is_not():
