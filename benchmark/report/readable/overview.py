@@ -64,8 +64,8 @@ def _note(best: str, facts: dict[str, Any]) -> str:
     return (
         f"{rule}95 % intervals, patients resampled{other_methods(facts)}; a method takes in each fold the classifier "
         "with the best inner score; AUC: mean of the folds, * pooled it differs by a point or more, for ties or folds "
-        "calibrated apart; methods share a letter where they were not told apart, and only there; ranks: 95 % interval; "
-        "every run: tables/summary.csv"
+        "calibrated apart; methods share a letter where they were not told apart, and only there; "
+        "ranks: 95 % interval; every run: tables/summary.csv"
     )
 
 
