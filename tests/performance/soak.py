@@ -7,6 +7,7 @@ the memory of the command was as the study went on; only what MLflow keeps is le
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -53,14 +54,21 @@ class Watched:
         """Return what it took, once it has ended well."""
         watching = threading.Thread(target=self._watch)
         watching.start()
-        code = self.process.wait()
+        _, status, used = os.wait4(
+            self.process.pid, 0
+        )  # of what it waited for, too; not of a cluster's workers
+        code = self.process.returncode = os.waitstatus_to_exitcode(status)
         watching.join()
         if code:
             raise SystemExit(f"{self.results.name} ended with {code}")
-        return {"seconds": round(time.monotonic() - self.begin, 1), "memory_mb": self.memory_mb}
+        took = {
+            "seconds": round(time.monotonic() - self.begin, 1),
+            "cpu_s": round(used.ru_utime + used.ru_stime, 1),
+        }
+        return took | {"memory_mb": self.memory_mb}
 
     def _watch(self) -> None:
-        while self.process.poll() is None:
+        while self.process.returncode is None:
             stored = sum(1 for _ in (self.results / "store" / "features").rglob("*.json"))
             share = stored / self.cases / RECORDS
             tenth = int(10 * share)
