@@ -107,8 +107,7 @@ class PhantomCohort(Cohort):
         """List the cases; nothing is rendered."""
         return list(_listed(self))
 
-    def drawn(self) -> list[Case]:
-        """Draw every patient, in the order of their ids."""
+    def _drawn(self) -> list[Case]:
         cases = [self._case(stream, k) for stream, k in self._members()]
         return sorted(cases, key=lambda case: case.case_id)
 
@@ -178,4 +177,4 @@ class PhantomCohort(Cohort):
 @lru_cache(maxsize=2)
 def _listed(cohort: PhantomCohort) -> tuple[Case, ...]:
     """Return the cases of a cohort, drawn once: a command asks for them again and again."""
-    return tuple(cohort.drawn())
+    return tuple(cohort._drawn())

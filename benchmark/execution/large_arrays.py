@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import shutil
 import threading
 import weakref
 from collections.abc import Callable
@@ -109,14 +110,16 @@ class _Unpacker(pickle.Unpickler):
 
 
 class ArrayFiles:
-    """Arrays as files of this machine, which its processes map into memory and share; they go with the folder."""
+    """Arrays as files of this machine, which its processes map into memory and share; they go with their folder."""
 
     def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="cacbench-", ignore_cleanup_errors=True)
+        self._folder: TemporaryDirectory[str] | None = None
         self._count = 0
 
     def ship(self, array: Array) -> str:
         """Write its file and return its path."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="cacbench-", ignore_cleanup_errors=True)
         self._count += 1
         file = Path(self._folder.name, f"{self._count}.npy")
         np.save(file, array, allow_pickle=False)
@@ -133,10 +136,22 @@ class ArrayFiles:
 
     def close(self) -> None:
         """Remove all."""
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+_folders: set[Path] = set()
+"""Where what was mapped here lies."""
 
 
 @lru_cache(maxsize=_MAPPED)
 def mapped(file: str) -> Array:
     """Return what `ArrayFiles` wrote to a file, read as it is looked at."""
+    _folders.add(Path(file).parent)
     return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+
+
+def clear_up() -> None:
+    """Remove what was mapped, at the end: whoever wrote it may have been killed and cannot."""
+    for folder in _folders:
+        shutil.rmtree(folder, ignore_errors=True)

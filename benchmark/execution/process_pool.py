@@ -21,7 +21,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from benchmark.errors import UserError
-from benchmark.execution.large_arrays import ArrayFiles, ArrayNames, mapped, pack, unpack
+from benchmark.execution.large_arrays import ArrayFiles, ArrayNames, clear_up, mapped, pack, unpack
 
 PATIENCE_S = 10.0
 """How long a process without work may take to end, in seconds."""
@@ -154,7 +154,7 @@ def _serve(connection: Connection) -> None:
         while True:
             connection.send_bytes(_reply(connection.recv_bytes()))
     except (OSError, EOFError):
-        return
+        clear_up()
 
 
 def _reply(message: bytes) -> Any:
@@ -173,4 +173,5 @@ def _end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        clear_up()
         os._exit(1)

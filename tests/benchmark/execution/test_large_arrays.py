@@ -1,8 +1,12 @@
 """An array of a megabyte or more travels once, however many tasks hold it."""
 
 import gc
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 
 import numpy as np
 import pytest
@@ -25,6 +29,18 @@ def temporary(tmp_path, monkeypatch):
 
 def files(folder):
     return sorted(folder.rglob("*.npy"))
+
+
+KILLED = """
+import numpy as np
+from benchmark.execution.workers import workers
+from toy_work import look_at
+
+if __name__ == "__main__":
+    with workers(2) as pool:
+        for _ in pool.map(look_at, [(np.ones((1000, 200)),)] * 1_000_000):
+            print("begun", flush=True)
+"""
 
 
 def a_table(value=1.0):
@@ -78,6 +94,7 @@ def test_a_file_that_somebody_removed_is_written_again(temporary):
 def test_where_no_file_can_be_written_an_array_goes_with_each_task(temporary):
     table = a_table()
     with workers(2) as pool:
+        dict(pool.map(look_at, [(a_table(2.0),)]))
         for folder in temporary.iterdir():
             shutil.rmtree(folder)
         found = dict(pool.map(look_at, [(table,)] * 4))
@@ -101,6 +118,25 @@ def test_what_is_no_large_plain_array_goes_with_its_task(array):
     same = unpack(pack(array, refuse), refuse)
     assert type(same) is type(array)
     np.testing.assert_array_equal(same, array)
+
+
+def test_nothing_is_left_of_them_when_the_command_is_killed(temporary):
+    script = temporary / "command.py"
+    script.write_text(KILLED)
+    (temporary / "files").mkdir()
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(temporary / "files")}
+    command = subprocess.Popen(
+        [sys.executable, script], env={**os.environ, **paths}, stdout=subprocess.PIPE, text=True
+    )
+    assert command.stdout.readline() == "begun\n"
+    assert len(files(temporary)) == 1
+    command.kill()
+    command.communicate()
+    for _ in range(100):
+        if not files(temporary):
+            return
+        time.sleep(0.1)
+    raise AssertionError(files(temporary))
 
 
 def test_an_array_in_any_order_and_of_any_type_comes_back_as_it_was(temporary):
