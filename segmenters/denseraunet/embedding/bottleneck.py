@@ -14,6 +14,7 @@ from benchmark.errors import UserError
 from benchmark.networks.inference import Device, Precision, prepare, to_device
 from segmenters.denseraunet.embedding.kept import keep, kept, key_of
 from segmenters.denseraunet.plan import DenseRAUnet, Input
+from segmenters.denseraunet.prediction import batch_for
 from segmenters.denseraunet.slices import channels, windowed
 from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
 
@@ -55,7 +56,7 @@ def load(path: Path, digest: str, device: Device, precision: Precision) -> Encod
 
 
 def activations(
-    encoder: Encoder, volume: NDArray[Any], where: NDArray[np.bool_], batch: int
+    encoder: Encoder, volume: NDArray[Any], where: NDArray[np.bool_], batch: int | None
 ) -> NDArray[np.float32]:
     """Return the activations (places, features) at all places that hold a pixel of `where`.
 
@@ -72,11 +73,11 @@ def activations(
     return deepest.float().cpu().permute(0, 2, 3, 1)[places].numpy()
 
 
-def _encoded(encoder: Encoder, volume: NDArray[Any], batch: int) -> list[torch.Tensor]:
+def _encoded(encoder: Encoder, volume: NDArray[Any], batch: int | None) -> list[torch.Tensor]:
     """Return what the narrowest level makes of each batch of slices, (slices, features, y / stride, x / stride)."""
     import torch
 
-    windows, made = windowed(volume, encoder.input), []
+    windows, batch, made = windowed(volume, encoder.input), batch_for(encoder.module, batch), []
     with torch.inference_mode():
         for start in range(0, len(volume), batch):
             centres = np.arange(start, min(start + batch, len(volume)))

@@ -12,7 +12,7 @@ from benchmark.errors import CaseError
 from benchmark.networks.inference import prepare
 from segmenters.denseraunet.network import AtrousBlock, DenseBlock, build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
-from segmenters.denseraunet.prediction import predict
+from segmenters.denseraunet.prediction import batch_for, predict
 from segmenters.denseraunet.slices import channels, on_network_pixels, refuse_too_few, windowed
 
 SMALL = DenseRAUnet(channels=(4, 8), growth=4, layers=1, atrous_rates=(1, 2))
@@ -134,3 +134,10 @@ def test_a_large_slice_is_covered_as_monai_covers_it():
     with torch.inference_mode():
         expected = sliding_window_inference(x, (32, 32), 1, module, overlap=0.25, mode="gaussian").sigmoid()
     np.testing.assert_allclose(found, expected[:, 0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "slices"), [(torch.float32, 2), (torch.bfloat16, 4)])
+def test_slices_are_looked_at_as_many_together_as_lie_in_the_caches_unless_it_is_said(dtype, slices):
+    network = nn.Conv2d(1, 1, 1).to(dtype)
+    assert batch_for(network, None) == slices
+    assert batch_for(network, 7) == 7
