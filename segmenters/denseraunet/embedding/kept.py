@@ -30,9 +30,10 @@ def keep(key: str, batches: Sequence[torch.Tensor]) -> torch.Tensor:
     """Keep what was made of a volume, batch by batch, in the place of what was kept before; return it whole."""
     import torch
 
+    whole = torch.cat(list(batches))
     _LAST.clear()
-    _LAST[key] = torch.cat(list(batches))
-    return _LAST[key]
+    _LAST[key] = whole
+    return whole
 
 
 def kept(key: str) -> torch.Tensor | None:
