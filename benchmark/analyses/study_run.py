@@ -55,6 +55,7 @@ def run(
     from benchmark.report.cases.pictures import pictures_of_hard_cases
     from benchmark.report.cases.segmentations import montages_of_segmenters
     from benchmark.report.folder import claim_folder
+    from benchmark.report.kept_tables import tables_of
     from benchmark.report.study_report import report_of
     from benchmark.report.tracking.destination import destination
 
@@ -68,7 +69,8 @@ def run(
         result = run_study(study, execution)
         pictures = pictures_of_hard_cases(result, execution)
         montages = montages_of_segmenters(result, execution)
-    return FinishedStudy(result, publish(report_of(result, pictures, montages), claim))
+        tables = tables_of(result, execution.store)
+    return FinishedStudy(result, publish(report_of(result, pictures, montages, tables), claim))
 
 
 @dataclass(frozen=True, repr=False)

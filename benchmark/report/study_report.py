@@ -86,9 +86,10 @@ def report_of(
     result: StudyResult,
     pictures: Mapping[str, bytes] = MappingProxyType({}),
     montages: Mapping[str, bytes] = MappingProxyType({}),
+    tables: Mapping[str, pd.DataFrame] | None = None,
 ) -> Report:
-    """Return the report of a study; `pictures` of hard cases and `montages` of segmenters are PNGs by case id."""
-    tables = all_tables(result)
+    """Return a study's report; `pictures` of hard cases and `montages` are PNGs by case id, `tables` all it has."""
+    tables = dict(tables) if tables is not None else all_tables(result)
     facts = _facts(result, tables)
     tables["weights"] = weights_of_others(result)
     overview = overview_of(tables["methods"])
