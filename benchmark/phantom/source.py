@@ -43,7 +43,8 @@ class PhantomSource(BaseModel):
         return RenderedScan(
             lambda: as_image(phantom.image(), phantom.grid),
             masks=RenderedMasks(MASKS, lambda name: as_image(phantom.mask(name), phantom.grid)),
-            reach_mm=REACH_MM,
+            # What is joined to a lesion in an enhanced scan is blood.
+            reach_mm=0.0 if self.acquisition.iodine_hu else REACH_MM,
             label_names={"lesions": VESSEL_NAMES, "vessels": VESSEL_NAMES},
         )
 

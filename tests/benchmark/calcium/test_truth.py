@@ -84,6 +84,20 @@ def test_a_phantom_s_reference_scores_more_than_its_outlines_and_not_its_stents(
             assert of_rule == of_outline == 0
 
 
+def test_what_is_joined_to_a_lesion_in_an_enhanced_phantom_is_blood():
+    (plain,), (enhanced,) = (
+        PhantomCohort(zero=0, nonzero=1, contrast=turn, disease={"median_score": 300}).cases()
+        for turn in ("off", "on")
+    )
+    assert (plain.source.load().reach_mm, enhanced.source.load().reach_mm) == (REACH_MM, 0)
+    scan = enhanced.source.load()
+    outline = sitk.GetArrayFromImage(scan.masks["lesions"]) > 0
+    found, reaching = reference(scan) > 0, reference(scan, reach_mm=REACH_MM) > 0
+    assert found.any()
+    assert not found[~outline].any()
+    assert reaching[~outline].sum() > found.sum() / 2, "the blood around it"
+
+
 def test_a_mask_that_is_missing_or_elsewhere_is_refused():
     scan = scan_of(np.zeros((3, 4, 4)), np.zeros((3, 4, 4)))
     with pytest.raises(CaseError, match="has no mask called 'vessels'"):
