@@ -24,6 +24,8 @@ from benchmark.plugins.registry import build
 from benchmark.study.study import Study
 
 REGION, TRUTH = "rules/region", "rules/truth"  # a slash, as no extractor has
+SCAN = "rules/scan"
+"""No rule looks at it. The audit learns from it, and would have to read every scan again."""
 MAJORITY = "majority"
 CEILING = "true Agatston > 0"
 Rule = Callable[[Split], tuple[NDArray[np.float64], NDArray[np.intp]]]
@@ -34,10 +36,13 @@ def wanted_for_yardsticks(study: Study, identified: IdentifiedCases) -> list[Wan
     """Return what the rules must know of each case, as far as the cohort can tell; nothing where none are declared."""
     if study.yardsticks is None:
         return []
-    looks = cast(FeatureExtractor, build("feature_extractor", "calcium_rule"))
-    wanted = []
-    if _can_run(study.segmenters[study.region]):
-        wanted.append(Wanted(REGION, study.segmenters[study.region], looks))
+    looks, tells = (
+        cast(FeatureExtractor, build("feature_extractor", name))
+        for name in ("calcium_rule", "image_diagnostics")
+    )
+    region, wanted = study.segmenters[study.region], []
+    if _can_run(region):
+        wanted += [Wanted(REGION, region, looks), Wanted(SCAN, region, tells)]
     truth = study.yardsticks.truth
     if truth is not None and _all_have(study, identified, truth):
         calcium = {"use": "reference", "mask": truth, "may_be_empty": True}

@@ -98,7 +98,7 @@ def test_a_region_whose_weights_cannot_be_had_costs_its_rules_and_not_the_study(
     identified = IdentifiedCases(cases, {case.case_id: case.source.digest() for case in cases})
     assert wanted_for_yardsticks(study, identified) == []
     others = toy_study(yardsticks={"segmenter": "toy_centre"})
-    assert [item.name for item in wanted_for_yardsticks(others, identified)] == ["rules/region"]
+    assert [item.name for item in wanted_for_yardsticks(others, identified)] == ["rules/region", "rules/scan"]
 
 
 def test_the_majority_is_that_of_the_training_cases(run, toy_study):

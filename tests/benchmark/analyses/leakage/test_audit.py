@@ -83,12 +83,13 @@ def test_the_sound_row_is_the_study_s_own_result_and_takes_it_from_the_store(toy
     study = toy_study()
     with workers(1) as pool:
         result = run_study(study, Execution(Store(tmp_path / "store"), pool))
-    before = set((tmp_path / "store" / "folds").rglob("*.json"))
+    before, extracted = (set((tmp_path / "store" / kind).rglob("*.json")) for kind in ("folds", "features"))
     found = audit(study, "moments/toy_nearest")
     mine = result.predictions.query("run == 'moments/toy_nearest'")
     for metric in ("balanced_accuracy", "accuracy"):
         expected = decided_metric(metric, mine["label"], mine["predicted"], mine["score"])
         assert getattr(by_protocol(found)["sound"], metric).value == pytest.approx(expected)
+    assert set((tmp_path / "store" / "features").rglob("*.json")) == extracted, "no scan is read again"
     fitted = len(set((tmp_path / "store" / "folds").rglob("*.json")) - before)
     distinct = len(PROTOCOLS) - 1  # of five features the filter before keeps all: it is `sound`
     assert fitted == 3 * (3 * distinct - 1), "three folds of all protocols and labels but the study's own"
