@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from benchmark.errors import CaseError
 from segmenters.denseraunet.plan import Input
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+    import torch
 
 
 def axial(image: sitk.Image) -> sitk.Image:
@@ -43,27 +42,30 @@ def refuse_too_few(slices: int, network_input: Input) -> None:
         )
 
 
-def windowed(volume: NDArray[Any], network_input: Input, shift_hu: float = 0.0) -> NDArray[np.float32]:
+def windowed(volume: torch.Tensor, network_input: Input, shift_hu: float = 0.0) -> torch.Tensor:
     """Return a volume (z, y, x) in HU in each window, (windows, z, y, x), each 0…1; `shift_hu` is added first."""
-    hu = volume.astype(np.float32)
-    scaled = [
-        (hu + np.float32(shift_hu - low)) / np.float32(high - low) for low, high in network_input.windows_hu
-    ]
-    return np.clip(np.stack(scaled), 0, 1)
+    import torch
+
+    hu = volume.float()
+    scaled = [hu.add(shift_hu - low).div_(high - low).clamp_(0, 1) for low, high in network_input.windows_hu]
+    return torch.stack(scaled)
 
 
 def channels(
-    volume: NDArray[Any], windows: NDArray[np.float32], network_input: Input, centres: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """Return what the network sees around some slices of a volume, (centres, channels, y, x).
+    volume: torch.Tensor, windows: torch.Tensor, network_input: Input, centres: Sequence[int]
+) -> torch.Tensor:
+    """Return what the network sees around some slices of a volume, (centres, channels, y, x), as `windows` is.
 
-    `windows` is `windowed(volume)`. Beyond the scan's ends its last slice is repeated. The candidate channel, of
-    the middle slice alone, knows no shift.
+    `windows` is `windowed(volume)`, of any type. Beyond the scan's ends its last slice is repeated. The candidate
+    channel, of the middle slice alone, knows no shift.
     """
+    import torch
+
     half = network_input.slices // 2
-    around = np.clip(centres[:, None] + np.arange(-half, half + 1), 0, len(volume) - 1)
-    stacks = windows[:, around].swapaxes(0, 1).reshape(len(centres), -1, *volume.shape[1:])
+    middle = torch.as_tensor(centres, device=volume.device)
+    around = (middle[:, None] + torch.arange(-half, half + 1, device=volume.device)).clamp(0, len(volume) - 1)
+    stacks = windows[:, around].swapaxes(0, 1).flatten(1, 2)
     if network_input.candidate_hu is None:
-        return np.ascontiguousarray(stacks)
-    candidates = (volume[centres] >= network_input.candidate_hu).astype(np.float32)
-    return np.concatenate([stacks, candidates[:, None]], axis=1)
+        return stacks
+    candidates = (volume[middle] >= network_input.candidate_hu).to(windows.dtype)
+    return torch.cat([stacks, candidates[:, None]], dim=1)

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
-from benchmark.networks.inference import Device, Precision, prepare, to_device
+from benchmark.networks.inference import Device, Precision, prepare
 from segmenters.denseraunet.embedding.kept import keep, kept, key_of
 from segmenters.denseraunet.plan import DenseRAUnet, Input
-from segmenters.denseraunet.prediction import batch_for
-from segmenters.denseraunet.slices import channels, windowed
+from segmenters.denseraunet.prediction import batch_for, seen
 from segmenters.denseraunet.weights_file import LESION_CHECK, read_header
 
 if TYPE_CHECKING:
@@ -77,14 +76,10 @@ def _encoded(encoder: Encoder, volume: NDArray[Any], batch: int | None) -> list[
     """Return what the narrowest level makes of each batch of slices, (slices, features, y / stride, x / stride)."""
     import torch
 
-    windows, batch, made = windowed(volume, encoder.input), batch_for(encoder.module, batch), []
+    module, batch = encoder.module, batch_for(encoder.module, batch)
     with torch.inference_mode():
-        for start in range(0, len(volume), batch):
-            centres = np.arange(start, min(start + batch, len(volume)))
-            x = torch.from_numpy(channels(volume, windows, encoder.input, centres))
-            x = to_device(x.contiguous(memory_format=torch.channels_last), encoder.module)
-            made.append(encoder.module.encode(_padded(x, encoder.stride))[0])
-    return made
+        slices = seen(module, volume, encoder.input, batch)
+        return [module.encode(_padded(x, encoder.stride))[0] for x in slices]
 
 
 def _padded(slices: torch.Tensor, stride: int) -> torch.Tensor:

@@ -66,8 +66,9 @@ class PatchSampler:
             self.plan.input.candidate_hu is not None
         ):  # interpolation may have taken a pixel below the threshold
             target = target.astype(bool) & (stack[half] >= self.plan.input.candidate_hu)
-        windows = windowed(stack, self.plan.input, float(rng.normal(0, augmentation.brightness_hu)))
-        return channels(stack, windows, self.plan.input, np.array([half])), target.astype(np.float32)
+        hu = torch.from_numpy(stack)
+        windows = windowed(hu, self.plan.input, float(rng.normal(0, augmentation.brightness_hu)))
+        return channels(hu, windows, self.plan.input, [half]).numpy(), target.astype(np.float32)
 
     def _place(self, rng: np.random.Generator) -> tuple[TrainingScan, int, Pixel, Pixel | None]:
         """Draw a scan, a slice, the patch's centre (y, x) and, if it is around one of the heart, that pixel."""

@@ -80,8 +80,8 @@ def test_the_prepared_network_is_the_trained_one_folded():
 
 def test_the_channels_are_the_windows_of_the_slices_around_and_the_candidates():
     given = Input(slices=3, windows_hu=((0, 100), (100, 300)), candidate_hu=130)
-    volume = np.array([10, 120, 150, 400, -50], np.int16)[:, None, None] * np.ones((1, 2, 2), np.int16)
-    stack = channels(volume, windowed(volume, given), given, np.array([0, 2]))
+    volume = torch.tensor([10, 120, 150, 400, -50], dtype=torch.int16)[:, None, None].expand(5, 2, 2)
+    stack = channels(volume, windowed(volume, given), given, [0, 2])
     assert stack.shape == (2, given.channels, 2, 2) == (2, 7, 2, 2)
     np.testing.assert_allclose(stack[0, :, 0, 0], [0.1, 0.1, 1, 0, 0, 0.1, 0])
     np.testing.assert_allclose(stack[1, :, 0, 0], [1, 1, 1, 0.1, 0.25, 1, 1])
