@@ -50,7 +50,7 @@ def test_every_run_is_scored_on_the_same_cases_and_folds(run, toy_study):
 
 def test_a_second_run_computes_nothing_and_gives_the_same_tables(run, toy_study):
     first, second = run(toy_study()), run(toy_study())
-    assert (first.features.computed, first.fitted) == (100, 8), "the yardsticks' features beside the study's"
+    assert (first.features.computed, first.fitted) == (120, 8), "the yardsticks' features beside the study's"
     assert (second.features.computed, second.fitted) == (0, 0)
     for name, table in all_tables(first).items():
         pd.testing.assert_frame_equal(table, all_tables(second)[name])
