@@ -46,9 +46,10 @@ def run(
 ) -> FinishedStudy:
     """Do what `cacbench run` does with a study that was `read`: extract, evaluate, compare, report, log to MLflow.
 
-    Parameters are the command's options; ``progress=silent`` of `benchmark.execution.progress` shows none. With `jobs`
-    above 1 (None: one per core) or `dask`, a script must call this below ``if __name__ == "__main__":``, as Python asks
-    of whatever starts processes. Raises `UserError`.
+    Parameters are the command's options; ``progress=silent`` of `benchmark.execution.progress` shows none. Where `jobs`
+    is None the study's `execution` does the work, or a process per core. With more than one job, or `dask`, a script
+    must call this below ``if __name__ == "__main__":``, as Python asks of whatever starts processes. Raises
+    `UserError`.
     """
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline.run import run_study
@@ -65,7 +66,7 @@ def run(
         )
     where = destination(Path(results), tracking_uri, experiment, register)
     claim = claim_folder(where, Path(study.name), study.file, {"": study.cohort}, force)
-    with open_execution(where.results, jobs, dask, progress, verbose) as execution:
+    with open_execution(where.results, jobs, study.cluster_for(jobs, dask), progress, verbose) as execution:
         result = run_study(study, execution)
         pictures = pictures_of_hard_cases(result, execution)
         montages = montages_of_segmenters(result, execution)

@@ -59,6 +59,6 @@ def audit(
 
     where = destination(results, tracking_uri, experiment)
     claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
-    with open_execution(results, jobs, dask) as execution:
+    with open_execution(results, jobs, declared.cluster_for(jobs, dask)) as execution:
         audited = audit_study(declared, run or (), permutations, execution)
     show(publish(report_of(audited), claim), as_json)

@@ -56,6 +56,6 @@ def quality(
     cases = list_cases(declared.cohort)
     where = destination(results, tracking_uri, experiment)
     claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
-    with open_execution(results, jobs, dask) as execution:
+    with open_execution(results, jobs, declared.cluster_for(jobs, dask)) as execution:
         judged = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
     show(publish(report_of(judged, declared), claim), as_json)

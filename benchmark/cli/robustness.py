@@ -48,6 +48,6 @@ def robustness(
     claim = claim_folder(
         where, Path(declared.base.name) / "robustness", study, {"": declared.base.cohort}, force
     )
-    with open_execution(results, jobs, dask) as execution:
+    with open_execution(results, jobs, declared.base.cluster_for(jobs, dask)) as execution:
         measured = measure_robustness(declared, execution)
     show(publish(report_of(measured), claim), as_json)

@@ -219,7 +219,7 @@ def features(
         raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
     if extractor is not None:
         declared = declared.model_copy(update={"extractors": declared.with_beside(extractor)})
-    with _nothing_lost(), open_execution(results, jobs, dask) as execution:
+    with _nothing_lost(), open_execution(results, jobs, declared.cluster_for(jobs, dask)) as execution:
         extracted = extract_features(declared, execution)
     if extractor is not None:
         extracted.tables = {extractor: extracted.tables[extractor]}

@@ -12,7 +12,7 @@ from benchmark.errors import CaseError, UserError
 from benchmark.execution.process_pool import WorkerDiedError
 from benchmark.execution.progress import Advance, Progress, bars, silent
 from benchmark.execution.store import JSON, Codec, Store, require_writable
-from benchmark.execution.workers import Workers, workers
+from benchmark.execution.workers import Cluster, Workers, workers
 
 Name = TypeVar("Name", bound=Hashable)
 Part = TypeVar("Part", bound=Hashable)
@@ -222,7 +222,7 @@ def reason_of(error: BaseException) -> str:
 def open_execution(
     results: Path,
     jobs: int | None = None,
-    dask: str | None = None,
+    dask: str | Cluster | None = None,
     progress: Progress = bars,
     verbose: bool = False,
 ) -> Iterator[Execution]:

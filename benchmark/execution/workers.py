@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,9 +96,20 @@ class Workers:
         return future
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A Dask cluster that is started for a command and ends with it: `kind` is one of `dask_cluster.KINDS`."""
+
+    kind: str
+    workers: tuple[int, int]
+    """The fewest and the most; where they differ, as many as there is work for."""
+    settings: Mapping[str, Any]
+    """What Dask's class for this kind takes by name."""
+
+
 @contextmanager
-def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Workers]:
-    """Open `jobs` worker processes (default: one per core), or the Dask scheduler at address `dask`.
+def workers(jobs: int | None = None, *, dask: str | Cluster | None = None) -> Iterator[Workers]:
+    """Open `jobs` worker processes (default: one per core), or a Dask cluster: a scheduler's address or one to start.
 
     The cores are shared out: each process may use cores // jobs threads. A single process is this one, unless `apart`.
     """
@@ -123,23 +134,13 @@ def workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Wor
 
 
 @contextmanager
-def _dask_workers(address: str) -> Iterator[Workers]:
+def _dask_workers(dask: str | Cluster) -> Iterator[Workers]:
     try:
-        from distributed import Client
+        from benchmark.execution.dask_cluster import ClusterExecutor, connected
     except ImportError:
         raise UserError("--dask: Dask is not installed; pip install 'cacbench[dask]'") from None
-    from benchmark.execution.dask_cluster import ClusterExecutor, ClusterWatch
-
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"--dask {address}: no scheduler answers ({error}); start one or correct it"
-        ) from None
-    watch = ClusterWatch(client, address)
-    with client:
-        # Two before any worker is there.
-        yield Workers(ClusterExecutor(client), max(2, watch.workers()), watch.lost)
+    with connected(dask) as (client, count, watch):
+        yield Workers(ClusterExecutor(client), count, watch.lost)
 
 
 @contextmanager

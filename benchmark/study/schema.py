@@ -11,6 +11,7 @@ from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.plugins import Cohort
 from benchmark.plugins.registry import BUILTINS, Kind, plugin_class
+from benchmark.study.cluster import DeclaredCluster
 from benchmark.study.comparisons import Comparisons, Yardsticks
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
@@ -58,6 +59,7 @@ def _comparison() -> dict[str, Any]:
             "comparisons": _inlined(Comparisons),
             "yardsticks": {"anyOf": [_inlined(Yardsticks), {"type": "null"}]},
             "runs": {"type": "array", "items": {"type": "string"}},
+            "execution": _inlined(DeclaredCluster),
         },
     }
 

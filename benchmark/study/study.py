@@ -12,10 +12,12 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from benchmark.errors import UserError
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
+from benchmark.execution.workers import Cluster
 from benchmark.plugins import Classifier, Cohort, Segmenter
 from benchmark.plugins.base import Plugin
 from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake
 from benchmark.plugins.registry import all_declared, build_all, declared
+from benchmark.study.cluster import DeclaredCluster
 from benchmark.study.comparisons import EMBEDDINGS, Comparisons, Yardsticks
 from benchmark.study.extraction import OF_EXTRACTION, Extraction, segmenter_named
 from benchmark.study.names import StudyName, refuse_names_of_no_file
@@ -51,6 +53,9 @@ class Study(Declaration):
     )
     runs: Annotated[tuple[str, ...] | None, Once] = Field(
         None, description="`extractor/classifier` names; default: all of them"
+    )
+    execution: DeclaredCluster | None = Field(
+        None, exclude=True, description="a cluster that does the work; default: this machine's processes"
     )
 
     _file: Path | None = PrivateAttr(None)
@@ -272,6 +277,12 @@ class Study(Declaration):
         """The segmenter in whose region the yardsticks look: the declared one, or the reference run's."""
         declared_region = self.yardsticks.segmenter if self.yardsticks else None
         return declared_region or self.extractors[self.reference_run.partition("/")[0]].segmenter
+
+    def cluster_for(self, jobs: int | None, dask: str | None) -> str | Cluster | None:
+        """Return what `open_execution` is to work on: the command's word counts before the file's."""
+        if jobs or dask or self.execution is None:
+            return dask
+        return self.execution.to_start()
 
     @property
     def reference_run(self) -> str:

@@ -105,7 +105,9 @@ def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_dec
         assert "Traceback" not in errors
     with workers(1) as pool:
         result = run_study(Study.model_validate(toy_declaration), Execution(Store(store), pool))
-    assert result.features.computed == 3 * 800 - len(finished)  # the features, what the rules and the audit look at
+    assert result.features.computed == 3 * 800 - len(
+        finished
+    )  # the features, what the rules and the audit look at
     assert len(result.case_ids) == 800
 
 
