@@ -59,6 +59,7 @@ def run(
     from benchmark.report.kept_tables import tables_of
     from benchmark.report.study_report import report_of
     from benchmark.report.tracking.destination import destination
+    from benchmark.study.cluster import cluster_for
 
     if study.file is None:
         raise UserError(
@@ -66,7 +67,9 @@ def run(
         )
     where = destination(Path(results), tracking_uri, experiment, register)
     claim = claim_folder(where, Path(study.name), study.file, {"": study.cohort}, force)
-    with open_execution(where.results, jobs, study.cluster_for(jobs, dask), progress, verbose) as execution:
+    with open_execution(
+        where.results, jobs, cluster_for(study.execution, jobs, dask), progress, verbose
+    ) as execution:
         result = run_study(study, execution)
         pictures = pictures_of_hard_cases(result, execution)
         montages = montages_of_segmenters(result, execution)

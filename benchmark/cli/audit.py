@@ -56,9 +56,10 @@ def audit(
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
     from benchmark.report.tracking.destination import destination
+    from benchmark.study.cluster import cluster_for
 
     where = destination(results, tracking_uri, experiment)
     claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
-    with open_execution(results, jobs, declared.cluster_for(jobs, dask)) as execution:
+    with open_execution(results, jobs, cluster_for(declared.execution, jobs, dask)) as execution:
         audited = audit_study(declared, run or (), permutations, execution)
     show(publish(report_of(audited), claim), as_json)

@@ -49,6 +49,7 @@ def quality(
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
     from benchmark.report.tracking.destination import destination
+    from benchmark.study.cluster import cluster_for
     from benchmark.study.reading import read_study
 
     declared = read_study(study)
@@ -56,6 +57,6 @@ def quality(
     cases = list_cases(declared.cohort)
     where = destination(results, tracking_uri, experiment)
     claim = claim_folder(where, Path(declared.name), study, {"": declared.cohort}, force)
-    with open_execution(results, jobs, declared.cluster_for(jobs, dask)) as execution:
+    with open_execution(results, jobs, cluster_for(declared.execution, jobs, dask)) as execution:
         judged = judge(cases, declared.segmenters, execution, reference=reference, too_many=too_many)
     show(publish(report_of(judged, declared), claim), as_json)

@@ -41,6 +41,7 @@ def robustness(
     from benchmark.report.folder import claim_folder
     from benchmark.report.report import publish, show
     from benchmark.report.tracking.destination import destination
+    from benchmark.study.cluster import cluster_for
 
     declared = read_robustness_study(study)
     tell_notices(declared.base.cohort)
@@ -48,6 +49,6 @@ def robustness(
     claim = claim_folder(
         where, Path(declared.base.name) / "robustness", study, {"": declared.base.cohort}, force
     )
-    with open_execution(results, jobs, declared.base.cluster_for(jobs, dask)) as execution:
+    with open_execution(results, jobs, cluster_for(declared.base.execution, jobs, dask)) as execution:
         measured = measure_robustness(declared, execution)
     show(publish(report_of(measured), claim), as_json)

@@ -210,6 +210,7 @@ def features(
     from benchmark.execution.execution import open_execution
     from benchmark.pipeline.features import extract_features
     from benchmark.report.feature_file import check_suffix, write_features
+    from benchmark.study.cluster import cluster_for
     from benchmark.study.reading import read_study
 
     check_suffix(out)
@@ -219,7 +220,10 @@ def features(
         raise UserError(f"--extractor {extractor}: {study} declares {', '.join(declared.extractors)}")
     if extractor is not None:
         declared = declared.model_copy(update={"extractors": declared.with_beside(extractor)})
-    with _nothing_lost(), open_execution(results, jobs, declared.cluster_for(jobs, dask)) as execution:
+    with (
+        _nothing_lost(),
+        open_execution(results, jobs, cluster_for(declared.execution, jobs, dask)) as execution,
+    ):
         extracted = extract_features(declared, execution)
     if extractor is not None:
         extracted.tables = {extractor: extracted.tables[extractor]}

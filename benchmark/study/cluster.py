@@ -38,3 +38,8 @@ class DeclaredCluster(Declaration):
         """Return what the command starts."""
         fewest, most = self.workers if isinstance(self.workers, tuple) else (self.workers,) * 2
         return Cluster(self.cluster, (fewest, most), self.settings)
+
+
+def cluster_for(declared: DeclaredCluster | None, jobs: int | None, dask: str | None) -> str | Cluster | None:
+    """Return what `open_execution` is to work on: the command's `--jobs` and `--dask` count before the study's word."""
+    return dask if jobs or dask or declared is None else declared.to_start()

@@ -12,7 +12,6 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from benchmark.errors import UserError
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
-from benchmark.execution.workers import Cluster
 from benchmark.plugins import Classifier, Cohort, Segmenter
 from benchmark.plugins.base import Plugin
 from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mistake
@@ -277,12 +276,6 @@ class Study(Declaration):
         """The segmenter in whose region the yardsticks look: the declared one, or the reference run's."""
         declared_region = self.yardsticks.segmenter if self.yardsticks else None
         return declared_region or self.extractors[self.reference_run.partition("/")[0]].segmenter
-
-    def cluster_for(self, jobs: int | None, dask: str | None) -> str | Cluster | None:
-        """Return what `open_execution` is to work on: the command's word counts before the file's."""
-        if jobs or dask or self.execution is None:
-            return dask
-        return self.execution.to_start()
 
     @property
     def reference_run(self) -> str:

@@ -4,16 +4,19 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark.execution.workers import Cluster
+from benchmark.study.cluster import cluster_for
 
 SLURM = {"cluster": "slurm", "workers": [2, 40], "settings": {"cores": 1, "memory": "8GB"}}
 
 
 def test_the_command_s_word_counts_before_the_file_s(toy_study):
     study = toy_study(execution=SLURM)
-    assert study.cluster_for(None, None) == Cluster("slurm", (2, 40), {"cores": 1, "memory": "8GB"})
-    assert study.cluster_for(2, None) is None
-    assert study.cluster_for(None, "tcp://there:8786") == "tcp://there:8786"
-    assert toy_study().cluster_for(None, None) is None
+    assert cluster_for(study.execution, None, None) == Cluster(
+        "slurm", (2, 40), {"cores": 1, "memory": "8GB"}
+    )
+    assert cluster_for(study.execution, 2, None) is None
+    assert cluster_for(study.execution, None, "tcp://there:8786") == "tcp://there:8786"
+    assert cluster_for(toy_study().execution, None, None) is None
 
 
 def test_no_key_and_no_result_knows_it(toy_study):
@@ -22,7 +25,7 @@ def test_no_key_and_no_result_knows_it(toy_study):
 
 def test_one_number_is_as_many_workers_from_beginning_to_end(toy_study):
     study = toy_study(execution={"cluster": "local", "workers": 3})
-    assert study.cluster_for(None, None) == Cluster("local", (3, 3), {})
+    assert cluster_for(study.execution, None, None) == Cluster("local", (3, 3), {})
 
 
 @pytest.mark.parametrize(
