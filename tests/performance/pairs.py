@@ -29,10 +29,18 @@ class Row:
 
     def cells(self) -> list[str]:
         """The row as people read it."""
-        spread = f" [{min(self.ratios):.1f}, {max(self.ratios):.1f}]" if self.ratios else ""
-        ratio = f"{median(self.ratios):.1f} ×{spread}" if self.ratios else "–"
         theirs = f"{median(self.theirs):.2f}" if self.theirs else "–"
-        return [self.what, self.against, f"{median(self.ours):.2f}", theirs, ratio, self.goal, self.equal]
+        ours, agree = f"{median(self.ours):.2f}", self.equal or "–"
+        return [self.what, self.against, ours, theirs, self._compared(), self.goal, agree]
+
+    def _compared(self) -> str:
+        """How many times as fast it is, or, where the goal is said so, how many times as long it takes; all pairs."""
+        if not self.ratios:
+            return "–"
+        if "times as long" not in self.goal:
+            return f"{median(self.ratios):.1f} × [{min(self.ratios):.1f}, {max(self.ratios):.1f}]"
+        longer = [1 / ratio for ratio in self.ratios]
+        return f"takes {median(longer):.3g} times as long [{min(longer):.3g}, {max(longer):.3g}]"
 
     def record(self) -> dict[str, object]:
         """The row as JSON, every measurement in it."""
