@@ -85,7 +85,7 @@ def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(finished):
     folder, said = finished
     assert "moments/toy_nearest" not in said.partition("skill:")[0]
     assert "moments" in said
-    assert "80 feature vectors extracted and 8 models fitted" in said
+    assert "120 feature vectors extracted and 8 models fitted" in said
     *paths, tracked = said.splitlines()[-5:]
     for line in paths:
         assert Path(line.strip()).exists(), line

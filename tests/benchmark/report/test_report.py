@@ -147,7 +147,7 @@ def test_the_same_results_give_the_same_page(studies):
         said.append(CliRunner().invoke(app, arguments, catch_exceptions=False).output)
         pages.append(page.read_bytes())
     assert pages[0] == pages[1]
-    assert "80 feature vectors extracted and 8 models fitted" in said[0]
+    assert "120 feature vectors extracted and 8 models fitted" in said[0]
     assert "0 feature vectors extracted and 0 models fitted" in said[1]
 
 
