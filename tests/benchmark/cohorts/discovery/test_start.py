@@ -244,4 +244,4 @@ def test_a_stranger_comes_from_real_scans_to_a_report(tmp_path, real_data):
     assert done.returncode == 0, done.stderr
     assert "Methods: 10 cases, nested stratified 3-fold cross-validation" in done.stdout
     assert (tmp_path / "results" / "sts_ct" / "report.html").is_file()
-    assert "30 feature vectors extracted" in done.stdout
+    assert "40 feature vectors extracted" in done.stdout
