@@ -32,8 +32,8 @@ def seen(
 ) -> Iterator[torch.Tensor]:
     """Yield what the network sees of a volume in HU, (slices, channels, y, x) a batch, where and as its weights are.
 
-    The scan goes to a GPU once, as it is: to make its windows and channels beforehand took sixteen times as long as
-    the network.
+    The scan goes to a GPU once, as it is: made by the processor, its windows and channels kept the GPU waiting most of
+    the time (docs/denseraunet.md, Speed).
     """
     import torch
 
