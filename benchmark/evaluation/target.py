@@ -125,7 +125,7 @@ class AgatstonBands(_Target):
 
     def learner(self, classifier: Classifier) -> Classifier:
         """Return the classifier, around it one model per limit where the order is to be learnt."""
-        from benchmark.evaluation.ordinal import Ordinal
+        from benchmark.evaluation.learners.ordinal import Ordinal
 
         return Ordinal(classifier=classifier) if self.ordinal and len(self.upper) > 1 else classifier
 

@@ -12,7 +12,7 @@ from benchmark.evaluation.case_filter import EVERY, CaseFilter
 from benchmark.plugins import FeatureExtractor, Segmenter
 from benchmark.plugins.declaration import Declaration, did_you_mean, mistake
 
-OF_EXTRACTION = ("train_on", "beside", "permuted")
+OF_EXTRACTION = ("train_on", "beside", "permuted", "components")
 """Keys of an extractor's declaration that are not the plug-in's."""
 
 
@@ -28,6 +28,12 @@ class Extraction(Declaration):
         None, description="another extractor, whose features stand behind these: early and late fusion"
     )
     permuted: bool = Field(False, description="control: each case has another case's features")
+    components: int | None = Field(
+        None,
+        ge=1,
+        description="at most so many principal components of the standardised features, learnt in each training fold, "
+        "are what its runs learn from; default: the features",
+    )
 
 
 def segmenter_named(extractor: str, spec: Mapping[str, Any], known: Mapping[str, Segmenter]) -> Any:

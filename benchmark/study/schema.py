@@ -163,6 +163,7 @@ def _of_extraction() -> dict[str, Any]:
         "train_on": {"$ref": "#/$defs/case_filter"},
         "beside": {"type": "string"},
         "permuted": {"type": "boolean", "default": False},
+        "components": {"type": "integer", "minimum": 1},
     }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import UserError
+from benchmark.evaluation.learners.reduced import reduced
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, Segmenter
@@ -212,6 +213,8 @@ class Study(Declaration):
         """Return the run's classifier as it learns the study's target from the run's extractor."""
         extraction = self.extractors[run.extractor]
         learner = self.classifiers[run.classifier].learning_from(extraction.extractor)
+        if extraction.components is not None:
+            learner = reduced(learner, extraction.components)
         fused = extraction.beside is not None
         if fused and (learner.batch_column or learner.learns_from_activations):
             raise ValueError(

@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
-from benchmark.evaluation.ordinal import OrdinalClassifier
+from benchmark.evaluation.learners.ordinal import OrdinalClassifier
+from benchmark.evaluation.learners.reduced import PrincipalComponents
 from cacbench.scan_features import ScanFeatures
 from classifiers.combat.step import CombatStep
 from classifiers.finetuned.estimator import FinetunedNetwork
@@ -21,6 +22,7 @@ from classifiers.preprocessing import CorrelationFilter
         (CorrelationFilter(), 46),
         (OrdinalClassifier(LogisticRegression()), 54),
         (OrdinalClassifier(DecisionTreeClassifier(random_state=0)), 54),
+        (PrincipalComponents(), 46),
         (CoordinateScaling(), 40),
         (ScanFeatures(), 1),  # scans are no table of numbers, and the other checks hand over tables
     ],
@@ -41,6 +43,7 @@ def test_no_estimator_of_ours_is_left_out():
         CoordinateScaling,
         CorrelationFilter,
         OrdinalClassifier,
+        PrincipalComponents,
         ScanFeatures,
         FinetunedNetwork,
         CombatStep,

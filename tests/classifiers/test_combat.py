@@ -72,7 +72,7 @@ def test_scanners_that_drown_the_disease_are_taken_out(run, toy_study):
 
 def test_bands_are_learnt_behind_combat_too():
     ordinal = build("classifier", {"use": "combat", "classifier": INNER})
-    from benchmark.evaluation.ordinal import Ordinal
+    from benchmark.evaluation.learners.ordinal import Ordinal
 
     wrapped = Ordinal(classifier=ordinal)
     assert wrapped.batch_column == "group"

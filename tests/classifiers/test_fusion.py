@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmark.errors import CaseError
 from benchmark.evaluation.fold import FoldTask, evaluate
-from benchmark.evaluation.ordinal import Ordinal
+from benchmark.evaluation.learners.ordinal import Ordinal
 from benchmark.evaluation.protocol import Protocol
 from benchmark.plugins.base import WHOLE
 from benchmark.plugins.reports import COORDINATE, GIVEN, OF_REPORT

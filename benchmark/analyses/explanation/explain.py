@@ -75,7 +75,8 @@ def explain_run(
         split: ChosenFold(plan.task(run, split), record["parameters"], record["threshold"])
         for split, record in records.items()
     }
-    kept = [record["kept"] for record in records.values()]
+    mixed = study.extractors[run.extractor].components is not None  # all features are in each component
+    kept = [names if mixed else record["kept"] for record in records.values()]
     metrics = importance_metrics(study)
     losses = _losses(plan, run, chosen, families, metrics, permutations, execution)
     ratio = float(np.mean([len(split.test) / len(plan.trained_on(run, split)) for split in plan.splits]))

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from benchmark.analyses.explanation.records import Scale, ShapRecord
 from benchmark.analyses.feature_families import family_of
 from benchmark.errors import UserError
-from benchmark.evaluation.ordinal import OrdinalClassifier
+from benchmark.evaluation.learners.ordinal import OrdinalClassifier
 from benchmark.evaluation.refit import ChosenFold
 from benchmark.evaluation.splits import Split
 from benchmark.pipeline.plan import EvaluationPlan

@@ -140,6 +140,7 @@ def _log_run(
     names, plugins = result.study.names_of(run), result.study.plugins_of(run)
     extraction = result.study.extractors[run.extractor]
     names |= {"permuted": "true"} if extraction.permuted else {}
+    names |= {"components": str(extraction.components)} if extraction.components else {}
     parameters = {
         **names,
         "train_on": str(extraction.train_on),

@@ -82,6 +82,7 @@ def _modelling(result: StudyResult, facts: Mapping[str, Any]) -> dict[str, str]:
         for name, learner in used.items()
     }
     filtered = [name for name, parts in steps.items() if "CorrelationFilter" in parts]
+    reduced = [f"{name} {one.components}" for name, one in study.extractors.items() if one.components]
     harmonised = [name for name, learner in used.items() if learner.batch_column]
     classical = [name for name, parts in steps.items() if "LogisticRegression" in parts]
     within = (
@@ -90,9 +91,11 @@ def _modelling(result: StudyResult, facts: Mapping[str, Any]) -> dict[str, str]:
     return {
         "split": f"{facts['protocol']}; patients whole; all that is learnt, in the training fold (tables/folds.csv)",
         "models": f"{', '.join(used)}: each step in {METHODS}",
-        "reduction": f"correlated features dropped in the training fold: {', '.join(filtered)} ({METHODS})"
-        if filtered
-        else "",
+        "reduction": "; ".join(
+            f"{what} in the training fold: {', '.join(names)} ({METHODS})"
+            for what, names in (("correlated features dropped", filtered), ("principal components", reduced))
+            if names
+        ),
         "kept": "tables/choices.csv, for each run and fold",
         "tuning": f"grids in {METHODS}, chosen {within}: tables/choices.csv",
         "choice": "of an extractor's classifiers the one with the best inner score, in each fold (tables/methods.csv)",

@@ -76,7 +76,11 @@ def _features(result: StudyResult) -> str:
         learnt = str(extraction.train_on)
         only = "" if learnt == "all cases" else f", learnt from {learnt} alone"
         kind = f"{name_of(extraction.extractor)}{declared_of(extraction.extractor)}"
-        texts.append(f"{name}: {count} features by {kind} in the region {extraction.segmenter}{only}")
+        most = extraction.components
+        reduced = f", reduced to {most} principal components in the training fold" if most else ""
+        texts.append(
+            f"{name}: {count} features by {kind} in the region {extraction.segmenter}{reduced}{only}"
+        )
     return _listed(texts)
 
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmark.calcium.risk import risk_band
 from benchmark.errors import UserError
 from benchmark.evaluation.fold import FoldTask, evaluate
-from benchmark.evaluation.ordinal import Ordinal
+from benchmark.evaluation.learners.ordinal import Ordinal
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import AgatstonBands, Nonzero
 from benchmark.execution.execution import Execution

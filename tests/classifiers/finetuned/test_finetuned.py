@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmark.analyses.leakage.control import permuted_label_control
 from benchmark.evaluation.fold import FoldTask, evaluate, fit_final
-from benchmark.evaluation.ordinal import Ordinal
+from benchmark.evaluation.learners.ordinal import Ordinal
 from benchmark.evaluation.protocol import Protocol
 from benchmark.execution.seeds import derive_seed
 from benchmark.networks.torchvision_repair import import_timm

@@ -45,6 +45,18 @@ def explain(tmp_path):
     return run
 
 
+def test_of_a_run_that_learns_from_components_every_feature_is_kept_and_can_matter(toy_study, explain):
+    reduced = {**RADIOMICS["extractors"]["radiomics"], "components": 2}
+    study = toy_study(**{**RADIOMICS, "extractors": {"radiomics": reduced}})
+    found = explain(study)
+    names = {*found.features.columns}
+    assert set(found.tables["selection"]["feature"]) == names
+    assert set(found.tables["selection"]["frequency"]) == {1.0}
+    assert names <= {*found.tables["importance"].iloc[:, 0], *found.tables["importance"].iloc[:, 1]}
+    with pytest.raises(UserError, match="the step components before the model mixes features"):
+        explain(study, shap=True)
+
+
 def test_the_reference_run_is_explained_on_what_the_study_found_and_a_repeat_computes_nothing(
     toy_study, explain, tmp_path
 ):

@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import ParameterGrid, cross_val_predict
 
 from benchmark.evaluation.grid_search import grid_probabilities
-from benchmark.evaluation.ordinal import Ordinal, OrdinalClassifier, class_probabilities
+from benchmark.evaluation.learners.ordinal import Ordinal, OrdinalClassifier, class_probabilities
 from benchmark.plugins.registry import build
 
 GRIDS = {

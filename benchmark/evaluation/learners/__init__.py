@@ -1,0 +1,1 @@
+"""What stands around a study's classifiers: ordered classes, and features reduced to their principal components."""
