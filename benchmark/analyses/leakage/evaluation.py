@@ -25,9 +25,9 @@ _DRAWS = 100
 
 
 def permuted_plan(plan: EvaluationPlan, number: int) -> EvaluationPlan:
-    """Return the plan as if the labels had been permuted before anything else, with folds drawn for them.
+    """Return the plan as if the labels had been permuted before anything else, with folds drawn for them, once.
 
-    A permutation that leaves a fold without a label is drawn again. Raises `UserError` when all are.
+    Where folds are repeated, another permutation says more than another repeat. A permutation that leaves a fold without a label is drawn again. Raises `UserError` when all are.
     """
     study, tested, reason = plan.study, tested_classes(plan), "a label is tested by no fold"
     for draw in range(_DRAWS):
@@ -35,7 +35,8 @@ def permuted_plan(plan: EvaluationPlan, number: int) -> EvaluationPlan:
         several = patients_with_several(plan.cases)
         labels = permuted_labels(plan.labels, several, np.random.default_rng(seed))
         try:
-            splits = list(study.protocol.splits(labels, study.seed, plan.cases))
+            repeated = study.protocol.splits(labels, study.seed, plan.cases)
+            splits = [split for split in repeated if split.repeat == 0]
         except UserError as error:
             reason = str(error)
             continue

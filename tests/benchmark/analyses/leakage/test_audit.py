@@ -145,10 +145,12 @@ def test_the_filter_inside_never_sees_a_test_label_and_the_one_before_does(toy_s
     assert before.change(task, pd.DataFrame()).features != before.change(other, pd.DataFrame()).features
 
 
-def test_the_labels_are_permuted_before_folds_are_drawn_for_them(toy_study, tmp_path):
-    study = toy_study(cohort={"use": "toy_cohort", "zero": 30, "nonzero": 12})
+def test_the_labels_are_permuted_before_folds_are_drawn_for_them_once(toy_study, tmp_path):
+    repeated = {"folds": 3, "inner_folds": 3, "repeats": 2}
+    study = toy_study(cohort={"use": "toy_cohort", "zero": 30, "nonzero": 12}, protocol=repeated)
     with workers(1) as pool:
         plan = plan_evaluation(study, extract_features(study, Execution(Store(tmp_path), pool)))
+    assert len(plan.splits) == 6
     for number in range(5):
         permuted = permuted_plan(plan, number)
         assert sorted(permuted.labels) == sorted(plan.labels)
