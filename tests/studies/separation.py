@@ -30,6 +30,10 @@ def points(value: float) -> str:
     return f"{100 * value:+.0f}".replace("-", "−")
 
 
+def shown(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
 def table(methods: Methods) -> list[str]:
     found = separation(methods.folds, methods.predictions, GROUPS)
     lines = [
@@ -40,10 +44,9 @@ def table(methods: Methods) -> list[str]:
         cases, folds = (
             f"[{points(row[f'{unit}_low'])}, {points(row[f'{unit}_high'])}]" for unit in ("cases", "folds")
         )
-        p = "< 0.001" if row["cases_holm"] < 0.001 else f"{row['cases_holm']:.3f}"
         lines.append(
-            f"| {row['run']} | {row['reference']} | {points(row['difference'])} {cases} | {p} "
-            f"| {folds}, p = {row['folds_p']:.3f} |"
+            f"| {row['run']} | {row['reference']} | {points(row['difference'])} {cases} "
+            f"| {shown(row['cases_holm']).removeprefix('= ')} | {folds}, p {shown(row['folds_p'])} |"
         )
     return lines
 
@@ -57,10 +60,8 @@ def sizes(methods: Methods) -> list[str]:
     pairs = [list(product(*two)) for two in pairwise(GROUPS)]
     lines = ["| cases, repeats | first boundary | second | both |", "|---|---|---|---|"]
     for cases, repeats in SIZES:
-        shown = (chances(right, label, asked, cases, repeats) for asked in (*pairs, [*chain(*pairs)]))
-        lines.append(
-            f"| {cases}, {repeats} | " + " | ".join(f"{100 * share:.0f} %" for share in shown) + " |"
-        )
+        seen = (chances(right, label, asked, cases, repeats) for asked in (*pairs, [*chain(*pairs)]))
+        lines.append(f"| {cases}, {repeats} | " + " | ".join(f"{100 * share:.0f} %" for share in seen) + " |")
     return lines
 
 
