@@ -27,7 +27,8 @@ _DRAWS = 100
 def permuted_plan(plan: EvaluationPlan, number: int) -> EvaluationPlan:
     """Return the plan as if the labels had been permuted before anything else, with folds drawn for them, once.
 
-    Where folds are repeated, another permutation says more than another repeat. A permutation that leaves a fold without a label is drawn again. Raises `UserError` when all are.
+    Where folds are repeated, another permutation says more than another repeat. A permutation that leaves a fold
+    without a label is drawn again. Raises `UserError` when all are.
     """
     study, tested, reason = plan.study, tested_classes(plan), "a label is tested by no fold"
     for draw in range(_DRAWS):

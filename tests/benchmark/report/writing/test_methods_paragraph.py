@@ -12,6 +12,7 @@ from benchmark.execution.workers import workers
 from benchmark.pipeline.run import run_study
 from benchmark.report.study_report import report_of
 from benchmark.report.writing.declared import declared_of
+from benchmark.study.extraction import OF_EXTRACTION
 from benchmark.study.reading import read_study
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -44,7 +45,8 @@ def test_each_parameter_that_the_default_study_sets_is_told():
     for name, plugin in study.segmenters.items():
         told[name] = (declared_of(plugin), declared["segmenters"][name])
     for name, extraction in study.extractors.items():
-        spec = {key: value for key, value in declared["extractors"][name].items() if key != "segmenter"}
+        of_plugin = declared["extractors"][name].keys() - {"segmenter", *OF_EXTRACTION}
+        spec = {key: declared["extractors"][name][key] for key in of_plugin}
         told[name] = (declared_of(extraction.extractor), spec)
     assert sum(len(words(spec)) for _, spec in told.values()) > 30
     for text, spec in told.values():
@@ -63,6 +65,12 @@ def test_each_paragraph_has_the_numbers_of_the_results(paragraph):
     for name in ("cacbench", "numpy", "scikit-learn"):
         assert f"{name} {version(name)}" in said["Software"]
     assert "Weights by SHA-256: none." in said["Software"]
+
+
+def test_components_are_told_with_where_they_are_learnt(paragraph):
+    moments = {"use": "toy_moments", "segmenter": "toy_centre", "components": 2}
+    reduced = "in the region toy_centre, reduced to 2 principal components in the training fold."
+    assert paragraph(extractors={"moments": moments})["Features"].endswith(reduced)
 
 
 def test_an_exclusion_is_counted_once_with_its_reason(paragraph):
