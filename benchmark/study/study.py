@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from benchmark.errors import UserError
-from benchmark.evaluation.learners.reduced import reduced
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.target import Nonzero, Target
 from benchmark.plugins import Classifier, Cohort, Segmenter
@@ -214,6 +213,8 @@ class Study(Declaration):
         extraction = self.extractors[run.extractor]
         learner = self.classifiers[run.classifier].learning_from(extraction.extractor)
         if extraction.components is not None:
+            from benchmark.evaluation.learners.reduced import reduced
+
             learner = reduced(learner, extraction.components)
         fused = extraction.beside is not None
         if fused and (learner.batch_column or learner.learns_from_activations):
