@@ -37,10 +37,8 @@ def rows(results: Path) -> Iterator[Row]:
         plan = plan_study(study, execution)
     yield (scan := _scans(study, plan, beside))
     yield (fold := _folds(plan))
-    cases, searches = (
-        len(study.cohort.cases()),
-        len(plan.splits) + 1,
-    )  # a model on all cases is taken as one more fold
+    cases = len(study.cohort.cases())
+    searches = len(plan.splits) + 1  # a model on all cases is taken as one more fold
     whole = (
         [cases * a + searches * b for a, b in zip(getattr(scan, side), getattr(fold, side), strict=False)]
         for side in ("ours", "theirs")
