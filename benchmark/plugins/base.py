@@ -62,13 +62,17 @@ class Plugin(Declaration, ABC):
     """What all kinds have in common: parameters, availability, fingerprint."""
 
     libraries: ClassVar[tuple[str, ...]] = ()
-    """Distributions whose version may change the result; part of the fingerprint."""
+    """Distributions whose version may change the result, whatever the parameters; part of the fingerprint."""
     provenance: ClassVar[Mapping[str, Provenance]] = {}
     """Of the published weights, by what one of its parameters may say; where there is but one, by their name."""
 
     def provenance_used(self) -> Provenance | None:
         """Return that of the weights it is declared with; None where they are nobody else's, or untrained."""
         return None
+
+    def libraries_used(self) -> tuple[str, ...]:
+        """Return the distributions whose version may change the result, as the plug-in is declared."""
+        return self.libraries
 
     def availability(self) -> Availability:
         """Say whether the plug-in can run here. Cheap: no download, no heavy import."""
@@ -94,7 +98,7 @@ class Plugin(Declaration, ABC):
                     for name, value in ((name, getattr(self, name)) for name in cls.model_fields)
                 },
                 "code": code_digest(cls.__module__),
-                "libraries": {name: _version(name) for name in cls.libraries},
+                "libraries": {name: _version(name) for name in self.libraries_used()},
                 "weights": self.weights_digest(),
             }
         )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator, model_validator
 
 from benchmark.networks.inference import ResolvedPrecision
+from benchmark.networks.onnx_runtime import LIBRARIES, why_not_here
 from benchmark.networks.weights import Published, WeightsSource
+from benchmark.plugins import Availability
 from benchmark.plugins.base import Provenance
 from benchmark.plugins.declaration import mistake
 from benchmark.plugins.fingerprint import digest_of
 from feature_extractors.embedding import HURange
 from feature_extractors.one_size import OneSize
-from feature_extractors.slices.network import Pixels
+from feature_extractors.slices.network import Backend, Pixels
 from feature_extractors.slices.planes import Region
 from feature_extractors.slices.presets import EFFICIENTNET_LITE0, HUB, PRESETS, SOFT_TISSUE_HU
 
@@ -70,6 +72,11 @@ class SlicesExtractor(OneSize):
         validate_default=True,
         description="auto: bf16 where the hardware has units for it; that rounds small networks visibly",
     )
+    backend: Backend = Field(
+        "torch",
+        description="what computes; onnxruntime: the same numbers but for rounding, on a processor in fp32, "
+        "from convolutions in a half to a third of the time",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +85,13 @@ class SlicesExtractor(OneSize):
             return values
         preset = PRESETS.get(str(values.get("encoder", DEFAULT)))
         return {"weights": {}, **({"window_hu": preset.window_hu} if preset else {}), **values}
+
+    @model_validator(mode="after")
+    def _backend_has_it(self) -> Self:
+        if self.backend == "onnxruntime" and (self.device, self.precision) != ("cpu", "fp32"):
+            message = "onnxruntime is for a processor and float32: say `device: cpu, precision: fp32`, or leave it out"
+            raise mistake("backend", message=message)
+        return self
 
     @field_validator("encoder")
     @classmethod
@@ -101,6 +115,16 @@ class SlicesExtractor(OneSize):
             remedy = "give `weights: {file: …}`, or `{untrained: 0}` for a control"
             raise mistake("weights", message=f"timm knows no published weights of {name!r}: {remedy}")
         return found
+
+    def availability(self) -> Availability:
+        """Ready if weights, device and backend are here."""
+        if self.backend == "onnxruntime" and (missing := why_not_here()):
+            return Availability(ready=False, reason=missing)
+        return super().availability()
+
+    def libraries_used(self) -> tuple[str, ...]:
+        """Return those of every encoder, and the backend's."""
+        return self.libraries + (LIBRARIES if self.backend == "onnxruntime" else ())
 
     @property
     def feature_stem(self) -> str:
@@ -135,7 +159,7 @@ class SlicesExtractor(OneSize):
         shown = Shown(loaded.side, self.window_hu, encoder.interpolation, encoder.smooth)
         planes = square_planes(image, roi, self.region, self.margin_mm, shown, cube=self.cube_size)
         features: NDArray[np.float64] = (
-            embed(loaded, planes, self.pixels, self.batch_slices).double().cpu().numpy()
+            embed(loaded, planes, self.pixels, self.batch_slices, self.backend).double().cpu().numpy()
         )
         return features
 

@@ -154,6 +154,7 @@ SIDES: dict[str, tuple[Make, Callable[[], Recipe]]] = {
     "ct_fm": (CTFMExtractor, ct_fm_recipe),
     "radimagenet": (RadImageNetExtractor, radimagenet_recipe),
     "imagenet": (SlicesExtractor, imagenet_recipe),
+    "imagenet_onnxruntime": (partial(SlicesExtractor, backend="onnxruntime", device="cpu"), imagenet_recipe),
     "vista3d": (partial(MONAIEncoderExtractor, encoder="vista3d", region="whole"), vista3d_recipe),
     "i3resnet": (I3ResNetExtractor, i3resnet_recipe),
 }
@@ -171,7 +172,7 @@ def compare(scans: dict[str, sitk.Image], repeats: int, names: Iterable[str] = S
     for name in names:
         make, make_recipe = SIDES[name]
         recipe = make_recipe()
-        for precision in ("auto", "fp32"):
+        for precision in ("fp32",) if "onnxruntime" in name else ("auto", "fp32"):
             ours = make(weights={"untrained": SEED}, precision=precision)
             for label, image in scans.items():
                 print(

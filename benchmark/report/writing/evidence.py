@@ -63,7 +63,7 @@ def _features(result: StudyResult) -> dict[str, str]:
     counts = {name: result.features.tables[name].shape[1] for name in names}
     named = ", ".join(f"{name} {count}" for name, count in counts.items())
     libraries = dict.fromkeys(
-        library for name in names for library in result.study.extractors[name].extractor.libraries
+        library for name in names for library in result.study.extractors[name].extractor.libraries_used()
     )
     return {
         "features": f"{named} ({METHODS})",

@@ -46,6 +46,13 @@ class FinetuneSlicesExtractor(TrainableExtractor, SlicesExtractor):
             raise ValueError("gradients overflow in fp16: use `bf16` or `fp32`")
         return precision
 
+    @field_validator("backend")
+    @classmethod
+    def _trains(cls, backend: str) -> str:
+        if backend != "torch":
+            raise ValueError("what is trained is computed by torch: leave it out, or use `slices`")
+        return backend
+
     def extract_with_activations(
         self, image: sitk.Image, roi: sitk.Image
     ) -> tuple[pd.Series, NDArray[np.generic]]:

@@ -27,14 +27,6 @@ UNTRAINED = {"untrained": 5}
 TINY = {"encoder": "test_vit", "weights": UNTRAINED}
 
 
-@pytest.fixture
-def installed() -> Path:
-    """The file of the package, which the extra `encoders` installs."""
-    if (path := EFFICIENTNET_LITE0.locate()) is None:
-        pytest.skip(EFFICIENTNET_LITE0.availability().reason)
-    return path
-
-
 def scan(shape: tuple[int, int, int] = (5, 60, 60)) -> sitk.Image:
     z, y, x = np.indices(shape)
     hu = 60 * np.sin(x / 5) + 40 * np.cos(y / 7 + z) + np.where(x > 40, 700, -40) - 30 * z
