@@ -18,7 +18,7 @@ from benchmark.plugins.declaration import Declaration, Once, did_you_mean, mista
 from benchmark.plugins.registry import all_declared, build_all, declared
 from benchmark.study.cluster import DeclaredCluster
 from benchmark.study.comparisons import EMBEDDINGS, Comparisons, Yardsticks
-from benchmark.study.extraction import OF_EXTRACTION, Extraction, segmenter_named
+from benchmark.study.extraction import OF_EXTRACTION, Extraction, plugin_parameters, segmenter_named
 from benchmark.study.names import StudyName, refuse_names_of_no_file
 
 
@@ -82,6 +82,7 @@ class Study(Declaration):
     @classmethod
     def _extractors(cls, specs: Any, info: ValidationInfo) -> Any:
         segmenters = info.data.get("segmenters", {})
+        folder = Path((info.context or {}).get("base") or "")
         parameters = dict(specs) if isinstance(specs, Mapping) else {}
         regions, learnt_from = {}, {}
         for name, spec in parameters.items():
@@ -91,9 +92,7 @@ class Study(Declaration):
             if segmenters and regions[name] not in segmenters:
                 raise mistake(name, "segmenter", message=_names_no("segmenter", regions[name], segmenters))
             learnt_from[name] = {key: value for key, value in spec.items() if key in OF_EXTRACTION}
-            parameters[name] = {
-                key: value for key, value in spec.items() if key not in ("segmenter", *OF_EXTRACTION)
-            }
+            parameters[name] = plugin_parameters(name, spec, folder)
         built = build_all("feature_extractor", parameters, {**(info.context or {}), "named": segmenters})
         return {
             name: {"segmenter": regions[name], "extractor": plugin, **learnt_from[name]}

@@ -89,7 +89,9 @@ def experiment_id(mlflow: Any, name: str, where: Destination) -> str:
     with _alone(where):
         found = client.get_experiment_by_name(name)
         if found is None:
-            home = _artifacts(where.results) if where.embedded else None
+            # Of a database elsewhere MLflow would put them into `mlruns` wherever the command stands.
+            beside = where.sqlite_file
+            home = None if beside is None else _artifacts(beside.parent)
             try:
                 return str(client.create_experiment(name, artifact_location=home, tags=_MODELS_VIEW))
             except mlflow.MlflowException:

@@ -88,6 +88,11 @@ def test_a_segmenter_may_refer_to_one_declared_before_it(tmp_path, toy_declarati
             "did you mean 'segmenter'?",
         ),
         (
+            {"extractors": {"moments": {"use": "toy_moments", "segmenter": "toy_centre", "componets": 2}}},
+            "extractors.moments.componets: unknown key",
+            "did you mean 'components'?",
+        ),
+        (
             {"extractors": {"moments": {"use": "toy_moments", "segmenter": "toy_center"}}},
             "extractors.moments.segmenter: 'toy_center' names no segmenter",
             "did you mean 'toy_centre'?",

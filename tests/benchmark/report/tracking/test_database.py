@@ -76,8 +76,8 @@ def test_first_runs_at_once_share_one_database_and_one_experiment(tmp_path, own)
         "from benchmark.report.tracking.live import live_run\n"
         "with live_run(destination(Path(sys.argv[1]), sys.argv[3] or None), 'study', sys.argv[2], {}): pass"
     )
-    # MLflow puts the artifacts of a database that one names oneself where one stands.
-    where = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4])}}
+    (standing := tmp_path / "standing").mkdir()
+    where = {"cwd": standing, "env": {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4])}}
     together = [
         subprocess.Popen(
             [sys.executable, "-c", code, tmp_path, str(i), uri], stderr=subprocess.PIPE, text=True, **where
@@ -90,6 +90,9 @@ def test_first_runs_at_once_share_one_database_and_one_experiment(tmp_path, own)
     module = open_tracking(destination(tmp_path, uri))
     runs = module.search_runs(experiment_names=["study"], output_format="list")
     assert {run.info.run_name for run in runs} == {"0", "1", "2"}
+    assert not any(standing.iterdir())
+    home = (tmp_path / "mlartifacts").as_uri()
+    assert {run.info.artifact_uri.startswith(f"{home}/") for run in runs} == {True}
 
 
 def test_an_experiment_deleted_in_mlflow_is_restored_and_said_to_be(tmp_path, capsys):
