@@ -163,7 +163,7 @@ def _constant(result: StudyResult) -> Iterator[Diagnosis]:
 def _why_constant(result: StudyResult, run: Run) -> tuple[str, str]:
     """Return why a run tells no case from another, and what to do."""
     cases = int(result.folds.loc[result.folds["run"] == run.name, "n_train"].max())
-    declared = result.study.classifiers[run.classifier].estimator(0).get_params()
+    declared = result.study.learner(run).estimator(0).get_params()
     chosen = [
         json.loads(text) for text in result.choices.loc[result.choices["run"] == run.name, "parameters"]
     ]

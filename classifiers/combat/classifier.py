@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
 from benchmark.plugins import Classifier, FeatureExtractor
+from benchmark.plugins.preceded import PrecededClassifier
 from benchmark.plugins.registry import declared
 from classifiers.random_forest import RandomForest
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from sklearn.pipeline import Pipeline
-
-    Floats = NDArray[np.float64]
+    from classifiers.combat.step import CombatStep
 
 Learner = Annotated[
     Classifier,
@@ -24,14 +21,12 @@ Learner = Annotated[
 ]
 
 
-class CombatClassifier(Classifier):
+class CombatClassifier(PrecededClassifier):
     """A classifier that learns from features harmonised by ComBat (Johnson 2007), fitted in each training fold.
 
     Inner folds have a fit of their own. What is tested must be of scanners that trained: `leave_one_group_out` leaves
     nothing to learn of the one left out.
     """
-
-    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn",)
 
     classifier: Learner = Field(
         RandomForest(), description="what learns from the harmonised features: `{use: NAME, …}`"
@@ -45,11 +40,6 @@ class CombatClassifier(Classifier):
         """The batches, as codes behind the features."""
         return self.batch
 
-    @property
-    def staged_parameter(self) -> str | None:
-        """The classifier's own."""
-        return self.classifier.staged_parameter
-
     def learning_from(self, extractor: FeatureExtractor) -> Classifier:
         """Return itself around the classifier as it learns. Raises `ValueError` for one that trains a network."""
         inner = self.classifier.learning_from(extractor)
@@ -61,22 +51,8 @@ class CombatClassifier(Classifier):
         """Return the classifier alone."""
         return self.classifier
 
-    def estimator(self, seed: int) -> Pipeline:
-        """Return the classifier's pipeline, ComBat first."""
-        from sklearn.pipeline import Pipeline
-
+    def step(self) -> tuple[str, CombatStep]:
+        """Return ComBat."""
         from classifiers.combat.step import CombatStep
 
-        return Pipeline([("combat", CombatStep()), *self.classifier.estimator(seed).steps])
-
-    def parameter_grid(self) -> dict[str, list[Any]]:
-        """Return the classifier's grid."""
-        return self.classifier.parameter_grid()
-
-    def fitted_in_search(self, model: Any, X: Floats, y: NDArray[np.intp]) -> Any:
-        """Fit the classifier's own."""
-        return self.classifier.fitted_in_search(model, X, y)
-
-    def staged_probabilities(self, model: Any, X: Floats, stages: list[int]) -> Floats:
-        """Return the classifier's own: ComBat comes before the model."""
-        return self.classifier.staged_probabilities(model, X, stages)
+        return "combat", CombatStep()

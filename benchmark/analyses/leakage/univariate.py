@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.feature_selection import SelectKBest, f_classif
-from sklearn.pipeline import Pipeline
 
-from benchmark.plugins import Classifier
+from benchmark.plugins.preceded import PrecededClassifier
 
 Floats = NDArray[np.float64]
 KEPT = 10
@@ -31,33 +29,11 @@ def univariate_filter(features: int) -> SelectKBest:
     return SelectKBest(analysis_of_variance, k=min(KEPT, features))
 
 
-class FilteredClassifier(Classifier):
-    """Any classifier behind the univariate filter, which is fitted wherever the classifier is: inside the fold."""
+class FilteredClassifier(PrecededClassifier):
+    """Any classifier behind the univariate filter."""
 
-    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn",)
-
-    classifier: Classifier
     features: int = Field(ge=1, description="columns of the table it filters")
 
-    @property
-    def staged_parameter(self) -> str | None:
-        """The classifier's own."""
-        return self.classifier.staged_parameter
-
-    def estimator(self, seed: int) -> Pipeline:
-        """Return the classifier's pipeline, the filter first."""
-        return Pipeline(
-            [("univariate", univariate_filter(self.features)), *self.classifier.estimator(seed).steps]
-        )
-
-    def parameter_grid(self) -> dict[str, list[Any]]:
-        """Return the classifier's grid."""
-        return self.classifier.parameter_grid()
-
-    def fitted_in_search(self, model: Any, X: Floats, y: NDArray[np.intp]) -> Any:
-        """Fit the classifier's own."""
-        return self.classifier.fitted_in_search(model, X, y)
-
-    def staged_probabilities(self, model: Any, X: Floats, stages: list[int]) -> Floats:
-        """Return the classifier's own: the filter comes before the model."""
-        return self.classifier.staged_probabilities(model, X, stages)
+    def step(self) -> tuple[str, SelectKBest]:
+        """Return the filter."""
+        return "univariate", univariate_filter(self.features)

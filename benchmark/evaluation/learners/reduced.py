@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.decomposition import PCA
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from benchmark.plugins import Classifier
+from benchmark.plugins.preceded import PrecededClassifier
 
 Floats = NDArray[np.float64]
 
@@ -50,35 +51,14 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return np.asarray(self.get_feature_names_out())
 
 
-class Reduced(Classifier):
+class Reduced(PrecededClassifier):
     """Any classifier, learning from the first principal components of the features."""
 
-    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn",)
-
-    classifier: Classifier
     components: int = Field(ge=1)
 
-    @property
-    def staged_parameter(self) -> str | None:
-        """The classifier's own."""
-        return self.classifier.staged_parameter
-
-    def estimator(self, seed: int) -> Pipeline:
-        """Return the classifier's pipeline, the components first."""
-        components = PrincipalComponents(self.components)
-        return Pipeline([("components", components), *self.classifier.estimator(seed).steps])
-
-    def parameter_grid(self) -> dict[str, list[Any]]:
-        """Return the classifier's grid."""
-        return self.classifier.parameter_grid()
-
-    def fitted_in_search(self, model: Any, X: Floats, y: NDArray[np.intp]) -> Any:
-        """Fit the classifier's own."""
-        return self.classifier.fitted_in_search(model, X, y)
-
-    def staged_probabilities(self, model: Any, X: Floats, stages: list[int]) -> Floats:
-        """Return the classifier's own: the components come before the model."""
-        return self.classifier.staged_probabilities(model, X, stages)
+    def step(self) -> tuple[str, PrincipalComponents]:
+        """Return the components."""
+        return "components", PrincipalComponents(self.components)
 
 
 def reduced(classifier: Classifier, components: int) -> Reduced:

@@ -85,13 +85,16 @@ def _features(result: StudyResult) -> str:
 
 
 def _models(result: StudyResult) -> str:
-    used = dict.fromkeys(run.classifier for run in result.all_runs())
+    runs = result.all_runs()
     texts = []
-    for name in used:
+    for name in dict.fromkeys(run.classifier for run in runs):
         classifier = result.study.classifiers[name]
         grid = {key.rpartition("__")[2]: values for key, values in classifier.parameter_grid().items()}
         tried = "; ".join(f"{key} {', '.join(map(str, values))}" for key, values in grid.items())
-        steps = ", then ".join(map(_step, classifier.estimator(0).named_steps.values()))
+        # One that trains a network has no steps before it knows whose.
+        extraction = result.study.extractors[next(run.extractor for run in runs if run.classifier == name)]
+        learner = classifier.learning_from(extraction.extractor).estimator(0)
+        steps = ", then ".join(_step(step) for step in learner.named_steps.values() if step != "passthrough")
         texts.append(
             f"{name}: {steps}{declared_of(classifier, leave_out=('grid',))}, tried {tried or 'as is'}"
         )

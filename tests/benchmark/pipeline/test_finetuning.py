@@ -1,5 +1,6 @@
 """A study whose runs train a network: beside frozen ones, on the same folds, from the same store."""
 
+import copy
 import shutil
 
 import numpy as np
@@ -18,6 +19,7 @@ from benchmark.execution.workers import workers
 from benchmark.pipeline import run
 from benchmark.pipeline.activations import pack, unpack
 from benchmark.pipeline.run import run_study
+from benchmark.report.study_report import report_of
 from benchmark.report.tables import summary
 from benchmark.report.tracking.runs import _trusted_types
 from benchmark.study.study import Study
@@ -70,6 +72,17 @@ def extracted(finished, tmp_path):
 def of_last_stage(result):
     mine = result.predictions[result.predictions["run"] == "last_stage/finetuned"]
     return mine.reset_index(drop=True)
+
+
+def test_its_report_says_what_is_trained_and_a_run_that_tells_no_case_apart_is_found(finished):
+    result = copy.copy(finished[0])
+    result.predictions = result.predictions.copy()
+    constant = result.predictions["run"] == "last_stage/finetuned"
+    result.predictions.loc[constant, "probability_1"] = 0.5
+    report = report_of(result)
+    assert "finetuned: FinetunedNetwork" in report.texts["methods.txt"]
+    told = report.tables["diagnosis"].set_index("subject").loc[["last_stage/finetuned"], "sign"]
+    assert "spread of the probabilities within a fold" in set(told)
 
 
 def test_trained_and_frozen_runs_stand_side_by_side_and_learn_what_can_be_learnt(finished):
