@@ -10,9 +10,8 @@ import os
 from collections.abc import Callable
 from functools import cache, lru_cache, wraps
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import AfterValidator, ValidationInfo
 
@@ -120,6 +119,8 @@ def prepare(network: torch.nn.Module, device: Device, precision: Precision) -> t
     """
     import torch
 
+    from benchmark.networks.folding import fold_batch_norms
+
     fold_batch_norms(network.eval().requires_grad_(False))
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
@@ -147,29 +148,6 @@ def torch_dtype(precision: Precision) -> torch.dtype:
     import torch
 
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-
-
-def fold_batch_norms(network: torch.nn.Module) -> None:
-    """Fold, in place, every batch norm into the convolution that its parent registers directly before it.
-
-    That holds for networks which register their layers in the order they apply them, as ResNet and MONAI's
-    SegResBlock do. The weights are folded in the precision they are in: do this before narrowing them.
-    """
-    from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    for parent in list(network.modules()):
-        for (name, conv), (norm_name, norm) in pairwise(list(parent.named_children())):
-            if isinstance(conv, (nn.Conv2d, nn.Conv3d)) and _is_plain_batch_norm(norm):
-                setattr(parent, name, fuse_conv_bn_eval(conv, norm))
-                setattr(parent, norm_name, nn.Identity())
-
-
-def _is_plain_batch_norm(layer: torch.nn.Module) -> TypeGuard[torch.nn.BatchNorm2d | torch.nn.BatchNorm3d]:
-    """Say whether `layer` is a batch norm and nothing more; timm's subclass also applies a ReLU."""
-    from torch import nn
-
-    return type(layer) in (nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def rectify_(x: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,8 @@ from benchmark.plugins.declaration import mistake
 from benchmark.plugins.fingerprint import digest_of
 from feature_extractors.embedding import HURange
 from feature_extractors.one_size import OneSize
-from feature_extractors.slices.network import Backend, Pixels
+from feature_extractors.slices.backends import Backend
+from feature_extractors.slices.network import Pixels
 from feature_extractors.slices.planes import Region
 from feature_extractors.slices.presets import EFFICIENTNET_LITE0, HUB, PRESETS, SOFT_TISSUE_HU
 
@@ -151,7 +152,8 @@ class SlicesExtractor(OneSize):
 
     def per_slice(self, image: sitk.Image, roi: sitk.Image) -> NDArray[np.float64]:
         """Return what the encoder makes of each slice, (slices, features), from inferior to superior."""
-        from feature_extractors.slices.network import embed, load
+        from feature_extractors.slices.backends import embed_by
+        from feature_extractors.slices.network import load
         from feature_extractors.slices.planes import Shown, square_planes
 
         loaded = load(self.encoder, self.weights, self.input_size, self.pixels, self.device, self.precision)
@@ -159,7 +161,7 @@ class SlicesExtractor(OneSize):
         shown = Shown(loaded.side, self.window_hu, encoder.interpolation, encoder.smooth)
         planes = square_planes(image, roi, self.region, self.margin_mm, shown, cube=self.cube_size)
         features: NDArray[np.float64] = (
-            embed(loaded, planes, self.pixels, self.batch_slices, self.backend).double().cpu().numpy()
+            embed_by(self.backend, loaded, planes, self.pixels, self.batch_slices).double().cpu().numpy()
         )
         return features
 

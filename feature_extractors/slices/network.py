@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     import torch
 
 Pixels = Literal["own", "cls", "mean", "max"]
-Backend = Literal["torch", "onnxruntime"]
 
 
 @dataclass(frozen=True)
@@ -86,49 +84,15 @@ def _built(name: str, encoder: Encoder, weights: Weights) -> Any:
 
 
 def embed(
-    loaded: Loaded,
-    planes: torch.Tensor,
-    pixels: Pixels = "own",
-    batch: int | None = None,
-    backend: Backend = "torch",
+    loaded: Loaded, planes: torch.Tensor, pixels: Pixels = "own", batch: int | None = None
 ) -> torch.Tensor:
-    """Return (n, features) of `planes` (n, 1, side, side), grey values 0…1, `batch` of them at a time.
-
-    `loaded` must be on a processor in float32 where `backend` is not torch. Raises `UserError` where it cannot have it.
-    """
+    """Return (n, features) of `planes` (n, 1, side, side), grey values 0…1, `batch` of them at a time."""
     network = loaded.network
-    through = _by_onnx_runtime(loaded, pixels) if backend == "onnxruntime" else None
 
     def embedded(grey: torch.Tensor) -> torch.Tensor:
-        shown = normalised(loaded.encoder, grey)
-        return through(shown) if through else _pooled(network, to_device(shown, network), pixels)
+        return _pooled(network, to_device(normalised(loaded.encoder, grey), network), pixels)
 
     return in_batches(embedded, planes, network, batch)
-
-
-@once_per_process
-def _by_onnx_runtime(loaded: Loaded, pixels: Pixels) -> Callable[[torch.Tensor], torch.Tensor]:
-    import torch
-
-    from benchmark.networks.onnx_runtime import run_by_onnx_runtime
-
-    class Embedding(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = loaded.network
-
-        def forward(self, planes: torch.Tensor) -> torch.Tensor:
-            return _pooled(self.network, planes, pixels)
-
-    two_planes = normalised(loaded.encoder, torch.zeros(2, 1, loaded.side, loaded.side))
-    try:
-        return run_by_onnx_runtime(Embedding(), two_planes)
-    except Exception as error:  # torch and ONNX Runtime raise many kinds where a layer has no counterpart
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"encoder {loaded.encoder.architecture!r} cannot be had of ONNX Runtime ({reason:.120}): "
-            "leave out `backend: onnxruntime`"
-        ) from None
 
 
 def normalised(encoder: Encoder, grey: torch.Tensor) -> torch.Tensor:

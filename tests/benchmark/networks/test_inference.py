@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import CaseError, UserError
 from benchmark.networks import inference
+from benchmark.networks.folding import fold_batch_norms
 from feature_extractors.ct_fm.extractor import CTFMExtractor
 from feature_extractors.radimagenet import RadImageNetExtractor
 
@@ -37,7 +38,7 @@ def test_a_folded_batch_norm_leaves_the_result(dimensions: int) -> None:
     network = torch.nn.Sequential(conv, norm, torch.nn.ReLU()).eval().requires_grad_(False)
     x = torch.randn(2, 3, *[8] * dimensions)
     expected = network(x)
-    inference.fold_batch_norms(network)
+    fold_batch_norms(network)
     assert [type(layer).__name__ for layer in network][1] == "Identity"
     torch.testing.assert_close(network(x), expected, atol=1e-5, rtol=1e-4)
 
@@ -47,7 +48,7 @@ def test_a_norm_that_does_more_than_normalise_is_not_folded() -> None:
         pass
 
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), WithActivation(2)).eval()
-    inference.fold_batch_norms(network)
+    fold_batch_norms(network)
     assert isinstance(network[1], WithActivation)
 
 

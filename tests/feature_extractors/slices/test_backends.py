@@ -1,8 +1,9 @@
-"""`backend: onnxruntime` gives what torch gives, of real weights and of every kind of layer that presets have."""
+"""Both backends give what the network as timm builds it gives, of real weights and of every kind of layer."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,11 @@ from pydantic import ValidationError
 
 from benchmark.errors import UserError
 from benchmark.networks import onnx_runtime
+from feature_extractors.slices.backends import Backend, _folded, embed_by
 from feature_extractors.slices.extractor import SlicesExtractor
 from feature_extractors.slices.finetuning.extractor import FinetuneSlicesExtractor
+from feature_extractors.slices.network import Loaded, embed, load
+from feature_extractors.slices.presets import PRESETS
 from tests.feature_extractors.slices.test_extractor import UNTRAINED, cosines, region, scan
 
 IMAGE = scan((5, 60, 60))
@@ -27,27 +31,73 @@ ARCHITECTURES = {
 }
 
 
-def both(**parameters: object) -> tuple[np.ndarray, np.ndarray]:
-    torch_, onnx = (
-        SlicesExtractor(device="cpu", batch_slices=2, backend=backend, **parameters)
-        for backend in ("torch", "onnxruntime")
+def encoder(**parameters: Any) -> Loaded:
+    declared = SlicesExtractor(device="cpu", **parameters)
+    return load(
+        declared.encoder, declared.weights, declared.input_size, declared.pixels, "cpu", declared.precision
     )
-    return torch_.per_slice(IMAGE, ROI), onnx.per_slice(IMAGE, ROI)
 
 
-def test_trained_weights_give_the_same_embedding(installed: Path) -> None:
-    expected, found = both()
-    assert (cosines(found, expected) >= 0.999999).all()
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("parameters", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
-def test_every_kind_of_encoder_gives_the_same_embedding_whatever_the_last_batch_holds(
-    parameters: dict[str, object],
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
+def test_trained_weights_give_the_embedding_of_the_network_as_built(
+    installed: Path, backend: Backend
 ) -> None:
-    expected, found = both(weights=UNTRAINED, **parameters)
+    loaded, planes = encoder(), torch.rand(3, 1, 224, 224, generator=torch.Generator().manual_seed(1))
+    expected, found = embed(loaded, planes), embed_by(backend, loaded, planes, "own", 2)
+    assert (cosines(found.numpy(), expected.numpy()) >= 0.999999).all()
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("parameters", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
+def test_every_kind_of_encoder_gives_its_embedding_whatever_the_last_batch_holds(
+    parameters: dict[str, Any], backend: Backend
+) -> None:
+    loaded, pixels = encoder(weights=UNTRAINED, **parameters), parameters.get("pixels", "own")
+    planes = torch.rand(5, 1, loaded.side, loaded.side, generator=torch.Generator().manual_seed(2))
+    expected, found = embed(loaded, planes, pixels), embed_by(backend, loaded, planes, pixels, 2)
     assert found.shape == expected.shape
-    assert (cosines(found, expected) >= 0.999999).all()
+    assert (cosines(found.numpy(), expected.numpy()) >= 0.999999).all()
+    assert torch.equal(embed(loaded, planes, pixels), expected), (
+        "the network that others use is left as it was"
+    )
+
+
+def norms(network: torch.nn.Module) -> int:
+    return sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
+
+
+def test_all_batch_norms_that_follow_a_convolution_are_folded_and_the_network_is_left_as_built() -> None:
+    for name, left in (("imagenet", 0), ("radimagenet_resnet50", 0), ("radimagenet_densenet121", 62)):
+        loaded = encoder(encoder=name, weights=UNTRAINED, input_size=64)
+        before = norms(loaded.network)
+        assert (norms(_folded(loaded)), norms(loaded.network)) == (left, before)
+        assert before > left
+
+
+def test_in_few_bits_nothing_is_folded() -> None:
+    loaded = encoder(encoder="test_resnet", weights=UNTRAINED, precision="bf16")
+    assert _folded(loaded) is loaded.network
+
+
+def test_what_folding_would_change_is_left_as_built() -> None:
+    """A convolution whose output is also taken beside its batch norm."""
+
+    class Beside(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+            self.norm.running_mean.fill_(0.5)
+
+        def forward_features(self, shown: torch.Tensor) -> torch.Tensor:
+            made = self.conv(shown)
+            return made + self.norm(made)
+
+        forward = forward_features
+
+    network = Beside().eval().requires_grad_(False)
+    loaded = Loaded(PRESETS["imagenet"], network, 32)
+    assert _folded(loaded) is network
 
 
 def test_the_names_are_those_of_torch_and_what_is_stored_is_kept_apart() -> None:
