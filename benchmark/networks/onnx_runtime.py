@@ -1,4 +1,4 @@
-"""A torch network run by ONNX Runtime: the same numbers but for rounding, from small layers in a third of the time.
+"""A torch network run by ONNX Runtime: the same numbers but for rounding, from small layers in half of the time.
 
 docs/encoders.md has what is measured. Each number of threads and each processor may round otherwise, as in torch.
 """

@@ -76,7 +76,7 @@ class SlicesExtractor(OneSize):
     backend: Backend = Field(
         "torch",
         description="what computes; onnxruntime: the same numbers but for rounding, on a processor in fp32, "
-        "from convolutions in a half to a third of the time",
+        "from convolutions in less time",
     )
 
     @model_validator(mode="before")
