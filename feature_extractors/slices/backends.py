@@ -75,7 +75,8 @@ def _folded(loaded: Loaded) -> Any:
     from benchmark.networks.folding import fold_met_batch_norms
 
     network = loaded.network
-    if next(network.parameters()).dtype != torch.float32:
+    normed = any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
+    if not normed or next(network.parameters()).dtype != torch.float32:
         return network
     folded, shown = copy.deepcopy(network), to_device(_two_planes(loaded), network)
     with torch.inference_mode():

@@ -75,8 +75,9 @@ def test_all_batch_norms_that_follow_a_convolution_are_folded_and_the_network_is
         assert before > left
 
 
-def test_in_few_bits_nothing_is_folded() -> None:
-    loaded = encoder(encoder="test_resnet", weights=UNTRAINED, precision="bf16")
+@pytest.mark.parametrize("other", [{"encoder": "test_resnet", "precision": "bf16"}, {"encoder": "test_vit"}])
+def test_in_few_bits_and_without_batch_norms_nothing_is_folded(other: dict[str, str]) -> None:
+    loaded = encoder(weights=UNTRAINED, **other)
     assert _folded(loaded) is loaded.network
 
 
