@@ -18,7 +18,9 @@ def statements_found(result: StudyResult, accuracy: pd.Series) -> Iterator[tuple
     """
     labels = result.features.cases["label"]
     for name, stated in result.features.stated.items():
-        table = result.features.tables[name]
+        table = result.features.tables.get(name)
+        if table is None:  # its encoder is not available here
+            continue
         right = sum(said == bool(labels[case]) for case, said in stated.items())
         low, high = wilson(right, len(stated))
         yield (

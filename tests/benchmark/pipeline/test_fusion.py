@@ -27,12 +27,13 @@ from benchmark.pipeline import case_checks, features
 from benchmark.pipeline.case_checks import check_cases
 from benchmark.pipeline.features import extract_features
 from benchmark.pipeline.run import plan_study, run_study
-from benchmark.plugins.base import WHOLE
+from benchmark.plugins.base import WHOLE, Availability
 from benchmark.plugins.reports import GIVEN, OF_REPORT
 from benchmark.report.diagnosis import diagnose
 from benchmark.report.headline import made_of
 from benchmark.report.tables import all_tables
 from benchmark.study.study import Study
+from feature_extractors.reports.embedding import ReportEmbedding
 
 COARSE = {"field_of_view_mm": 60, "pixel_mm": 3.0, "coverage_mm": 30, "slice_thickness_mm": 3.0}
 MOMENTS = {"use": "toy_moments", "segmenter": "whole_image"}
@@ -193,6 +194,17 @@ def test_the_guard_is_silent_where_nothing_is_stated_and_asks_for_the_row_that_i
         if "states" in item.sign
     )
     assert guard.next_run.endswith("an extractor like text with `without_statements: true`")
+
+
+def test_the_guard_leaves_out_an_encoder_that_is_not_available_here(execution, monkeypatch):
+    missing = Availability(ready=False, reason="its weights are not here")
+    monkeypatch.setattr(ReportEmbedding, "availability", lambda _: missing)
+    extractors = {"image": MOMENTS, "text": TEXT, "meaning": EMBEDDED}
+    study = declared(extractors=extractors, runs=["image/early", "text/early", "meaning/early"])
+    result = run_study(study, execution)
+    assert "meaning" not in result.features.tables
+    found = diagnose(result, all_tables(result)["summary"])
+    assert [item.subject for item in found if "states the label" in item.sign] == ["text"]
 
 
 # No word of a report is written
