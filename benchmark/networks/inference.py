@@ -177,6 +177,6 @@ def _rectifier() -> torch.nn.Module:
 def to_device(x: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
     """Return `x` on the device and in the precision of `network`, through pinned memory to a GPU."""
     like = next(network.parameters())
-    if like.device.type == "cuda":
+    if like.device.type == "cuda" and x.device.type == "cpu":  # what is there already cannot be pinned
         x = x.pin_memory()
     return x.to(device=like.device, dtype=like.dtype, non_blocking=True)
