@@ -6,9 +6,9 @@ published, so everything marked *ours* is a choice of this reconstruction.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, field_validator
 
 from benchmark.plugins.declaration import Declaration
 
@@ -91,4 +91,11 @@ class BasicUNet(Declaration):
         return 16
 
 
-Network = Annotated[DenseRAUnet | BasicUNet, Discriminator("use")]
+def _denseraunet_unless_named(spec: Any) -> Any:
+    return {"use": "denseraunet", **spec} if isinstance(spec, dict) else spec
+
+
+Network = Annotated[
+    Annotated[DenseRAUnet | BasicUNet, Discriminator("use")], BeforeValidator(_denseraunet_unless_named)
+]
+"""Either network; a mapping that does not `use` one is of DenseRAUnet."""

@@ -28,10 +28,11 @@ from segmenters.denseraunet.box import MARGIN_MM
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
 from segmenters.denseraunet.prediction import predict
-from segmenters.denseraunet.training.loss import segmentation_loss
+from segmenters.denseraunet.training.loss import distillation_loss, segmentation_loss
 from segmenters.denseraunet.training.sampling import PatchSampler, batches_from
 from segmenters.denseraunet.training.scans import TrainingScan, TrainingSet
 from segmenters.denseraunet.training.study import TrainingPlan
+from segmenters.denseraunet.training.teacher import load_teacher
 from segmenters.denseraunet.weights_file import WeightsFile, load_into, read_checkpoint, write_tensors
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -77,6 +78,7 @@ class Training:
             load_into(network, start, self.architecture, plan.input)
         self.network: nn.Module = network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._teacher = load_teacher(plan, self.device)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=plan.weight_decay)
         self.best = _copied(self.network)
         self.progress = TrainingState()
@@ -109,15 +111,24 @@ class Training:
         x = images.to(self.device, memory_format=torch.channels_last)
         target = targets.to(self.device)
         self.network.train()
-        with torch.autocast(self.device, torch_dtype(self.precision), enabled=self.precision != "fp32"):
+        with self._mixed():
             logits = self.network(x)
         loss = segmentation_loss(logits.float(), target, self.plan.loss)
+        if (teacher := self._teacher) is not None:
+            with torch.no_grad(), self._mixed():
+                taught = teacher.network(x)
+            loss = loss + teacher.weight * distillation_loss(
+                logits.float(), taught.float(), self.plan.loss.hardest
+            )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
         self.progress.step += 1
         return float(loss.detach())
+
+    def _mixed(self) -> torch.autocast:
+        return torch.autocast(self.device, torch_dtype(self.precision), enabled=self.precision != "fp32")
 
     def _validate(self) -> dict[str, float]:
         """Score the patients kept aside; keep the weights if they are the best so far."""
@@ -146,7 +157,8 @@ class Training:
             "device": self.device,
             **trained,
         }
-        return WeightsFile(self.architecture, self.plan.input, now.threshold, about), self.best
+        threshold = now.threshold if self._teacher is None else self._teacher.threshold
+        return WeightsFile(self.architecture, self.plan.input, threshold, about), self.best
 
     def save(self, path: Path) -> None:
         """Write all that `restore` needs."""
@@ -182,8 +194,11 @@ class Training:
         """Return what a checkpoint must agree with: the plan, the network, the precision and the scans."""
         # The scans stand for the cohort, the architecture for the networks; the check is learnt afterwards.
         declared = self.plan.model_dump(
-            mode="json", exclude={"cohort", "beside", "validation_cohort", "networks", "lesion_check"}
+            mode="json",
+            exclude={"cohort", "beside", "validation_cohort", "networks", "lesion_check", "teacher"},
         )
+        if (teacher := self.plan.teacher) is not None:
+            declared["teacher"] = [teacher.weights.weights_digest(), teacher.weight]
         scans = [
             [scan.case_id, int(scan.calcium.sum()), int(scan.hu.sum(dtype=np.int64))]
             for scan in (*self.data.learning, *self.data.validation)

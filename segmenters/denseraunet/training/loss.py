@@ -24,6 +24,21 @@ def bootstrapped_cross_entropy(logits: torch.Tensor, target: torch.Tensor, harde
     Wu et al., arXiv 1605.06885, section 3.2: pixels that are already easy do not count.
     """
     each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten()
+    return _mean_of_the_hardest(each, hardest)
+
+
+def distillation_loss(logits: torch.Tensor, taught: torch.Tensor, hardest: float) -> torch.Tensor:
+    """Return the mean Kullback–Leibler divergence from a teacher's logits `taught` over the `hardest` pixels.
+
+    Hinton et al., arXiv 1503.02531, section 2, at a temperature of 1; nothing where both say the same.
+    """
+    likely = torch.sigmoid(taught)
+    each = functional.binary_cross_entropy_with_logits(logits, likely, reduction="none")
+    least = functional.binary_cross_entropy_with_logits(taught, likely, reduction="none")
+    return _mean_of_the_hardest((each - least).flatten(), hardest)
+
+
+def _mean_of_the_hardest(each: torch.Tensor, hardest: float) -> torch.Tensor:
     if hardest >= 1:
         return each.mean()
     return each.topk(max(1, round(hardest * each.numel())), sorted=False).values.mean()

@@ -41,7 +41,7 @@ def train(plan: TrainingPlan, job: TrainingJob) -> str:
         training.restore(job.checkpoint)
     with job.watch(_on_record(plan, training, job) | before, plan.steps, training.progress.step) as report:
         training.run(job.checkpoint, report)
-    header, tensors = training.result({**plan.learnt_from(), "seed": plan.seed, **before})
+    header, tensors = training.result({**plan.learnt_from(), **plan.taught_by(), "seed": plan.seed, **before})
     if plan.lesion_check is not None:
         with job.execution() as execution:
             header, tensors = learn_lesion_check(header, tensors, plan, plan.lesion_check, execution)

@@ -16,6 +16,7 @@ from benchmark.plugins import Cohort
 from benchmark.plugins.declaration import Declaration
 from benchmark.plugins.registry import declared
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
+from segmenters.denseraunet.trained_weights import Weights
 from segmenters.heart_region.segmenter import HeartRegionSegmenter
 from segmenters.threshold import Within
 
@@ -95,6 +96,15 @@ class Sampling(Declaration):
     )
 
 
+class Teacher(Declaration):
+    """A trained network whose probabilities are learnt beside the masks (Hinton et al., arXiv 1503.02531; ours)."""
+
+    weights: Weights = Field(
+        description="file of a network that sees what `input` declares; its threshold is taken over"
+    )
+    weight: float = Field(1.0, gt=0, description="of the cross-entropy with its probabilities")
+
+
 class LesionCheckPlan(Declaration):
     """How the second look is learnt: from what the trained network finds in patients it has not seen (ours)."""
 
@@ -130,6 +140,9 @@ class TrainingPlan(Declaration):
     reference: ReferenceRule = Field(ReferenceRule(), description="what counts as calcium")
     input: Input = Field(Input(), description="what the networks see")
     loss: Loss = Field(Loss(), description="what is minimised")
+    teacher: Teacher | None = Field(
+        None, description="whom a slimmer network learns from, too; none: the masks alone"
+    )
     sampling: Sampling = Field(Sampling(), description="which patches a batch is made of")
     augmentation: Augmentation = Field(Augmentation(), description="how patches differ from their slices")
     seed: int | str = Field(0, description="of initialisation, split and every patch")
@@ -160,3 +173,7 @@ class TrainingPlan(Declaration):
         """Return the parameters of `cohort`, and of those beside it where there are any."""
         beside = [cohort.parameters() for cohort in self.beside]
         return {"cohort": self.cohort.parameters()} | ({"beside": beside} if beside else {})
+
+    def taught_by(self) -> dict[str, str]:
+        """Return the SHA-256 of the teacher's weights where there is one. Raises `UserError` without the file."""
+        return {} if self.teacher is None else {"teacher": self.teacher.weights.weights_digest()}

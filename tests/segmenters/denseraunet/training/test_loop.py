@@ -255,6 +255,63 @@ def test_fine_tuning_begins_with_the_weights_it_is_given(data, tmp_path):
         Training(plan(), "basic_unet", data, start=tmp_path / "first.safetensors")
 
 
+@pytest.fixture(scope="module")
+def teacher(data, tmp_path_factory):
+    training = Training(plan(), "denseraunet", data, precision="fp32")
+    training.run()
+    header, tensors = training.result({})
+    file = tmp_path_factory.mktemp("teacher") / "teacher.safetensors"
+    replace(header, threshold=0.35).write(tensors, file)
+    return file
+
+
+SLIM = {"slim": DenseRAUnet(channels=(4, 8), growth=4, layers=1, atrous_rates=(1, 2))}
+
+
+def taught(file, **changes):
+    return plan(networks=SLIM, teacher={"weights": file, "weight": 5.0}, **changes)
+
+
+def test_a_student_says_what_its_teacher_says_more_than_without_it(data, teacher):
+    taught_one = Training(taught(teacher), "slim", data, precision="fp32")
+    alone = Training(plan(networks=SLIM), "slim", data, precision="fp32")
+    images = torch.from_numpy(PatchSampler(data.validation, plan()).batch(0)[0])
+    away = []
+    for training in (taught_one, alone):
+        training.run()
+        with torch.no_grad():
+            says = training.network.eval()(images).sigmoid()
+            away.append(float((says - taught_one._teacher.network(images).sigmoid()).abs().mean()))
+    assert away[0] < 0.8 * away[1]
+    assert taught_one.result({})[0].threshold == 0.35, "it takes over the teacher's"
+
+
+def test_the_teacher_learns_nothing(data, teacher):
+    training = Training(taught(teacher, steps=3), "slim", data)
+    before = {name: tensor.clone() for name, tensor in training._teacher.network.state_dict().items()}
+    training.run()
+    assert same(before, training._teacher.network.state_dict())
+
+
+def test_a_taught_training_goes_on_with_the_same_teacher_alone(data, teacher, tmp_path):
+    file = tmp_path / "c.safetensors"
+    Training(taught(teacher, steps=1, validate_every=1), "slim", data).run(file)
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(teacher.read_bytes())
+    Training(taught(copy, steps=1, validate_every=1), "slim", data).restore(file)
+    with pytest.raises(UserError, match="this checkpoint is of another training"):
+        Training(plan(networks=SLIM, steps=1, validate_every=1), "slim", data).restore(file)
+
+
+def test_a_teacher_that_is_not_here_or_sees_other_slices_is_refused(data, teacher, tmp_path):
+    with pytest.raises(UserError, match=r"none\.safetensors: no such weights file; make it with"):
+        Training(taught(tmp_path / "none.safetensors"), "slim", data)
+    with pytest.raises(
+        UserError, match=r"teacher\.safetensors: the teacher does not see what `input` declares"
+    ):
+        Training(taught(teacher, input=Input(slices=5, pixel_mm=1.0)), "slim", data)
+
+
 def test_contrast_leaves_what_is_at_or_below_0_hu():
     ramp = np.arange(-100, 500, dtype=np.int16).reshape(1, 20, 30)
     changed = as_another_scanner(ramp, Augmentation(contrast=0.5), 0.6, np.random.default_rng(1))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from segmenters.denseraunet.training.loss import (
     bootstrapped_cross_entropy,
+    distillation_loss,
     segmentation_loss,
     soft_overlap_loss,
 )
@@ -95,3 +96,18 @@ def test_the_parts_are_added_with_their_weights():
     assert float(both) == pytest.approx(float(expected))
     only = segmentation_loss(logits, target, Loss(cross_entropy=0, overlap="dice"))
     assert float(only) == pytest.approx(float(soft_overlap_loss(logits, target, "dice")))
+
+
+@given(st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6)), min_size=1, max_size=20))
+def test_distillation_is_torch_s_divergence_of_two_coins(pixels):
+    student, teacher = (torch.tensor(each, dtype=torch.float64) for each in zip(*pixels, strict=True))
+    coins = [torch.distributions.Bernoulli(logits=logits) for logits in (teacher, student)]
+    expected = torch.distributions.kl_divergence(*coins)
+    assert float(distillation_loss(student, teacher, 1.0)) == pytest.approx(float(expected.mean()), abs=1e-12)
+    hardest = float(distillation_loss(student, teacher, 1e-9))
+    assert hardest == pytest.approx(float(expected.max()), abs=1e-12)
+
+
+def test_a_student_that_says_what_its_teacher_says_loses_nothing():
+    logits = torch.linspace(-9, 9, 50, dtype=torch.float64)
+    assert float(distillation_loss(logits, logits, 0.1)) == pytest.approx(0, abs=1e-12)
