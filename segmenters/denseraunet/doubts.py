@@ -28,7 +28,7 @@ def find_noting(segmenter: DenseRAUnetSegmenter, scan: Scan) -> tuple[sitk.Image
     warnings: Warnings = ()
     if segmenter.within is not None:
         within, warnings = segmenter.within.segment_once(scan)
-    found, called = segmenter.find(scan, within)
+    found, called = segmenter.find_once(scan)
     if within is not None and isinstance(segmenter.within, HeartRegionSegmenter):
         heart = within
     else:
