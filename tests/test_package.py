@@ -93,6 +93,7 @@ def test_the_wheel_holds_what_is_no_code_too(wheel):
         "benchmark/report/templates/page.html.jinja",
         "cacbench/py.typed",
         "segmenters/denseraunet/weights/denseraunet.safetensors",
+        "segmenters/denseraunet/weights/denseraunet_slim.safetensors",
         "segmenters/denseraunet/weights/MODEL_CARD.md",
     }
     assert not [name for name in names if name.startswith(("tests/", "docs/", "results/"))]

@@ -22,7 +22,7 @@ from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.trained_weights import SHIPPED
 from segmenters.denseraunet.weights_file import read_header
 
-SHIPPED_FILE = SHIPPED / "denseraunet.safetensors"
+SHIPPED_FILE = SHIPPED / "denseraunet_slim.safetensors"
 Values = NDArray[np.float64]
 
 

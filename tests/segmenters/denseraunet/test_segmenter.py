@@ -13,6 +13,7 @@ from benchmark.calcium.scoring import calcium_mask
 from benchmark.case import Scan
 from benchmark.cohorts.phantom import PhantomCohort
 from benchmark.errors import CaseError, UserError
+from benchmark.pipeline.regions import Regions
 from benchmark.plugins.registry import build
 from segmenters.denseraunet.network import build_network
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input
@@ -69,6 +70,20 @@ def test_the_mask_is_the_candidates_that_are_probable_without_specks(scan, weigh
     assert found.GetOrigin() == scan.image.GetOrigin()
     with_specks = tiny(weights, minimum_area_mm2=0).segment(scan)
     assert sitk.GetArrayViewFromImage(with_specks).sum() == 17
+
+
+def test_what_was_found_before_is_not_looked_for_again_and_is_as_doubtful(scan, weights, monkeypatch):
+    scan = Scan(scan.image, {"spot": scan.image > 400})
+    segmenter = tiny(weights, within={"use": "reference", "mask": "spot"}, minimum_area_mm2=0)
+    first, warnings = segmenter.segment_noting(scan)
+    assert sitk.GetArrayViewFromImage(first).sum() == 1
+    again = Scan(scan.image, scan.masks)
+    Regions().found_in(scan).lend_to(again)
+    monkeypatch.setattr(DenseRAUnetSegmenter, "probability", None)
+    found, called = segmenter.find_once(again)
+    assert sitk.GetArrayViewFromImage(called).sum() == 17, "what was called outside the region is kept, too"
+    assert (sitk.GetArrayViewFromImage(found) == sitk.GetArrayViewFromImage(first)).all()
+    assert segmenter.segment_noting(again)[1] == warnings
 
 
 def test_without_the_candidate_rule_the_probability_alone_decides(scan, weights):
@@ -167,7 +182,8 @@ def test_a_relative_weights_file_starts_from_the_study_s_folder(weights):
 
 
 @pytest.mark.parametrize(
-    "name", ["denseraunet", "basic_unet", "denseraunet_generation_1", "basic_unet_generation_1"]
+    "name",
+    ["denseraunet", "denseraunet_slim", "basic_unet", "denseraunet_generation_1", "basic_unet_generation_1"],
 )
 def test_what_ships_is_small_and_says_how_it_was_made(name):
     file = SHIPPED / f"{name}.safetensors"
@@ -182,12 +198,19 @@ def test_what_learnt_from_the_first_generation_saw_no_cardiac_scan(name):
     assert "standard" not in cohort["scanners"], "the scanner of the held-out scans"
 
 
-@pytest.mark.parametrize("name", ["denseraunet", "basic_unet"])
-def test_the_study_that_ships_declares_the_patients_of_the_weights_that_ship(name):
+@pytest.mark.parametrize(
+    ("name", "study"),
+    [
+        ("denseraunet", "segmentation_fine_tuning"),
+        ("basic_unet", "segmentation_fine_tuning"),
+        ("denseraunet_slim", "segmentation_slim"),
+    ],
+)
+def test_the_study_that_ships_declares_the_patients_of_the_weights_that_ship(name, study):
     from benchmark.analyses.segmentation.study import read_segmentation_study
 
     studies = Path(__file__).parents[3] / "studies"
-    study = read_segmentation_study(studies / "segmentation_fine_tuning.yaml")
+    study = read_segmentation_study(studies / f"{study}.yaml")
     header = read_header(SHIPPED / f"{name}.safetensors")
     declared = study.training.cohort.parameters()
     learnt_from = header.training["cohort"]
@@ -198,7 +221,8 @@ def test_the_study_that_ships_declares_the_patients_of_the_weights_that_ship(nam
 
 
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
-def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(protocol):
+@pytest.mark.parametrize("name", ["denseraunet", "denseraunet_slim"])
+def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(protocol, name):
     from benchmark.analyses.segmentation.measurement import compare
     from benchmark.calcium.truth import ReferenceRule, reference_calcium
 
@@ -210,14 +234,13 @@ def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(pr
         scanners=("standard",),
         disease={"median_score": 300, "sigma_ln": 0.2},
     )
+    network = read_header(SHIPPED / f"{name}.safetensors").network
+    segmenter = DenseRAUnetSegmenter(weights=f"{name}.safetensors", network=network)
     hit = wrong = 0
     for case in cohort.cases():
         scan = case.source.load()
         record = compare(
-            scan,
-            DenseRAUnetSegmenter().segment(scan),
-            reference_calcium(scan, ReferenceRule()),
-            ReferenceRule(),
+            scan, segmenter.segment(scan), reference_calcium(scan, ReferenceRule()), ReferenceRule()
         )
         hit, wrong = hit + record["voxel_tp"], wrong + record["voxel_fp"] + record["voxel_fn"]
     assert 2 * hit / (2 * hit + wrong) > 0.6
