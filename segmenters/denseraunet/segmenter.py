@@ -16,7 +16,7 @@ from benchmark.networks.inference import Device, Precision, ResolvedDevice, Reso
 from benchmark.plugins import Availability, Segmenter
 from segmenters.denseraunet.plan import BasicUNet, DenseRAUnet, Input, Network
 from segmenters.denseraunet.trained_weights import TrainedWeights, Weights
-from segmenters.denseraunet.weights_file import LESION_CHECK, load_into, read_header
+from segmenters.denseraunet.weights_file import LESION_CHECK, load_into, read_header, refuse_other
 from segmenters.heart_region.segmenter import HeartRegionSegmenter
 from segmenters.threshold import Within
 
@@ -73,9 +73,14 @@ class DenseRAUnetSegmenter(Segmenter):
     )
 
     def availability(self) -> Availability:
-        """Ready if the weights file is here, and the segmenter it calls within."""
-        weights = self.weights.availability()
-        return weights if self.within is None or not weights.ready else self.within.availability()
+        """Ready if the weights file is here and holds the network declared, and the segmenter it calls within is."""
+        if not (weights := self.weights.availability()).ready:
+            return weights
+        try:
+            refuse_other(self.weights.path, self.network, self.input)
+        except UserError as error:
+            return Availability(ready=False, reason=str(error))
+        return weights if self.within is None else self.within.availability()
 
     def weights_digest(self) -> str:
         """Return the SHA-256 of the weights file. Raises `UserError` if there is none."""

@@ -79,6 +79,12 @@ def load_into(
     """Load a file's network into the module of that declaration. Raises `UserError` for another file's or network's."""
     from benchmark.networks.checkpoint import load_strictly
 
+    refuse_other(path, network, network_input)
+    load_strictly(module, path, classifier_head=(LESION_CHECK,))
+
+
+def refuse_other(path: Path, network: DenseRAUnet | BasicUNet, network_input: Input) -> None:
+    """Raise `UserError` if a file holds another network than declared, or one that sees something else."""
     header = read_header(path)
     for name, wanted, in_file in (
         ("network", network, header.network),
@@ -86,7 +92,6 @@ def load_into(
     ):
         if wanted != in_file:
             raise UserError(f"{path}: weights of another architecture: {_difference(name, wanted, in_file)}")
-    load_strictly(module, path, classifier_head=(LESION_CHECK,))
 
 
 def _difference(name: str, wanted: object, in_file: object) -> str:

@@ -133,10 +133,14 @@ def test_weights_of_another_architecture_are_refused_with_what_differs(scan, wei
     )
     with pytest.raises(UserError, match=message):
         segmenter.segment(scan)
+    state = segmenter.availability()
+    assert not state.ready, "a study says so before its first case, not of each of them"
+    assert message in state.reason
 
 
 def test_a_file_cut_in_half_is_refused(scan, weights):
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    assert "cut short or damaged" in tiny(weights).availability().reason
     with pytest.raises(UserError, match="cut short or damaged"):
         tiny(weights).segment(scan)
 
