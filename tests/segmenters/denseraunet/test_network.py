@@ -124,16 +124,17 @@ def test_windows_and_padding_put_every_pixel_back_in_its_place(shape):
     np.testing.assert_allclose(found, volume / 1000, atol=1e-4)
 
 
-def test_a_large_slice_is_covered_as_monai_covers_it():
+@pytest.mark.parametrize(("sides", "windows"), [((40, 40), (32, 32)), ((27, 30), (28, 32))])
+def test_a_slice_is_covered_as_monai_covers_it_in_windows_or_in_one(sides, windows):
     torch.manual_seed(1)
     given = Input(slices=1, windows_hu=((0, 1000),), candidate_hu=None)
     module = build_network(SMALL, given).eval()
-    volume = np.random.default_rng(0).integers(0, 999, (1, 40, 40)).astype(np.int16)
+    volume = np.random.default_rng(0).integers(0, 999, (1, *sides)).astype(np.int16)
     found = predict(module, volume, given, divisor=SMALL.divisor, window=32)
     x = torch.from_numpy(volume[None].astype(np.float32) / 1000)
     with torch.inference_mode():
-        expected = sliding_window_inference(x, (32, 32), 1, module, overlap=0.25, mode="gaussian").sigmoid()
-    np.testing.assert_allclose(found, expected[:, 0].numpy(), atol=1e-5)
+        logits = sliding_window_inference(x, windows, 1, module, overlap=0.25, mode="gaussian")
+    np.testing.assert_allclose(found, logits.sigmoid()[:, 0].numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize(("dtype", "slices"), [(torch.float32, 2), (torch.bfloat16, 4)])
