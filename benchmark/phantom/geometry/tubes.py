@@ -12,7 +12,10 @@ from benchmark.phantom.geometry.grid import Canvas, Floats, Grid
 from benchmark.phantom.geometry.vectors import dot, unit
 
 Indices = NDArray[np.intp]
-_CHUNK = 50_000
+_PIECE = 4_096
+"""Points that are looked at together: neighbours, so that most nodes of a long tube are near none of them."""
+_ROUNDING_MM2 = 1.0
+"""Far above what single precision makes of squared distances within a chest."""
 SOFT_EDGE_MM = 2.0
 """How far beyond its radius a painted tube is looked for: its edge is as soft as a voxel is long."""
 
@@ -157,15 +160,25 @@ def _nearest_node(points: Floats, nodes: Floats) -> Indices:
     origin = nodes.mean(axis=0)
     nodes, points = nodes - origin, points - origin
     half_squared = np.einsum("ij,ij->i", nodes, nodes) / 2
-    rows = max(_CHUNK // len(nodes), 1)
     nearest = []
-    for first in range(0, len(points), rows):
-        z, y, x = (column[:, None] for column in points[first : first + rows].T)
-        nearness = z * nodes[:, 0] - half_squared
-        nearness += y * nodes[:, 1]
-        nearness += x * nodes[:, 2]
-        nearest.append(np.argmax(nearness, axis=1))
+    for first in range(0, len(points), _PIECE):
+        piece = points[first : first + _PIECE]
+        chosen = _perhaps_nearest(piece, nodes)
+        (z, y, x), some = np.ascontiguousarray(piece.T), nodes[chosen]
+        nearness = some[:, :1] * z - half_squared[chosen, None]
+        nearness += some[:, 1:2] * y
+        nearness += some[:, 2:] * x
+        nearest.append(chosen[np.argmax(nearness, axis=0)])
     return np.concatenate(nearest) if nearest else np.zeros(0, np.intp)
+
+
+def _perhaps_nearest(points: Floats, nodes: Floats) -> Indices:
+    """Return the nodes but those further from the points' box than another is from its far corner, and rounding."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    gap = np.maximum(np.maximum(low - nodes, nodes - high), 0)
+    farthest = np.maximum(nodes - low, high - nodes)
+    reach = np.einsum("ij,ij->i", farthest, farthest).min() + _ROUNDING_MM2
+    return np.flatnonzero(np.einsum("ij,ij->i", gap, gap) <= reach)
 
 
 @dataclass(frozen=True)
