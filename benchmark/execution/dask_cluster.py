@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -120,8 +120,7 @@ class ClusterExecutor(Executor):
     """Has a cluster call functions; a large array travels to each worker that needs it once, and not with each call."""
 
     def __init__(self, client: Any) -> None:
-        # Not `pure`: an item that is tried again would be answered by the loss that the cluster remembers.
-        self._executor = client.get_executor(pure=False)
+        self._client = client
         self._scattered = _Scattered(client)
         self._arrays = ArrayNames(self._scattered)
 
@@ -136,8 +135,28 @@ class ClusterExecutor(Executor):
             return name
 
         packed = pack((function, args, kwargs), name_of, _CloudPickler)
-        future: Future[Any] = self._executor.submit(_call, packed, named)
+        # Not `pure`: an item that is tried again would be answered by the loss that the cluster remembers.
+        theirs = self._client.submit(_call, packed, named, pure=False)
+        future: Future[Any] = Future()
+        self._client.loop.add_callback(_hand_over, theirs, future)
         return future
+
+
+async def _hand_over(theirs: Any, future: Future[Any]) -> None:
+    """Give what becomes of a Dask future to another.
+
+    Dask's own executor drops what is raised while it fetches a result, as where its worker died just then: whoever
+    waited for that would wait for ever.
+    """
+    try:
+        result = await theirs
+    except CancelledError:
+        future.cancel()
+        future.set_running_or_notify_cancel()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 class _CloudPickler(NamesArrays, cloudpickle.Pickler):

@@ -1,8 +1,10 @@
 """What is lost of a Dask cluster: a sentence within a minute, never a silent wait or a traceback."""
 
+import asyncio
 import os
 import signal
 import time
+from concurrent.futures import CancelledError, Future
 from functools import partial
 
 import numpy as np
@@ -42,6 +44,23 @@ def test_half_of_the_workers_gone_changes_nothing_but_time(tmp_path):
         with workers(dask=address) as pool:
             results = after(pool.map(slowly, range(40)), 10, lambda: kill(*started[:2]))
     assert results == {x: x * x for x in range(40)}
+
+
+@pytest.mark.parametrize("raised", [KeyError("its worker died just then"), CancelledError(), None])
+def test_what_is_raised_while_a_result_is_fetched_is_handed_over_as_the_result_is(raised):
+    from benchmark.execution.dask_cluster import _hand_over
+
+    async def fetched():
+        if raised is not None:
+            raise raised
+        return 9
+
+    future = Future()
+    asyncio.run(_hand_over(fetched(), future))
+    assert future.done()
+    assert future.cancelled() == isinstance(raised, CancelledError)
+    if not future.cancelled():
+        assert (future.exception() or future.result()) == (raised or 9)
 
 
 def test_a_table_that_was_lost_with_its_workers_is_sent_again(tmp_path):
