@@ -13,14 +13,19 @@ NO_PYTHON := cacbench needs Python 3.11, 3.12 or 3.13, and none is on the path: 
 	(Debian, Ubuntu: apt install python3-venv python3-dev) or name it: make PYTHON=/path/to/python3
 ACTIVATE := `. $(BIN)/activate` makes `cacbench` found in this shell
 
-.PHONY: bench test check controls lint environment docs performance faults tracking audit clean
+.PHONY: bench test test-all check controls lint environment docs performance faults tracking audit clean
 
 bench: environment ## the main job: compare the methods of runs.yaml
 	$(BIN)/cacbench run runs.yaml --jobs $(JOBS)
 	@echo '$(ACTIVATE)'
 
-test: environment lint ## everything that guards the code
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --durations=20
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --durations=20
+
+test: environment lint ## lint, types, and all tests but the slow ones
+	$(PYTEST) -m 'not slow'
+
+test-all: environment lint ## everything that guards the code, as continuous integration runs it
+	$(PYTEST)
 
 check: bench ## the main job, and whether its headline numbers hold
 	$(BIN)/cacbench check runs.yaml

@@ -47,3 +47,9 @@ def test_one_sentence_says_what_to_install_where_there_is_none(tmp_path):
 def test_make_tells_how_to_activate():
     shown = make("-n", "bench", path=ROOT)
     assert ". .venv/bin/activate" in shown.stdout
+
+
+def test_slow_tests_are_left_out_by_hand_alone():
+    assert "-m 'not slow'" in make("-n", "test", path=ROOT).stdout
+    assert "slow" not in make("-n", "test-all", path=ROOT).stdout
+    assert "make test-all" in (ROOT / ".ci" / "run").read_text()

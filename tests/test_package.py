@@ -50,6 +50,7 @@ def test_another_package_named_benchmark_is_answered_with_a_sentence(tmp_path, c
     assert "install cacbench into an environment of its own" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs_as_it_is_printed(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (example,) = (block for block in blocks if "cacbench.run" in block)

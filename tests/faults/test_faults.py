@@ -21,6 +21,7 @@ def base(tmp_path_factory):
     return Base(tmp_path_factory.mktemp("faults"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", SHORT.values(), ids=SHORT)
 def test_a_fault_leaves_no_trace(base, tmp_path, fault):
     outcome = attempt(fault, base, tmp_path / "trial", seed=3)

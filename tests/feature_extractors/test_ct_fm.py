@@ -114,6 +114,7 @@ def centre(image: sitk.Image, sides: tuple[int, int, int]) -> sitk.Image:
     return sitk.RegionOfInterest(image, kept, start)
 
 
+@pytest.mark.slow
 def test_the_embedding_is_the_model_cards_on_real_cts(
     real_data: Path, tmp_path: Path, weights_file: Path, recipe_network: torch.nn.Module
 ) -> None:
@@ -185,6 +186,7 @@ def test_the_roi_region_is_its_box_and_the_margin_in_millimetres() -> None:
     np.testing.assert_allclose(volume, np.clip((expected + 1024) / 3072, 0, 1), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "sides", "edge"), [("fp32", (36, 60, 44), 45), ("bf16", (36, 8, 8), 13)]
 )

@@ -88,6 +88,7 @@ def per_slice(extractor: RadImageNetExtractor, image: sitk.Image) -> np.ndarray:
     return radimagenet_network.embed(network, extractor.preprocess(image, image), 4).float().numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "bound"), [("fp32", 0.999999), ("bf16", 0.9999)])
 def test_every_slice_has_the_embedding_of_the_official_example(
     published: tuple[str, Path], precision: str, bound: float
@@ -102,6 +103,7 @@ def test_every_slice_has_the_embedding_of_the_official_example(
     assert len(found) == (1024 if backbone == "densenet121" else 2048)
 
 
+@pytest.mark.slow
 def test_the_slices_of_real_cts_have_the_embedding_of_the_official_example(
     real_data: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +135,7 @@ def test_the_weights_of_another_backbone_are_refused(published: tuple[str, Path]
         RadImageNetExtractor(backbone=other, weights={"file": path}).extract(scan(), scan())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_batch_does_not_matter(precision: str) -> None:
     one, *others = (

@@ -204,6 +204,7 @@ def plain_torch(name, file, volumes, trained, epochs):
         return head((features(volumes[:, 0]) - centre) / scale).softmax(1).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("name", NAMES)
 def test_training_from_stored_activations_is_training_the_network_with_its_lower_layers_held(
@@ -245,6 +246,7 @@ def test_labels_and_scans_of_test_cases_change_nothing_that_is_learnt(extractor,
     assert rescanned["probabilities"][1:] != expected["probabilities"][1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_permuted_labels_hold_chance_and_the_true_ones_do_not(extractor, X, name):
     first = task(extractor, X, name)
@@ -262,6 +264,7 @@ def test_permuted_labels_hold_chance_and_the_true_ones_do_not(extractor, X, name
     assert control.exceeded_by(float((out_of_fold(first.X, y, 0) == y).mean()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stored_model_runs_no_code_and_predicts_as_before(extractor, X, name, depth):

@@ -78,6 +78,7 @@ def test_of_the_voxels_above_130_hu_most_are_left_out(thorax, kept):
 VARIED = {"acquisitions": "varied", "matrix": 256, "coverage_mm": 120, "protocol": "mixed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cohort",
     [{"zero": 3, "nonzero": 3}, {**VARIED, "nonzero": 4}, {**VARIED, "contrast": "on", "nonzero": 3}],
@@ -154,6 +155,7 @@ def test_a_mattress_is_no_lung(real_data):
     assert not hull[:, -30:].any()
 
 
+@pytest.mark.slow
 def test_the_order_of_the_axes_does_not_matter(thorax, kept):
     turned = sitk.PermuteAxes(sitk.Flip(thorax, (True, False, True)), (1, 2, 0))
     roi = HeartRegionSegmenter().segment(Scan(turned))
@@ -162,6 +164,7 @@ def test_the_order_of_the_axes_does_not_matter(thorax, kept):
     assert (back != kept).mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_a_wider_margin_keeps_less(thorax, kept):
     assert region(thorax, wall_mm=8).sum() < kept.sum()
     assert region(thorax, bone_mm=8).sum() < kept.sum()
@@ -180,6 +183,7 @@ def test_a_patient_upside_down_in_the_image_is_refused(thorax):
         region(flipped)
 
 
+@pytest.mark.slow
 def test_with_contrast_medium_a_patient_upside_down_is_refused_and_a_full_chamber_in_front_is_no_spine(
     real_data,
 ):
@@ -240,6 +244,7 @@ def phantoms():
     return [case.source.load().image for cohort in cohorts for case in cohort.cases()]
 
 
+@pytest.mark.slow
 def test_a_chest_in_order_is_not_doubted_and_phantoms_are_not(thorax, phantoms):
     assert doubts(thorax[:, :, 34:98]) == {}
     for image in phantoms:
@@ -248,6 +253,7 @@ def test_a_chest_in_order_is_not_doubted_and_phantoms_are_not(thorax, phantoms):
         assert set(found) <= {"orientation"}
 
 
+@pytest.mark.slow
 def test_a_mirrored_patient_is_noticed_or_said_to_be_unchecked(thorax, phantoms):
     for part in (thorax, thorax[:, :, 34:98]):
         mirrored = doubts(flipped_left_to_right(part))

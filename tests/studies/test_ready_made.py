@@ -83,6 +83,7 @@ def test_the_robustness_study_scans_the_same_patients_under_every_condition():
         assert [(case.case_id, case.label) for case in condition.cohort.cases()] == patients
 
 
+@pytest.mark.slow
 def test_implanted_scans_of_one_s_own_are_compared_by_changing_the_lines_of_the_hosts(tmp_path):
     shipped = yaml.safe_load((STUDIES / "implanted.yaml").read_text())
     study = read_segmentation_study(STUDIES / "implanted.yaml")
@@ -100,6 +101,7 @@ def test_implanted_scans_of_one_s_own_are_compared_by_changing_the_lines_of_the_
     assert set(scores.index) == set(shipped["segmenters"])
 
 
+@pytest.mark.slow
 def test_segmenters_are_compared_on_scans_of_one_s_own_by_changing_the_lines_of_the_cohort(
     tmp_path, monkeypatch
 ):

@@ -105,6 +105,7 @@ def test_every_run_is_shown_on_demand(again):
     assert "Calibration" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_quiet_run_says_what_was_found_and_where_it_is(again):
     done = cacbench("run", *again, "--quiet")
     assert done.stderr == ""
@@ -114,6 +115,7 @@ def test_a_quiet_run_says_what_was_found_and_where_it_is(again):
     assert (refused.returncode, "give one of them" in refused.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_verbose_run_tells_each_case_and_a_log_each_step(study, tmp_path, toy_declaration):
     toy_declaration["cohort"]["broken"] = [3]
     study.write_text(yaml.safe_dump(toy_declaration))
@@ -123,6 +125,7 @@ def test_a_verbose_run_tells_each_case_and_a_log_each_step(study, tmp_path, toy_
     assert "folds: 6 of 6 in " in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_is_changed_and_singled_out_on_the_command_line(study, tmp_path):
     options = ("--set", "protocol.folds=4", "--only", "moments/toy_nearest")
     done = cacbench("run", study, "--results", tmp_path / "r", "--jobs", 1, "--json", *options)
@@ -133,6 +136,7 @@ def test_a_run_is_changed_and_singled_out_on_the_command_line(study, tmp_path):
     assert (wrong.returncode, "did you mean 'folds'" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_json_output_is_json_and_nothing_else(again):
     study, *_ = again
     done = cacbench("run", *again, "--json")
@@ -170,6 +174,7 @@ def checked(tmp_path, toy_declaration):
     return write
 
 
+@pytest.mark.slow
 def test_validate_lists_every_problem_and_fails_only_if_told_to(checked, tmp_path):
     study = checked("x,gone.nii.gz,1", "y,lost.nii.gz,0")
     done = cacbench("validate", study)
@@ -189,6 +194,7 @@ def test_validate_lists_every_problem_and_fails_only_if_told_to(checked, tmp_pat
     }
 
 
+@pytest.mark.slow
 def test_validate_reads_voxels_only_if_told_to(checked):
     study = checked("x,flat.nii.gz,1")
     assert "left out" not in cacbench("validate", study).stdout
@@ -272,6 +278,7 @@ def unlabelled(tmp_path, toy_declaration):
     return file
 
 
+@pytest.mark.slow
 def test_features_need_no_label_and_carry_covariates(unlabelled, tmp_path):
     options = ("--results", tmp_path / "r", "--jobs", 1)
     done = cacbench("features", unlabelled, "--out", tmp_path / "f.csv", *options)
@@ -285,6 +292,7 @@ def test_features_need_no_label_and_carry_covariates(unlabelled, tmp_path):
     assert pd.read_parquet(tmp_path / "f.parquet")["age"].tolist() == ["50", "51", "52"]
 
 
+@pytest.mark.slow
 def test_a_run_without_labels_is_refused_in_one_sentence_with_the_file_and_the_cases(unlabelled, tmp_path):
     done = cacbench("run", unlabelled, "--results", tmp_path / "r", "--jobs", 1)
     assert done.returncode == 2
@@ -294,6 +302,7 @@ def test_a_run_without_labels_is_refused_in_one_sentence_with_the_file_and_the_c
     )
 
 
+@pytest.mark.slow
 def test_a_covariate_called_as_a_feature_is_refused(unlabelled, tmp_path):
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(manifest.read_text().replace(",age,", ",mean,"))
@@ -306,6 +315,7 @@ def test_a_covariate_called_as_a_feature_is_refused(unlabelled, tmp_path):
     assert "'mean' is a covariate and a feature: call the covariate otherwise" in done.stderr
 
 
+@pytest.mark.slow
 def test_check_guards_what_update_wrote_and_exits_1_when_a_number_moves(again, tmp_path):
     headline = tmp_path / "headline.json"
     arguments = (*again[:3], "--headline", headline)
@@ -320,6 +330,7 @@ def test_check_guards_what_update_wrote_and_exits_1_when_a_number_moves(again, t
     assert "moments/toy_nearest" in moved.stdout
 
 
+@pytest.mark.slow
 def test_strict_makes_an_unavailable_run_an_error(again, toy_declaration):
     toy_declaration["extractors"]["absent"] = {
         "use": "toy_moments",
@@ -333,6 +344,7 @@ def test_strict_makes_an_unavailable_run_an_error(again, toy_declaration):
     assert cacbench("run", *again).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_mask_on_another_grid_is_scored_by_the_option_that_the_refusal_names(tmp_path):
     voxels = np.full((6, 20, 20), 40, np.int16)
     voxels[:, :5] = -900
@@ -350,6 +362,7 @@ def test_a_mask_on_another_grid_is_scored_by_the_option_that_the_refusal_names(t
     assert scored["total"] == json.loads(cacbench(*arguments[:2], "--json").stdout)["total"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -145,6 +145,7 @@ def test_a_place_that_the_system_forbids_is_refused_alike(cacbench, toy, place):
     assert f"{place}: nothing can be written there (" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_database_that_is_none_is_told_before_the_work_and_after_it_and_costs_no_result(cacbench, toy):
     (toy / "r").mkdir()
     (toy / "r" / "mlflow.db").write_text("something else, longer than a header would be. " * 20)

@@ -38,6 +38,7 @@ def enhanced(real_data):
     return real_data / "thorax_ct" / "pulmonary" / "ct_cropped.nii.gz"
 
 
+@pytest.mark.slow
 def test_of_a_phantom_the_score_of_what_is_found_and_its_band_are_given_without_a_warning(phantom, tmp_path):
     done = cacbench("score", phantom, "--segmenter", "denseraunet", "--out", tmp_path / "o", "--json")
     assert done.returncode == 0, done.stderr
@@ -57,6 +58,7 @@ def test_of_a_phantom_the_score_of_what_is_found_and_its_band_are_given_without_
     assert json.loads((tmp_path / "o" / "score.json").read_text()) == content
 
 
+@pytest.mark.slow
 def test_a_severe_warning_refuses_the_band_and_nothing_else(enhanced, tmp_path):
     done = cacbench("score", enhanced, "--segmenter", "threshold", "--out", tmp_path, "--json")
     assert done.returncode == 2

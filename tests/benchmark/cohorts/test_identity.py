@@ -215,6 +215,7 @@ def test_conversion_writes_and_prints_nothing_of_a_patients_identity(hospital, c
     assert report.count("excluded") == 7, report
 
 
+@pytest.mark.slow
 def test_a_study_of_the_hospitals_own_folders_writes_nothing_of_it_either(hospital, tmp_path):
     scans = sorted(path for path in hospital.iterdir() if "Letters" not in path.name)
     lines = ["case_id,image,label", *(f"c{n},{scan},{n % 2}" for n, scan in enumerate(scans))]

@@ -181,6 +181,7 @@ def test_the_score_of_the_image_follows_the_truth(host):
     assert 1.0 < np.median(np.divide(measured, true)) < 1.4
 
 
+@pytest.mark.slow
 def test_on_a_real_chest_plaques_join_those_it_has(real_data, tmp_path):
     """`lung1_001` with a course of each artery through its annotated calcium, slice by slice."""
     folder = real_data / "lung1_001"

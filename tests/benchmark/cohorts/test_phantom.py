@@ -104,12 +104,14 @@ def auc_interval(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["shape", "metadata", "outside"])
 def test_nothing_but_the_vessels_tells_the_label(study, known):
     low, high = auc_interval(study[known], study["label"])
     assert low <= 0.5 <= high
 
 
+@pytest.mark.slow
 def test_the_vessels_tell_the_label_but_not_perfectly(study):
     low, high = auc_interval(study["inside"], study["label"])
     assert low > 0.75

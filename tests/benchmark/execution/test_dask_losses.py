@@ -80,6 +80,7 @@ def test_a_table_that_was_lost_with_its_workers_is_sent_again(tmp_path):
     assert pids.isdisjoint(pid for *_, pid in after_it.values())
 
 
+@pytest.mark.slow
 def test_all_workers_gone_end_it_in_a_sentence_within_a_minute(tmp_path):
     with cluster(tmp_path, 2) as (address, _, started):
         wait_for_workers(address, 2)
@@ -100,6 +101,7 @@ def test_the_scheduler_gone_ends_it_in_a_sentence_within_a_minute(tmp_path):
     assert time.monotonic() - begin < 60
 
 
+@pytest.mark.slow
 def test_an_item_that_kills_two_workers_is_left_out_and_no_other(tmp_path):
     deaths = tmp_path / "deaths"
     with cluster(tmp_path, 2, nanny=True) as (address, *_):

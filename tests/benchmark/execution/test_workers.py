@@ -92,6 +92,7 @@ def test_a_dask_cluster_does_the_same_work():
     assert results == {x: x for x in range(6) if x != 3}
 
 
+@pytest.mark.slow
 def test_a_dask_scheduler_that_does_not_answer_is_the_users_mistake():
     pytest.importorskip("distributed", reason="the extra `dask` is not installed")
     with pytest.raises(UserError, match="no scheduler answers"), workers(dask="tcp://127.0.0.1:9"):

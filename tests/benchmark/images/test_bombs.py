@@ -110,6 +110,7 @@ def test_sizes_that_no_scan_has_are_refused_before_anything_is_unpacked(tmp_path
     assert "are not those of a volume" in refusal(tmp_path / "b.nrrd")
 
 
+@pytest.mark.slow
 def test_streams_that_hold_more_than_the_header_means_are_left_at_once(tmp_path):
     assert "more bytes than its header means" in refusal(nifti_of(tmp_path / "a.nii.gz", (16, 16, 8), HUGE))
     for file in (

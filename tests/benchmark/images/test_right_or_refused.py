@@ -84,6 +84,7 @@ def agatston(path):
     return score(read_image(path)).total.agatston
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seeds)
 def test_a_scan_scores_the_same_in_every_format_by_every_writer(seed):
@@ -140,6 +141,7 @@ def test_what_spoils_a_scan_is_refused_with_what_it_is(kind, name, sentence, tmp
         read_image(path)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=HAND_RUN or 2000,
     deadline=None,

@@ -365,6 +365,7 @@ def extractor(name: str, **parameters: object) -> FeatureExtractor:
     return built
 
 
+@pytest.mark.slow
 def test_features_from_the_hub_and_from_a_copy_are_the_same_and_share_a_cache_key(
     served: Hub, ct_fm_file: Path, resnet_file: Path
 ) -> None:
@@ -670,6 +671,7 @@ def study_of(toy_study: Callable[..., Study], **extractors: object) -> Study:
     )
 
 
+@pytest.mark.slow
 def test_a_study_runs_with_weights_of_the_hub_and_its_workers_compute_the_same_features(
     served: Hub, ct_fm_file: Path, resnet_file: Path, toy_study: Callable[..., Study], tmp_path: Path
 ) -> None:

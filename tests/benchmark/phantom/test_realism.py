@@ -58,12 +58,14 @@ def real(real_data):
     return [measures(read_image(real_data / name)) for name in REAL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", GATED)
 def test_gated_phantoms_are_within_the_range_of_gated_scans(gated, row):
     low, high = GATED[row]
     assert low <= np.median([scan[row] for scan in gated]) <= high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_chest_phantoms_are_within_the_range_of_real_chests(chests, real, row):
     of_real = [scan[row] for scan in real]

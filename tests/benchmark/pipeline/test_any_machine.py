@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STUDY = """
 name: any_machine
 cohort: {use: phantom, zero: 5, nonzero: 5}

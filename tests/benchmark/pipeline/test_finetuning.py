@@ -116,6 +116,7 @@ def test_killed_while_it_trains_a_study_loses_the_fold_in_flight_and_ends_as_if_
     assert of_last_stage(resumed).equals(of_last_stage(finished[0]))
 
 
+@pytest.mark.slow
 def test_two_processes_train_to_the_bit_what_one_trains_from_the_same_stored_activations(finished, extracted):
     result = do(LAST_STAGE, extracted, jobs=2)
     assert (result.features.computed, result.fitted) == (0, 4)

@@ -210,6 +210,7 @@ def test_the_guard_leaves_out_an_encoder_that_is_not_available_here(execution, m
 # No word of a report is written
 
 
+@pytest.mark.slow
 def test_no_name_and_no_sentence_of_a_report_is_in_any_file(tmp_path):
     file = tmp_path / "fusion.yaml"
     file.write_text(yaml.safe_dump(declaration()))
@@ -256,6 +257,7 @@ def applied(folder, file):
     assert "none of the 16 cases has one" in str(refused.exception)
 
 
+@pytest.mark.slow
 def test_an_embedding_of_the_reports_is_learnt_from_alone_beside_and_behind_the_image(tmp_path):
     pytest.importorskip("transformers")
     from tests.feature_extractors.sentence_encoders import write_encoder
@@ -352,6 +354,7 @@ def test_a_row_whose_neighbour_cannot_run_is_unavailable_and_not_the_image_alone
     assert set(extracted.tables) == {"image"}
 
 
+@pytest.mark.slow
 def test_the_features_of_one_row_are_written_joined_and_alone(tmp_path):
     (tmp_path / "fusion.yaml").write_text(yaml.safe_dump(declaration()))
     out = tmp_path / "both.csv"

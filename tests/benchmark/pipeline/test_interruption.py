@@ -88,6 +88,7 @@ def test_whoever_ends_the_command_alone_ends_its_workers_too(tmp_path, toy_decla
     raise AssertionError("workers go on without the command that started them")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_declaration, how):
     toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 400, "nonzero": 400}
@@ -111,6 +112,7 @@ def test_what_was_finished_before_the_signal_is_not_done_again(tmp_path, toy_dec
     assert len(result.case_ids) == 800
 
 
+@pytest.mark.slow
 def test_a_case_that_kills_the_only_process_is_left_out_of_a_study_that_goes_on(tmp_path, toy_declaration):
     toy_declaration["cohort"] = {"use": "toy_cohort", "deadly": [3]}
     process = start(tmp_path, toy_declaration, jobs=1)

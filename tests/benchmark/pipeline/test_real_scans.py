@@ -44,6 +44,7 @@ def write_manifest(file, rows):
     return file
 
 
+@pytest.mark.slow
 def test_real_cts_go_from_manifest_to_table(real_data, tmp_path):
     rows = [
         (folder.name, *sorted(folder.glob("*image*")), *sorted(folder.glob("*mask*")), number % 2)
@@ -119,6 +120,7 @@ print(int(status.split("VmHWM:")[1].split()[0]) / 2**20)
 """
 
 
+@pytest.mark.slow
 def test_a_chest_ct_of_512_by_512_by_800_stays_within_4_gb(tmp_path):
     """Every stage but the embeddings, which have a limit of their own, in one process."""
     voxels = np.full((800, 512, 512), -900, np.int16)

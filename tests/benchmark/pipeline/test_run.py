@@ -48,6 +48,7 @@ def test_every_run_is_scored_on_the_same_cases_and_folds(run, toy_study):
     assert first == second
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing_and_gives_the_same_tables(run, toy_study):
     first, second = run(toy_study()), run(toy_study())
     assert (first.features.computed, first.fitted) == (120, 8), "the yardsticks' features beside the study's"

@@ -24,6 +24,7 @@ CHECKED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), CHECKED)
 def test_what_ships_keeps_the_contract_or_says_why_it_cannot_run_here(kind, name):
     try:

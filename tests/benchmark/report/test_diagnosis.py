@@ -143,6 +143,7 @@ def constant(tmp_path, classifiers, **changes):
     return output, json.loads((tmp_path / "r" / "few" / "study.json").read_text())
 
 
+@pytest.mark.slow
 def test_trees_that_cannot_split_are_said_to_and_the_advice_mends_it(tmp_path):
     few = {"lightgbm": {"grid": {"n_estimators": [5]}}, "toy_nearest": {}}
     output, facts = constant(tmp_path, few)

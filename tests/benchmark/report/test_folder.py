@@ -66,6 +66,7 @@ def results(tmp_path, finished):
 FEWER = {"classifiers": {"toy_nearest": {}}}
 
 
+@pytest.mark.slow
 def test_a_study_that_was_edited_takes_its_own_folder_again(declare, results):
     cacbench("run", declare(**FEWER), "--results", results)
     assert list(json.loads((results / "toy" / "study.json").read_text())["runs"]) == ["moments/toy_nearest"]
@@ -122,6 +123,7 @@ def test_cases_may_come_and_go_but_half_of_them_stay(tmp_path, cases, same):
             later.require()
 
 
+@pytest.mark.slow
 def test_force_replaces_another_study_and_leaves_nothing_of_it(declare, results):
     first = declare()
     cacbench("power", first, "--results", results, "--sizes", "50,100")
@@ -214,6 +216,7 @@ def test_a_damaged_record_makes_no_other_study_of_the_one_it_is_of(tmp_path, dam
     assert file.read_text() == whole
 
 
+@pytest.mark.slow
 def test_a_study_that_moved_with_its_results_or_without_is_still_the_same(declare, results, tmp_path):
     study = declare("project/toy.yaml")
     inside = tmp_path / "project" / "r"
@@ -229,6 +232,7 @@ def test_a_folder_that_was_removed_by_hand_is_free_again(declare, results):
     cacbench("run", declare("other.yaml", **FEWER), "--results", results)
 
 
+@pytest.mark.slow
 def test_mlflow_holds_the_very_files_that_were_written_and_none_of_another_report(declare, results, tmp_path):
     study = declare()
     cacbench("power", study, "--results", results, "--sizes", "50,100")

@@ -21,6 +21,8 @@ from benchmark.report.headline import (
 from benchmark.report.tables import summary
 from benchmark.study.study import Study
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 HEADLINE = ROOT / "results" / "headline.json"
 

@@ -236,6 +236,7 @@ def mlflow_page(browser, results, tmp_path_factory):
     server.stop()
 
 
+@pytest.mark.slow
 def test_mlflow_lists_every_run(mlflow_page):
     page = mlflow_page("experiments/1/runs")
     page.locator("button[data-component-id*=runnamecellrenderer]").first.click()

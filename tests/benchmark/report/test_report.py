@@ -121,6 +121,7 @@ def test_every_analysis_is_handed_over_alike(done):
     assert any(path.endswith(".yaml") for path in artifacts)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
 def test_every_page_fits_says_nothing_on_the_console_and_can_be_read_by_all(done):
     command, _, _, results = done
@@ -139,6 +140,7 @@ def test_every_page_fits_says_nothing_on_the_console_and_can_be_read_by_all(done
             page.close()
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_page(studies):
     page = studies / "again" / "toy" / "report.html"
     arguments = ["run", str(studies / "toy.yaml"), "--results", str(studies / "again"), "--jobs", "1"]

@@ -36,6 +36,7 @@ def test_a_name_that_is_none_is_answered_with_the_nearest(tmp_path):
         copy_example("phantom", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_runs_it_where_one_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     smaller = ["--set", "cohort.zero=6", "--set", "cohort.nonzero=6", "--only", "calcium_volumes"]

@@ -45,6 +45,7 @@ def loaded(name: str, path: Path) -> torch.nn.Module:
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "imagenet"])
 def test_a_file_of_the_published_layout_is_loaded_whole(name: str, tmp_path: Path) -> None:
     tensors = random_tensors(LAYOUTS[name])
@@ -101,6 +102,7 @@ def test_a_file_that_does_not_fit_is_refused(name: str, damage: str, said: str, 
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rad_dino", "dale_ct"])
 def test_a_large_file_without_a_tensor_is_refused(name: str, tmp_path: Path) -> None:
     shapes = {key: shape for key, shape in LAYOUTS[name].items() if key != "blocks.7.ls2.gamma"}

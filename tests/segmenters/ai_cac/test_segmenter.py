@@ -78,6 +78,7 @@ def called(segmenter, image):
     return sitk.GetArrayFromImage(segmenter.segment(Scan(image))).astype(bool)
 
 
+@pytest.mark.slow
 def test_every_slice_is_what_the_network_says_of_its_hu(network, file):
     image = chest()
     found = called(small(file), image)
@@ -151,6 +152,7 @@ def test_within_a_region_nothing_outside_is_called_and_the_network_runs_once(alw
     assert (dense <= ((hu >= 130) & (heart > 0))).all()
 
 
+@pytest.mark.slow
 def test_within_heart_region_a_real_chest_is_called_there_alone(always, real_data):
     scan = Scan(read_image(real_data / "lung1_001" / "image.nii.gz")[:, :, 56:62])
     region = sitk.GetArrayFromImage(build("segmenter", "heart_region").segment(scan))

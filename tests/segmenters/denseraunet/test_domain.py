@@ -82,6 +82,7 @@ def test_what_ships_has_learnt_from_fields_of_view_of_gated_scans_and_of_whole_c
     assert domain.ranges["slice_mm"] == (1.0, 5.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
 def test_phantoms_of_other_patients_and_another_scanner_do_not_warn(protocol):
     cohort = PhantomCohort(zero=1, nonzero=3, seed="warnings", protocol=protocol, scanners=("standard",))
@@ -90,6 +91,7 @@ def test_phantoms_of_other_patients_and_another_scanner_do_not_warn(protocol):
         assert {warning.severity for warning in warnings} <= {"info"}, case.case_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "severe", "notable"),
     [
@@ -104,6 +106,7 @@ def test_each_real_scan_says_why_it_is_not_what_the_network_knows(real_data, pla
     assert notable <= {warning.kind for warning in warnings if warning.severity == "notable"}
 
 
+@pytest.mark.slow
 def test_an_abdomen_has_no_heart_region(real_data):
     abdomen = Scan(read_image(real_data / "thorax_ct" / "example_ct_dicom"))
     with pytest.raises(CaseError, match="no lungs in the field of view"):
@@ -132,6 +135,7 @@ FIRST_GENERATION = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within", [None, "heart_region"])
 @pytest.mark.parametrize(
     ("parameters", "said"),

@@ -340,6 +340,7 @@ def test_a_cohort_of_which_no_case_can_be_used_is_refused_with_the_reason():
         learn(checked(cohort=OtherSpots(mask_spacing=2.0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "bias", "message"),
     [

@@ -224,6 +224,7 @@ def test_the_study_that_ships_declares_the_patients_of_the_weights_that_ship(nam
     assert study.training.input == header.input
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["chest", "cardiac"])
 @pytest.mark.parametrize("name", ["denseraunet", "denseraunet_slim"])
 def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(protocol, name):
@@ -250,6 +251,7 @@ def test_what_ships_finds_the_calcium_of_a_held_out_phantom_and_not_its_bones(pr
     assert 2 * hit / (2 * hit + wrong) > 0.6
 
 
+@pytest.mark.slow
 def test_the_real_qrm_scan_is_told_from_a_patient_by_its_lungs_and_none_of_its_material_is_called(real_data):
     """Neither insert is found there, see docs/denseraunet.md: with weights that find one, say so here and there."""
     from benchmark.images.reading import read_image

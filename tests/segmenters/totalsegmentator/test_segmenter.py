@@ -193,6 +193,7 @@ def phantom(spacing=0.7):
     return image, tube
 
 
+@pytest.mark.slow
 @installed
 def test_the_coronaries_are_found_from_ct_to_roi(weights, licence, tmp_path, monkeypatch):
     image, tube = phantom()
@@ -215,6 +216,7 @@ def test_the_coronaries_are_found_from_ct_to_roi(weights, licence, tmp_path, mon
     assert (sitk.GetArrayFromImage(wider)[tube] == 1).all()
 
 
+@pytest.mark.slow
 @installed
 def test_the_rule_searches_the_heart_of_the_open_task_and_a_margin_around_it(tmp_path):
     from totalsegmentator.map_to_binary import class_map_5_parts
@@ -255,6 +257,7 @@ def test_the_rule_searches_the_heart_of_the_open_task_and_a_margin_around_it(tmp
     assert (sitk.GetArrayFromImage(found) == np.where(near, LABELS["total"]["heart"], 0)).all()
 
 
+@pytest.mark.slow
 @installed
 def test_an_air_filled_scan_without_a_heart_is_a_case_error(weights, licence):
     image, _ = phantom()
@@ -415,6 +418,7 @@ def test_the_weights_are_looked_for_where_totalsegmentator_would(monkeypatch, tm
     assert Installation().folder == tmp_path / "there" / inside
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_without_it(tmp_path):
     study = {
         "name": "s",

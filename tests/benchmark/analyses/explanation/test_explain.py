@@ -158,6 +158,7 @@ def cacbench(*arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
 
 
+@pytest.mark.slow
 def test_the_command_prints_json_and_nothing_else_and_refuses_with_exit_code_2(toy_declaration, tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump({**toy_declaration, **RADIOMICS}, sort_keys=False))

@@ -242,6 +242,7 @@ def test_an_unavailable_run_is_refused_and_never_the_default(toy_study, audit, t
         audit(study, "absent/toy_nearest")
 
 
+@pytest.mark.slow
 def test_the_command_writes_tables_figure_and_mlflow_runs_and_prints_json_or_a_table(
     tmp_path, toy_declaration
 ):

@@ -117,6 +117,7 @@ def test_a_run_learns_the_same_patients_at_a_size_as_another(execution, toy_stud
         assert set(tasks[first, 20, split].train) < set(tasks[first, 35, split].train)
 
 
+@pytest.mark.slow
 def test_a_hard_problem_is_learnt_better_from_more_patients_and_its_step_is_the_corrected_test(
     execution, toy_study
 ):

@@ -169,6 +169,7 @@ def test_segmenters_are_compared_with_each_other_and_with_the_mask(quality):
     assert len(table) == 6
 
 
+@pytest.mark.slow
 def test_what_is_written_holds_the_tables_and_the_outlier_first_in_the_montage(quality, toy_study, tmp_path):
     report = report_of(quality, toy_study(name="q"))
     publish(report, Claim(tmp_path, Path(__file__), Path("q")))

@@ -75,6 +75,7 @@ def test_what_a_step_took_off_is_red_and_what_it_left_is_not(scan):
     assert ((kept[..., 0] > 0.5) & (kept[..., 1] < 0.45) & (kept[..., 2] < 0.45)).sum() < 0.05 * red.sum()
 
 
+@pytest.mark.slow
 def test_each_step_of_heart_region_takes_off_what_it_says_on_a_real_chest(real_data):
     image = read_image(real_data / "lung1_001" / "image.nii.gz")
     scan = Scan(image)

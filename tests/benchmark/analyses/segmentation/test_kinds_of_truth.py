@@ -239,6 +239,7 @@ def test_a_cohort_of_masks_and_scores_is_compared_in_two_parts(tmp_path, scans):
 # A real scan
 
 
+@pytest.mark.slow
 def test_on_a_real_chest_the_130_hu_rule_in_the_heart_region_finds_the_coronaries_and_calls_aorta_and_valves(
     real_data, tmp_path
 ):

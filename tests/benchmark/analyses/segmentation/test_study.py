@@ -281,6 +281,7 @@ def test_the_study_of_the_first_generation_is_valid_and_holds_its_scanner_out():
     assert not held_out & set(study.training.lesion_check.cohort.scanners)
 
 
+@pytest.mark.slow
 def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
     trained = cacbench(
         "train", "denseraunet", "study.yaml", "--out", "w.safetensors", "--jobs", 1, cwd=folder

@@ -226,6 +226,7 @@ def test_few_cases_have_few_folds(tmp_path, labels, protocol):
     assert f"protocol: {protocol}" in study_text(tmp_path / "s.yaml", manifest, labels, True, False)
 
 
+@pytest.mark.slow
 def test_a_stranger_comes_from_real_scans_to_a_report(tmp_path, real_data):
     def cacbench(*arguments):
         command = [sys.executable, "-c", "from benchmark.cli import main; main()", *map(str, arguments)]

@@ -67,6 +67,7 @@ def test_the_artifacts_of_an_experiment_somebody_keeps_elsewhere_stay_there(tmp_
     assert module.get_experiment_by_name("own").artifact_location == elsewhere
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [False, True])
 def test_first_runs_at_once_share_one_database_and_one_experiment(tmp_path, own):
     uri = f"sqlite:///{tmp_path}/elsewhere.db" if own else ""

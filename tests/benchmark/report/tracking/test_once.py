@@ -68,6 +68,7 @@ def spoil(file, how):
     return lambda: None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "said"),
     [
@@ -110,6 +111,7 @@ def test_a_repeat_names_the_run_it_repeats_and_has_nothing_else(run, tmp_path):
     assert len(client.search_logged_models(["1"])) == models
 
 
+@pytest.mark.slow
 def test_a_repeat_draws_no_figure_and_leaves_every_file_as_it_was(run, tmp_path, monkeypatch):
     run()
     before = {file: file.read_bytes() for file in (tmp_path / "r" / "toy").rglob("*") if file.is_file()}
@@ -125,6 +127,7 @@ def test_a_repeat_draws_no_figure_and_leaves_every_file_as_it_was(run, tmp_path,
     assert drawn == ["svg", "png"]  # the comparison alone shows something else
 
 
+@pytest.mark.slow
 def test_a_run_that_somebody_deleted_is_logged_again_whole_whatever_repeats_it(run, tmp_path):
     run()
     run()
@@ -136,6 +139,7 @@ def test_a_run_that_somebody_deleted_is_logged_again_whole_whatever_repeats_it(r
     assert len(client.search_runs(["1"], "tags.`mlflow.parentRunId` != ''")) == 5
 
 
+@pytest.mark.slow
 def test_results_that_were_computed_again_are_logged_again(run, tmp_path):
     import shutil
 
@@ -173,6 +177,7 @@ def test_a_run_that_is_filled_as_work_goes_on_survives_the_loss_of_its_database(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_results_that_took_another_time_are_the_same_results(tmp_path, toy_declaration):
     """Two studies that start together compute the same scans, and the store keeps the seconds of one of them."""
     file = tmp_path / "toy.yaml"

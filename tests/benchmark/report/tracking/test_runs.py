@@ -241,6 +241,7 @@ def test_the_model_of_a_run_that_trained_a_network_takes_activations(another_dat
     ).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_mlflow_models_predict_works_on_a_features_csv(logged):
     folder, result, runs = logged
     result.features.tables["moments"].to_csv(folder / "features.csv", index=False)
@@ -291,6 +292,7 @@ def test_predictions_are_logged_per_run(logged):
     assert set(table["run"]) == {"moments/lightgbm"}
 
 
+@pytest.mark.slow
 def test_the_ui_serves_this_store_on_the_loopback_address_alone(logged):
     folder, *_ = logged
     with socket.socket() as probe:

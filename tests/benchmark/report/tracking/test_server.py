@@ -96,6 +96,7 @@ RUNS = ["moments/logistic_regression", "moments/toy_nearest"]
 WHOLE = sorted((name, "FINISHED") for name in ("toy", *RUNS, "majority", "maximum HU >= 130", "Agatston > 0"))
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_twice_where_the_server_is_away_for_a_while(
     server, study, tmp_path, cacbench
 ):
@@ -125,6 +126,7 @@ def test_nothing_is_lost_and_nothing_twice_where_the_server_is_away_for_a_while(
     assert json.loads(model.metadata.signature.to_dict()["outputs"])[0]["tensor-spec"]["shape"] == [-1, 2]
 
 
+@pytest.mark.slow
 def test_what_a_server_lost_half_way_left_is_removed_and_made_up(server, study, tmp_path, cacbench):
     arguments = ("run", study, "--results", tmp_path / "r", "--jobs", 1, "--tracking-uri", server.uri)
     half = (
@@ -150,6 +152,7 @@ def test_what_a_server_lost_half_way_left_is_removed_and_made_up(server, study, 
     assert logged(server.uri) == (WHOLE, 2)
 
 
+@pytest.mark.slow
 def test_models_go_to_the_registry_and_runs_to_the_experiment_that_the_environment_names(
     cacbench, server, study, tmp_path
 ):

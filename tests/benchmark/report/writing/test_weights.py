@@ -14,6 +14,7 @@ def used(**declared):
     return build("feature_extractor", declared).provenance_used()
 
 
+@pytest.mark.slow
 def test_the_table_names_published_weights_and_neither_controls_nor_what_has_none(toy_study, tmp_path):
     imagenet = {"use": "slices", "segmenter": "toy_centre", "input_size": 32}
     moments = {"use": "toy_moments", "segmenter": "toy_centre"}

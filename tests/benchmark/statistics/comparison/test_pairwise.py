@@ -49,6 +49,7 @@ def test_the_corrected_t_test_is_its_closed_form_on_the_folds(study):
         assert row.p == pytest.approx(2 * stats.t.sf(abs(t), len(difference) - 1))
 
 
+@pytest.mark.slow
 def test_the_family_is_every_pair_and_metric_of_one_test(study):
     table = compare_all(*study("abc"), PAIRS, METRICS, resampling=Resampling(200))
     for _, rows in table[table["p"].notna()].groupby("test"):
@@ -246,6 +247,7 @@ def test_another_level_than_95_percent_is_refused(study):
         compare_all(*study(), [("b", "a")], ["accuracy"], resampling=Resampling(level=0.9))
 
 
+@pytest.mark.slow
 def test_random_studies_with_ties_and_equal_folds_have_stated_answers_only(study):
     for seed in range(20):
         random = np.random.default_rng(seed)
