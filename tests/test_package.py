@@ -100,6 +100,7 @@ def test_the_wheel_holds_what_is_no_code_too(wheel):
     assert not [name for name in names if name.startswith(("tests/", "docs/", "results/"))]
 
 
+@pytest.mark.slow
 def test_the_wheel_installs_and_runs_outside_the_tree(wheel, tmp_path):
     site = tmp_path / "site"
     install = [

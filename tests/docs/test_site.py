@@ -76,6 +76,7 @@ def test_a_page_loads_nothing_from_elsewhere(site):
         assert loaded == [], page
 
 
+@pytest.mark.slow
 @needs_mkdocs
 def test_a_link_or_a_name_that_leads_nowhere_is_an_error(tmp_path):
     for name in ("docs", "studies", "results", "segmenters", "benchmark", "cacbench"):

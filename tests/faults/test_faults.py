@@ -29,6 +29,7 @@ def test_a_fault_leaves_no_trace(base, tmp_path, fault):
     assert outcome == Outcome(times=outcome.times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("does", "said"),
     [
@@ -48,6 +49,7 @@ def test_a_hang_is_told_from_work_by_processor_time(monkeypatch, does, said):
     process.wait()
 
 
+@pytest.mark.slow
 def test_the_trial_sees_what_it_looks_for(base, tmp_path):
     trial = copied(base, tmp_path / "trial")
     shutil.copytree(base.results, trial.results, dirs_exist_ok=True)

@@ -206,6 +206,7 @@ def test_merlins_file_is_taken_without_its_heads_and_its_encoder_of_reports(
     assert cosine(found.to_numpy(), expected) >= 0.999999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

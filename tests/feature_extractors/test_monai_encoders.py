@@ -84,6 +84,7 @@ def reference(encoder, made, image):
     return level[0].numpy()
 
 
+@pytest.mark.slow
 def test_the_features_are_those_of_the_published_recipe(published):
     encoder, made, file = published
     image, roi = scan()
@@ -95,6 +96,7 @@ def test_the_features_are_those_of_the_published_recipe(published):
     assert cosine > 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["missing", "renamed", "misshapen"])
 def test_other_weights_are_refused_with_the_tensor(published, change, tmp_path):
     encoder, made, _ = published

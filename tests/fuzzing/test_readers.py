@@ -83,6 +83,7 @@ def test_a_whole_file_is_read(reader, tmp_path):
         reader.read(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_a_damaged_file_is_read_or_refused_in_a_sentence(reader):
     @settings(

@@ -139,6 +139,7 @@ def test_of_a_vertebra_that_the_field_of_view_cuts_the_front_is_left_out(real_da
     assert not (kept[vertebra].astype(bool) & dense).any()
 
 
+@pytest.mark.slow
 def test_the_heart_before_the_lungs_is_in_it_up_to_the_chest_wall(thorax):
     """In this patient it lies up to 40 mm before the line between the lungs; the point is in its right ventricle."""
     steps = HeartRegionSegmenter().steps(Scan(thorax))
@@ -176,6 +177,7 @@ def test_an_abdomen_or_a_thigh_has_no_lungs(real_data):
             region(read_image(real_data / scan))
 
 
+@pytest.mark.slow
 def test_a_patient_upside_down_in_the_image_is_refused(thorax):
     flipped = sitk.GetImageFromArray(sitk.GetArrayFromImage(thorax)[:, ::-1])
     flipped.CopyInformation(thorax)

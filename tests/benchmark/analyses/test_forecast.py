@@ -39,6 +39,7 @@ STUDY = (
 )
 
 
+@pytest.mark.slow
 def test_what_a_scan_takes_is_counted_where_it_is_extracted(tmp_path):
     (tmp_path / "small.yaml").write_text(STUDY)
     command = [sys.executable, "-c", "import cacbench; cacbench.main()", "plan", "small.yaml", "--json"]

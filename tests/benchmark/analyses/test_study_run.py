@@ -32,6 +32,7 @@ def finished(folder):
     return cacbench.run(cacbench.read(folder / "toy.yaml"), folder / "python")
 
 
+@pytest.mark.slow
 def test_it_writes_what_the_command_writes(finished, folder):
     from typer.testing import CliRunner
 

@@ -99,6 +99,7 @@ def test_a_run_ends_in_a_table_and_the_paths_of_what_it_wrote(finished):
     assert "https://" not in page
 
 
+@pytest.mark.slow
 def test_every_run_is_shown_on_demand(again):
     done = cacbench("run", *again, "--full")
     assert "moments/toy_nearest" in done.stdout
@@ -149,6 +150,7 @@ def test_json_output_is_json_and_nothing_else(again):
     }
 
 
+@pytest.mark.slow
 def test_validate_refuses_cases_that_cannot_be_split(tmp_path, toy_declaration):
     toy_declaration["cohort"] = {"use": "toy_cohort", "zero": 20, "nonzero": 2}
     (tmp_path / "few.yaml").write_text(yaml.safe_dump(toy_declaration))
@@ -201,6 +203,7 @@ def test_validate_reads_voxels_only_if_told_to(checked):
     assert "the image is constant" in cacbench("validate", study, "--deep", "--jobs", 1).stdout
 
 
+@pytest.mark.slow
 def test_validate_fails_where_too_little_is_left_and_says_what_is_wrong(checked, tmp_path):
     study = checked()
     manifest = tmp_path / "manifest.csv"
@@ -236,6 +239,7 @@ def test_every_published_set_of_weights_says_its_licence_and_what_it_has_learnt_
     }, "photographs, and sentences that are no reports"
 
 
+@pytest.mark.slow
 def test_list_shows_every_kind_with_parameters_and_state():
     described = json.loads(cacbench("list", "--json").stdout)
     assert list(described) == ["cohort", "segmenter", "feature_extractor", "classifier", "trainer"]

@@ -127,6 +127,7 @@ def test_results_that_cannot_be_written_are_refused_before_the_work(cacbench, to
     assert (toy / "file").read_text() == "in the way"
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_a_sentence_and_costs_nothing_that_was_finished(cacbench, faulty, tmp_path):
     done = cacbench("run", faulty("disk full"), "--results", tmp_path / "results", "--jobs", "1")
     assert done.returncode == 2

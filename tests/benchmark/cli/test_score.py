@@ -78,6 +78,7 @@ def test_a_severe_warning_refuses_the_band_and_nothing_else(enhanced, tmp_path):
     assert json.loads(forced.stdout)["total"]["risk_band"] == ">400"
 
 
+@pytest.mark.slow
 def test_people_read_the_warnings_below_the_score(enhanced, tmp_path):
     done = cacbench("score", enhanced, "--segmenter", "{threshold: {hu: 500}}", "--out", tmp_path)
     assert "severe: contrast medium: blood has 460 HU" in done.stdout

@@ -69,6 +69,7 @@ def hu_of(scan: Scan) -> np.ndarray:
     return sitk.GetArrayFromImage(scan.image).astype(float)
 
 
+@pytest.mark.slow
 def test_the_mass_that_the_image_gained_is_that_of_the_record(host):
     made = cohort(host(), copies=4)
     [before] = (hu_of(source.load()) for source in of_label(made, 0))
@@ -169,6 +170,7 @@ def test_a_host_stored_along_other_axes_gets_the_same_plaques(host):
     assert (hu_of(turned.load()) == upright).all()
 
 
+@pytest.mark.slow
 def test_the_score_of_the_image_follows_the_truth(host):
     """Above it, as of large scores of phantoms: what is below 130 HU is lost, but blur enlarges the rest."""
     settings = {"disease": {"median_score": 200, "sigma_ln": 0.6}, "measured": {"water_diameter_cm": 30}}
@@ -268,6 +270,7 @@ def test_a_host_without_the_mask_is_refused_with_the_masks_it_has(host):
         source.load()
 
 
+@pytest.mark.slow
 def test_contrast_medium_no_room_unknown_hosts_and_no_case_at_all_are_refused(host):
     with pytest.raises(CaseError, match="patient: the host has contrast medium"):
         cohort(host(contrast="yes")).cases()[0].source.load()

@@ -118,6 +118,7 @@ def test_the_vessels_tell_the_label_but_not_perfectly(study):
     assert high < 1.0
 
 
+@pytest.mark.slow
 def test_shape_tells_nothing_among_many_more_patients():
     """Six hundred trees as drawn: their lengths and calibres do not know the disease."""
     cases = PhantomCohort(zero=300, nonzero=300).cases()
@@ -147,6 +148,7 @@ def test_shape_tells_nothing_among_many_more_patients():
     assert low <= 0.5 <= high
 
 
+@pytest.mark.slow
 def test_some_positives_lie_below_the_noise(study):
     """The ROI of some positives shows no HU that one zero in twenty does not show as well."""
     peak, label = study["inside"][:, 6], study["label"]

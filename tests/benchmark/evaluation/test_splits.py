@@ -86,6 +86,7 @@ def test_frozen_folds_are_those_of_the_file_whatever_its_order(tmp_path):
     assert [split.test.tolist() for split in splits] == [np.flatnonzero(fold == k).tolist() for k in range(4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [(), (3,)])
 def test_a_studys_predictions_freeze_its_folds_for_another_study(toy_study, tmp_path, broken):
     cohort, protocol = {"use": "toy_cohort", "broken": broken}, {"folds": 3, "inner_folds": 2, "repeats": 2}

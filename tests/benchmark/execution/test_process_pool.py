@@ -128,6 +128,7 @@ def test_what_has_begun_is_given_up_at_once_when_the_pool_is_killed(pool):
     assert all(item.cancelled() or isinstance(item.exception(), WorkerDiedError) for item in begun)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("end", [os.kill, os.killpg], ids=["the command alone", "its terminal"])
 def test_an_interruption_at_any_moment_ends_it_without_a_trace(tmp_path, end, times):
@@ -142,6 +143,7 @@ def test_an_interruption_at_any_moment_ends_it_without_a_trace(tmp_path, end, ti
         assert (said, errors, process.returncode) == ("interrupted\n", "", 0)
 
 
+@pytest.mark.slow
 def test_an_interruption_while_processes_end_ends_it(tmp_path):
     process = start(END, tmp_path, "ended by its block")
     assert process.stdout.readline() == "done\n"

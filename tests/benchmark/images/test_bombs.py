@@ -120,6 +120,7 @@ def test_streams_that_hold_more_than_the_header_means_are_left_at_once(tmp_path)
         assert "its compressed voxels are more than its header means" in refusal(file)
 
 
+@pytest.mark.slow
 def test_voxels_that_begin_nowhere_are_refused(tmp_path):
     for offset in (float("inf"), float("nan"), 1e30, 3e9, -5, 0):
         header = bytearray(nifti_header((16, 16, 8)))

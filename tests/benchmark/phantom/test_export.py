@@ -69,6 +69,7 @@ def test_the_record_makes_the_case_again(written):
         assert record["label"] == case.label
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes_as_one(written, tmp_path):
     again = write_cohort(COHORT, tmp_path / "two", jobs=2)
     assert files_of(again.parent) == files_of(written.parent)
@@ -147,6 +148,7 @@ def test_the_gallery_is_a_picture_of_modest_size(gallery):
     assert 50_000 < gallery.stat().st_size < 700_000
 
 
+@pytest.mark.slow
 def test_the_gallery_shows_the_real_insert_where_it_is_at_hand(gallery, real_data, tmp_path):
     write_gallery(tmp_path / "with.png", real_data / "qrm_phantom" / "dicom")
     assert (tmp_path / "with.png").stat().st_size > gallery.stat().st_size + 10_000

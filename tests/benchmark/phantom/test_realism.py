@@ -108,6 +108,7 @@ def test_air_alone_has_no_patient_to_measure():
     assert not {"lung p50", "noise SD p50", "bone p50", "chest depth"} & set(found)
 
 
+@pytest.mark.slow
 def test_the_picture_shows_phantoms_above_real_scans(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmark.phantom.beside_real.COVERAGE_MM", 30.0)
     monkeypatch.setattr("benchmark.phantom.beside_real.PATIENTS", 1)

@@ -50,11 +50,13 @@ def digests():
     return render(OPENBLAS_NUM_THREADS="1", OPENBLAS_CORETYPE="Haswell")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "2", "4"])
 def test_threads_do_not_matter(digests, threads):
     assert render(OPENBLAS_NUM_THREADS=threads, OMP_NUM_THREADS=threads)[0] == digests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["Haswell", "Zen", "SkylakeX"])
 def test_the_kernels_of_blas_do_not_matter(digests, kernel):
     if kernel == "SkylakeX" and " avx512f " not in Path("/proc/cpuinfo").read_text():
@@ -64,6 +66,7 @@ def test_the_kernels_of_blas_do_not_matter(digests, kernel):
     assert kernel in kernels or kernel == "Zen"  # builds without kernels of its own give Zen those of Haswell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", ["X86_V4", "X86_V3,X86_V4"])
 def test_numpys_own_kernels_do_not_matter(digests, hidden):
     """As if the processor had neither AVX-512 nor, in the second case, AVX2."""

@@ -117,6 +117,7 @@ def test_a_permuted_table_has_the_same_rows_for_other_cases_whatever_their_order
     assert not another.loc[other.index].equals(other)
 
 
+@pytest.mark.slow
 def test_permuted_reports_add_nothing_to_the_image(execution):
     """200 phantoms' reports, four permutations of each under early and late fusion; the image is planted and weak."""
     from classifiers.fusion.early import EarlyFusion
@@ -314,6 +315,7 @@ def unpacked(content):
         return content + b"".join(packed.read(name) for name in packed.namelist())
 
 
+@pytest.mark.slow
 def test_no_report_is_sent_to_a_worker(execution, monkeypatch, tmp_path):
     sent = []
     for place, name in ((features, "ExtractionTask"), (case_checks, "CheckTask")):

@@ -68,6 +68,7 @@ def running(process_id):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc to find the workers in")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_whoever_ends_the_command_alone_ends_its_workers_too(tmp_path, toy_declaration, how):

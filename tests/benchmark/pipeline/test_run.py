@@ -57,6 +57,7 @@ def test_a_second_run_computes_nothing_and_gives_the_same_tables(run, toy_study)
         pd.testing.assert_frame_equal(table, all_tables(second)[name])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(run, toy_study, tmp_path):
     for jobs in (1, 2):
         result = run(

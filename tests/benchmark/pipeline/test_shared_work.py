@@ -62,6 +62,7 @@ def test_the_tasks_of_an_extractor_hold_one_table(toy_study, tmp_path):
     assert len(plan.runs) > len(study.extractors)
 
 
+@pytest.mark.slow
 def test_the_heart_is_looked_for_once_for_who_takes_it_and_for_denseraunet(monkeypatch):
     chest = {
         "use": "phantom",

@@ -45,6 +45,7 @@ def execution(tmp_path):
         yield Execution(Store(tmp_path), pool)
 
 
+@pytest.mark.slow
 def test_a_method_learns_from_its_own_training_cases_and_is_tested_on_those_of_the_others(execution):
     study = declared({"contrast": False})
     plan = plan_study(study, execution)
@@ -59,6 +60,7 @@ def test_a_method_learns_from_its_own_training_cases_and_is_tested_on_those_of_t
     assert set(plan.final_task(some).train) == set(np.flatnonzero(plain))
 
 
+@pytest.mark.slow
 def test_its_features_are_extracted_once_and_its_own_number_of_training_cases_is_told(execution):
     result = run_study(declared({"contrast": False}), execution)
     assert result.features.computed == 24

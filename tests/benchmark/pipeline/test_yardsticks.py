@@ -46,6 +46,7 @@ def accuracy(result):
     return right.groupby(result.yardsticks["run"]).mean().to_dict()
 
 
+@pytest.mark.slow
 def test_of_phantoms_the_true_calcium_is_the_ceiling(run):
     result = run(Study.model_validate(PHANTOMS))
     rules = accuracy(result)

@@ -37,6 +37,7 @@ def folder(tmp_path, request):
     return tmp_path, stem
 
 
+@pytest.mark.slow
 def test_a_class_in_a_file_beside_the_study_is_a_plug_in_also_in_worker_processes(folder, toy_declaration):
     where, stem = folder
     toy_declaration["extractors"] = {

@@ -104,6 +104,7 @@ def test_segmentation_failures_are_counted_once_per_case_with_their_wilson_inter
     assert second.subject == "calcium"
 
 
+@pytest.mark.slow
 def test_it_is_printed_after_the_table_and_logged(tmp_path):
     study = {
         "name": "noise",
@@ -161,12 +162,14 @@ def test_trees_that_cannot_split_are_said_to_and_the_advice_mends_it(tmp_path):
     assert facts["runs"]["moments/lightgbm"]["roc_auc"]["value"] > 0.7
 
 
+@pytest.mark.slow
 def test_what_the_grid_chose_is_what_is_named(tmp_path):
     grid = {"n_estimators": [5], "min_child_samples": [6]}
     _, facts = constant(tmp_path, {"lightgbm": {"grid": grid}})
     assert "8 training cases are fewer than twice min_child_samples (6)" in facts["diagnosis"][0]
 
 
+@pytest.mark.slow
 def test_any_other_model_that_tells_no_case_from_another_is_named_too(tmp_path):
     _, facts = constant(tmp_path, {"logistic_regression": {"grid": {"C": [1e-300]}}})
     (sentence,) = facts["diagnosis"]
@@ -174,6 +177,7 @@ def test_any_other_model_that_tells_no_case_from_another_is_named_too(tmp_path):
     assert "run another classifier than logistic_regression" in sentence
 
 
+@pytest.mark.slow
 def test_permuted_labels_are_looked_at_too(tmp_path):
     protocol = {"folds": 2, "inner_folds": 2, "permute_labels": True}
     _, facts = constant(tmp_path, {"lightgbm": {"grid": {"n_estimators": [5]}}}, protocol=protocol)

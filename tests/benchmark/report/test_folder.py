@@ -137,6 +137,7 @@ def test_force_replaces_another_study_and_leaves_nothing_of_it(declare, results)
         cacbench("run", first, "--results", results)
 
 
+@pytest.mark.slow
 def test_a_robustness_study_may_have_the_name_of_the_study_it_is_about(
     declare, results, tmp_path, toy_declaration
 ):
@@ -227,6 +228,7 @@ def test_a_study_that_moved_with_its_results_or_without_is_still_the_same(declar
     cacbench("run", study, "--results", tmp_path / "moved")
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_removed_by_hand_is_free_again(declare, results):
     shutil.rmtree(results / "toy")
     cacbench("run", declare("other.yaml", **FEWER), "--results", results)

@@ -75,6 +75,7 @@ def visit(browser, results):
         context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_fits_says_nothing_on_the_console_and_can_be_read_by_all(visit, width, scheme):
@@ -251,6 +252,7 @@ def test_mlflow_opens_an_artifact(mlflow_page, results):
     page.get_by_text("40 cases of the cohort toy_cohort").first.wait_for()
 
 
+@pytest.mark.slow
 def test_mlflow_charts_three_runs_side_by_side(mlflow_page, results):
     with closing(sqlite3.connect(results / "mlflow.db")) as database:
         three = database.execute("SELECT run_uuid, name FROM runs WHERE name LIKE '%/%' LIMIT 3").fetchall()

@@ -100,6 +100,7 @@ def plain_torch(planes, trained, epochs):
 LAST_STAGE = ("blocks.4", "conv_head", "bn2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "trained", "not_these"),
     [
@@ -193,6 +194,7 @@ def test_labels_and_scans_of_test_cases_change_nothing_that_is_learnt(X, depth):
     assert rescanned["probabilities"][1:] != expected["probabilities"][1:]
 
 
+@pytest.mark.slow
 def test_permuted_labels_hold_chance_and_the_true_ones_do_not(X):
     def out_of_fold(values, labels, seed):
         predicted = np.empty(len(labels), int)

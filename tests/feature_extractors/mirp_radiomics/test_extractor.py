@@ -95,6 +95,7 @@ def test_the_document_has_a_line_of_every_configuration():
     assert names == ["digital phantom", *ibsi_mirp.CHEST, *ibsi_mirp.FILTERS]
 
 
+@pytest.mark.slow
 @needs_mirp
 def test_the_comparison_sees_what_ibsi_has_otherwise(real_data):
     def others(configuration, **changed):

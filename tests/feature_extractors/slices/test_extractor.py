@@ -97,6 +97,7 @@ def test_imagenet_behaves_as_trained(installed: Path) -> None:
     assert 698 in scores[0].topk(5).indices  # ImageNet's class 698: palace
 
 
+@pytest.mark.slow
 def test_dinov2_is_the_recipe_at_its_own_size() -> None:
     torch.manual_seed(5)
     network = timm.create_model("vit_small_patch14_dinov2", num_classes=0).eval()
@@ -137,6 +138,7 @@ def test_tokens_are_pooled_without_the_class_token_and_the_registers() -> None:
     torch.testing.assert_close(found["max"], tokens[:, 5:].amax(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["resnet18", "swin_tiny_patch4_window7_224"])
 def test_pooling_over_pixels_is_that_of_the_encoders_last_activations(encoder: str) -> None:
     torch.manual_seed(5)

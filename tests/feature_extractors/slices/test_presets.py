@@ -130,6 +130,7 @@ def test_a_preset_sees_what_timm_says(name: str) -> None:
         assert preset.weights == timms.weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet50", "densenet121", "inception_v3"])
 def test_a_preset_of_radimagenet_takes_the_published_file_as_the_plug_in_does(
     backbone: str, tmp_path: Path

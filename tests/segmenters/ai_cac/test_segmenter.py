@@ -88,6 +88,7 @@ def test_every_slice_is_what_the_network_says_of_its_hu(network, file):
     assert (called(small(file, batch=1), image) == found).mean() > 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", ["RAI", "LPI", "RSA", "SPL"])
 def test_however_the_scan_is_stored_the_network_sees_front_above_and_right_at_the_left(file, orientation):
     image = chest()
@@ -101,6 +102,7 @@ def test_however_the_scan_is_stored_the_network_sees_front_above_and_right_at_th
     assert (sitk.GetArrayFromImage(back) == sitk.GetArrayFromImage(straight)).mean() > 0.9999
 
 
+@pytest.mark.slow
 def test_a_smaller_slice_is_padded_with_0_hu_below_and_at_the_right(network, file):
     image = chest(rows=300, columns=400, depth=1)
     framed = np.zeros((512, 512))
@@ -131,6 +133,7 @@ def test_what_is_seen_and_its_place_in_the_frame_are_of_one_length(size):
     assert right - left in (0, 1), "an odd one more at the end"
 
 
+@pytest.mark.slow
 def test_within_a_region_nothing_outside_is_called_and_the_network_runs_once(always, monkeypatch):
     image = chest(depth=3)
     heart = np.zeros((3, 512, 512), np.uint8)

@@ -292,6 +292,7 @@ class OtherSpots(SpotCohort):
         return [replace(case, case_id=f"other-{case.case_id}") for case in super().cases()]
 
 
+@pytest.mark.slow
 def test_spots_of_metal_are_dropped_once_it_has_learnt_what_calcium_looks_like(tmp_path):
     header, tensors = learn(checked())
     assert header.keep == 0.5

@@ -284,6 +284,7 @@ def test_what_is_said_of_the_tasks_is_what_the_package_says():
     assert LABELS["heartchambers_highres"].keys() == set(class_map["heartchambers_highres"].values())
 
 
+@pytest.mark.slow
 @installed
 def test_the_packages_own_exit_becomes_the_reason(weights, tmp_path):
     """Without a licence TotalSegmentator prints and raises SystemExit(1)."""

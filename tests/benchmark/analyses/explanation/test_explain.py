@@ -77,6 +77,7 @@ def test_the_reference_run_is_explained_on_what_the_study_found_and_a_repeat_com
         pd.testing.assert_frame_equal(table, again.tables[name])
 
 
+@pytest.mark.slow
 def test_tables_figures_and_mlflow_hold_it(toy_study, explain, tmp_path):
     import mlflow
 

@@ -64,6 +64,7 @@ def by_protocol(found):
     return {finding.variant.name: finding for finding in found.findings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_planted_leak_is_found_in_scans_of_noise_and_the_sound_protocols_are_silent(
     toy_study, audit, store, seed
@@ -120,6 +121,7 @@ def test_optimism_is_the_difference_to_the_sound_counterpart_inside_its_interval
     }
 
 
+@pytest.mark.slow
 def test_a_cohort_whose_label_shows_in_the_whole_image_is_called_confounded(toy_study, audit):
     study = toy_study(cohort={"use": "toy_cohort", "contrast": 900.0})
     found = by_protocol(audit(study, permutations=5))["diagnostics alone"]
@@ -173,6 +175,7 @@ def bands(tmp_path):
     return {"use": "manifest", "path": tmp_path / "scans.csv"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["stratified", "leave_one_group_out"])
 def test_bands_are_audited_against_the_chance_of_three_classes(toy_study, audit, bands, split):
     study = toy_study(

@@ -89,6 +89,7 @@ def test_default_sizes_are_shares_of_the_smallest_fold_and_large_enough():
 # Curves
 
 
+@pytest.mark.slow
 def test_each_size_tests_the_same_cases_and_the_whole_fold_is_the_studys_own(execution, toy_study):
     study = toy_study(cohort=COHORT)
     result = run_study(study, execution)

@@ -53,6 +53,7 @@ def reproduce(tmp_path, results):
     return call
 
 
+@pytest.mark.slow
 def test_from_its_folder_every_number_comes_out_the_same(reproduce, results):
     done = reproduce(results / "toy")
     assert done.exit_code == 0
@@ -62,6 +63,7 @@ def test_from_its_folder_every_number_comes_out_the_same(reproduce, results):
     assert "made otherwise" not in done.stdout
 
 
+@pytest.mark.slow
 def test_from_a_childs_run_the_parents_study_is_made_anew(reproduce, results):
     with closing(sqlite3.connect(results / "mlflow.db")) as database:
         named = dict(database.execute("SELECT name, run_uuid FROM runs").fetchall())
@@ -72,6 +74,7 @@ def test_from_a_childs_run_the_parents_study_is_made_anew(reproduce, results):
     assert (said["different"], said["otherwise"]) == ([], [])
 
 
+@pytest.mark.slow
 def test_one_changed_parameter_is_named_and_what_it_changes(reproduce, results, tmp_path):
     (tmp_path / "other.yaml").write_text(
         yaml.safe_dump({**STUDY, "protocol": {"folds": 4, "inner_folds": 3}})
@@ -83,6 +86,7 @@ def test_one_changed_parameter_is_named_and_what_it_changes(reproduce, results, 
     assert 0 < len(said["different"]) < said["numbers"]
 
 
+@pytest.mark.slow
 def test_a_number_that_differs_is_shown_before_and_now(reproduce, results, tmp_path):
     copy = tmp_path / "r" / "toy"
     copy.mkdir(parents=True)

@@ -135,6 +135,7 @@ def test_a_shift_lowers_agreement_as_the_closed_form_says_and_leaves_consistency
     assert found["icc_2_1"] == pytest.approx(between / (between + 0.5), abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [1.0, -1.5])
 def test_a_shifted_scanner_costs_the_accuracy_that_the_closed_form_says(declare, measure, shift):
     measured = measure(declare({"shifted": {"shift": shift}}))
@@ -226,6 +227,7 @@ def test_only_patients_with_every_scan_are_compared_and_the_others_are_counted(d
     assert set(measured.exclusions["reason"]) == {"the scan is lost"}
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(declare, measure, toy_declaration, tmp_path):
     def study(contrast):
         return Study.model_validate(toy_declaration | {"cohort": {"use": "toy_cohort", "contrast": contrast}})

@@ -248,6 +248,7 @@ def test_the_study_that_ships_tests_on_patients_that_none_learnt_from():
     assert {cohort.generation for cohort in (*study.cohorts.values(), study.training.cohort)} == {2}
 
 
+@pytest.mark.slow
 def test_the_fine_tuning_that_ships_stops_and_is_tested_on_patients_of_their_own():
     fine, whole = (
         read_segmentation_study(ROOT / "studies" / f"{name}.yaml")
@@ -331,6 +332,7 @@ def test_the_commands_train_refuse_to_overwrite_and_compare(folder, measured):
     assert [item.step for item in steps] == [2, 4, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -54,6 +54,7 @@ def test_other_data_give_other_bytes():
     assert len({skops_bytes(fitted(name)[0]) for name in CLASSIFIERS}) == len(CLASSIFIERS)
 
 
+@pytest.mark.slow
 def test_two_processes_store_the_same_bytes():
     grids = {
         "random_forest": {"n_estimators": [5, 8]},
@@ -71,6 +72,7 @@ def test_two_processes_store_the_same_bytes():
     assert said[0].stdout.count("\n") == 4
 
 
+@pytest.mark.slow
 def test_skops_is_imported_with_every_estimator_and_without_pytorch():
     code = (
         "import sys; from benchmark.evaluation.stored_models.skops_file import skops_io; skops_io();"

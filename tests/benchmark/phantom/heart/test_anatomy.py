@@ -169,6 +169,7 @@ def test_the_roi_of_a_patient_is_the_same_with_and_without_plaque(generation):
         assert not without["lesions"].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generation", DRAW)
 def test_plaque_changes_nothing_beyond_its_neighbourhood(generation):
     for seed in SEEDS[:2]:
@@ -217,6 +218,7 @@ def test_a_large_lesion_stands_out_and_a_tiny_one_does_not():
     assert 0 < tiny.max() < 3 * scan.noise_sd_hu
 
 
+@pytest.mark.slow
 def test_the_same_patient_scanned_twice_shows_the_same_calcium():
     patient, disease = draw_patient(3), lone_lesion()
     brought = []
@@ -227,6 +229,7 @@ def test_the_same_patient_scanned_twice_shows_the_same_calcium():
     assert brought[0] == pytest.approx(brought[1], rel=0.03)
 
 
+@pytest.mark.slow
 def test_motion_blurs_a_lesion_and_keeps_its_sum():
     patient, disease = Patient(), lone_lesion(vessel=4)
     excess = []
@@ -306,6 +309,7 @@ def chest_scan(contrast: bool, wires: bool) -> Phantom:
     return Phantom(patient.model_copy(update={"physique": build}), Disease(), scan)
 
 
+@pytest.mark.slow
 def test_contrast_medium_leaves_bone_as_it_is_and_is_even():
     plain, enhanced = chest_scan(contrast=False, wires=False), chest_scan(contrast=True, wires=False)
     off, on = plain.noise_free(), enhanced.noise_free()
@@ -318,6 +322,7 @@ def test_contrast_medium_leaves_bone_as_it_is_and_is_even():
     assert on[aorta].std() < 6
 
 
+@pytest.mark.slow
 def test_metal_throws_streaks_with_contrast_medium_too():
     without, wired = (chest_scan(contrast=True, wires=w) for w in (False, True))
     change = np.abs(wired.noise_free() - without.noise_free())

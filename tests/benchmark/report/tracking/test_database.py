@@ -26,6 +26,7 @@ def note_of(run_id):
     return mlflow.artifacts.load_text(f"runs:/{run_id}/folder/note.txt")
 
 
+@pytest.mark.slow
 def test_a_moved_folder_takes_its_artifacts_along_and_the_old_one_is_not_made_again(tmp_path):
     old, new = tmp_path / "old", tmp_path / "elsewhere" / "new"
     first = log(old)
@@ -135,6 +136,7 @@ def test_what_is_no_database_is_named_and_left_alone(tmp_path, spoil):
     assert (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.slow
 def test_the_database_of_another_mlflow_is_named_with_the_remedy(tmp_path):
     import sqlite3
 

@@ -98,6 +98,7 @@ def test_a_database_out_of_order_is_two_warnings_and_the_next_start_makes_it_up(
     assert parents(tmp_path / "r") == ["toy"]
 
 
+@pytest.mark.slow
 def test_a_repeat_names_the_run_it_repeats_and_has_nothing_else(run, tmp_path):
     run()
     client = mlflow.MlflowClient(tracking_uri(tmp_path / "r"))
@@ -149,6 +150,7 @@ def test_results_that_were_computed_again_are_logged_again(run, tmp_path):
     assert parents(tmp_path / "r") == ["toy", "toy"]
 
 
+@pytest.mark.slow
 def test_the_experiment_of_the_command_line_takes_the_place_of_the_studys(run, tmp_path):
     assert "of experiment ours" in run("--experiment", "ours").stdout
     assert mlflow.MlflowClient(tracking_uri(tmp_path / "r")).get_experiment_by_name("toy") is None

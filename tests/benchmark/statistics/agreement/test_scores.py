@@ -93,6 +93,7 @@ def test_kappas_are_scikit_learn_s_and_bands_end_with_their_upper_limit(table):
     assert table.loc["band_accuracy", "value"] == (found == true).mean()
 
 
+@pytest.mark.slow
 def test_the_interval_of_kappa_is_that_of_scikit_learn_s_on_resampled_cases(table):
     random = np.random.default_rng(0)
     found, true = banded(FOUND, BANDS), banded(TRUE, BANDS)

@@ -61,6 +61,7 @@ def mcnemar_p(a, b):
     return min(1.0, 2 * stats.binom.cdf(min(only_a, only_b), only_a + only_b, 0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["accuracy", "roc_auc"])
 def test_power_for_a_known_difference_is_within_5_points_of_the_simulated_truth_at_three_sizes(metric):
     finished = table(np.random.default_rng(1), 1500)

@@ -62,6 +62,7 @@ def job(tmp_path):
     return TrainingJob("tiny", file, False, "cpu", "fp32", execution, lambda *_: None, domain_alone=True)
 
 
+@pytest.mark.slow
 def test_weights_that_exist_are_told_their_domain_and_stay_the_same(job):
     before = read_tensors(job.out)
     assert read_header(job.out).domain is None
@@ -75,6 +76,7 @@ def test_weights_that_exist_are_told_their_domain_and_stay_the_same(job):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_no_more_scans_are_measured_than_declared_and_the_same_ones_each_time(job):
     plan = trainer(domain_scans=2)
     domains = []
