@@ -89,6 +89,8 @@ def _over_whole_slices(
     network: Callable[[torch.Tensor], torch.Tensor], sides: list[int], window: int, batch: int
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return what passes slices, at most `sides` large, through a network that sees `window` at once."""
+    from torch.nn.functional import pad
+
     if max(sides) > window:
         from monai.inferers import SlidingWindowInferer
 
@@ -97,10 +99,8 @@ def _over_whole_slices(
         )
         return lambda slices: cast("torch.Tensor", infer(slices, network))
 
-    # The inferer would take a fifth longer to weigh the only window there is.
+    # The inferer would take a sixth longer, for it weighs the only window there is.
     def in_one_window(slices: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import pad
-
         rows, columns = slices.shape[2:]
         above, before = (sides[0] - rows) // 2, (sides[1] - columns) // 2
         framed = pad(slices, (before, sides[1] - columns - before, above, sides[0] - rows - above))
